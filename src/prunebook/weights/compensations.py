@@ -1,0 +1,110 @@
+"""Compensations: what the biases, or the kept weights, do to make up for the removed weights.
+
+Each is a function (evidence, masks) -> dict from layer name to `Change`; masks are (n_out, n_in), True =
+kept. A new one is a function with `@compensation(name)`. Notation as in `prunebook.weights.statistics`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from prunebook.errors import InputError
+from prunebook.weights.evidence import Evidence
+from prunebook.weights.rankings import DAMPING, ridge
+
+Masks = dict[str, Bool[Tensor, "_ _"]]
+
+BYTES = 256 * 2**20  # of the systems of equations that are solved at a time
+
+
+@dataclass(frozen=True)
+class Change:
+    """What to add to a layer's bias (n_out) and, unless None, to its kept weights (n_out, n_in); float64."""
+
+    weight: Float[Tensor, "n_out n_in"] | None
+    bias: Float[Tensor, " n_out"]
+
+
+Changes = dict[str, Change]
+
+COMPENSATIONS: dict[str, Callable[[Evidence, Masks], Changes]] = {}
+
+
+def compensation(name: str) -> Callable:
+    """Decorator that files a compensation under a name. Raises InputError where the name is taken."""
+
+    def file(function: Callable[[Evidence, Masks], Changes]) -> Callable[[Evidence, Masks], Changes]:
+        if name in COMPENSATIONS:
+            raise InputError(f"there is a compensation {name!r} already: choose another name")
+        COMPENSATIONS[name] = function
+        return function
+
+    return file
+
+
+@compensation("none")
+def none(evidence: Evidence, masks: Masks) -> Changes:
+    """Nothing: removed weights become zero."""
+    return {name: Change(None, evidence.weights[name].new_zeros(len(mask))) for name, mask in masks.items()}
+
+
+@compensation("elimination")
+def elimination(evidence: Evidence, masks: Masks) -> Changes:
+    """Each unit's bias moves by the sum of W A1/d over its removed weights (Ballini et al., arXiv
+    2602.20467).
+
+    To first order the joint optimum for weights removed at one unit is this sum exactly; across units it is
+    not.
+    """
+    return {
+        name: Change(None, torch.where(mask, 0.0, evidence.statistics[name].shift).sum(1))
+        for name, mask in masks.items()
+    }
+
+
+@compensation("mean")
+def mean(evidence: Evidence, masks: Masks) -> Changes:
+    """Each unit's bias moves by the mean of what was removed, the sum of W E[a]: mean replacement."""
+    return {
+        name: Change(None, torch.where(mask, 0.0, evidence.weights[name]) @ evidence.statistics[name].mean)
+        for name, mask in masks.items()
+    }
+
+
+@compensation("obs")
+def obs(evidence: Evidence, masks: Masks, damping: float = DAMPING) -> Changes:
+    """Kept weights and bias of each row re-fitted by least squares to the row's old output on the layer's
+    own inputs.
+
+    With C the covariance of the inputs, S the kept and R the removed weights of a row: the change of the
+    kept ones is (C_SS + lam)^-1 C_SR w_R, and the bias makes up for the mean. lam is `damping` times the
+    mean variance and holds the kept weights where they are, not at zero; the bias is not damped. It is the
+    update that layer-wise optimal brain surgeon and SparseGPT approximate, solved for the final mask at
+    once.
+    """
+    changes = {}
+    for name, mask in masks.items():
+        covariance, weight = evidence.covariances[name], evidence.weights[name]
+        removed = torch.where(mask, 0.0, weight)
+        update = _row_updates(covariance, removed, mask, ridge(covariance, damping))
+        changes[name] = Change(update, (removed - update) @ evidence.statistics[name].mean)
+    return changes
+
+
+def _row_updates(covariance: Tensor, removed: Tensor, mask: Tensor, lam: Tensor) -> Tensor:
+    eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+    target = removed @ covariance  # (o, i): C_SR w_R where kept
+    step = max(1, BYTES // (8 * covariance.numel()))
+    updates = []
+    for rows in range(0, len(mask), step):
+        kept = mask[rows : rows + step].to(covariance.dtype)  # removed rows and columns become the identity's
+        system = kept[:, :, None] * (covariance + lam * eye) * kept[:, None, :] + torch.diag_embed(1 - kept)
+        right = (target[rows : rows + step] * kept)[..., None]
+        factor, failed = torch.linalg.cholesky_ex(system)
+        if failed.any():
+            raise InputError("the kept inputs of a row are linearly dependent: use a damping above 0")
+        updates.append(torch.cholesky_solve(right, factor)[..., 0])
+    return torch.cat(updates)

@@ -1,0 +1,108 @@
+"""All biases at once: the linearised optimum, and what a set of changes does to the outputs, to first order
+and truly.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from prunebook.weights.applying import apply
+from prunebook.weights.compensations import Change, Changes, Masks, compensation
+from prunebook.weights.evidence import Evidence
+from prunebook.weights.quiet import undisturbed
+
+CUTOFF = 1e-8  # directions with a relative eigenvalue below this are left alone
+
+
+@compensation("joint")
+def joint(evidence: Evidence, masks: Masks, cutoff: float = CUTOFF) -> Changes:
+    """Bias shifts of all units of all layers together that minimise the mean squared linearised output
+    change.
+
+    They solve sum_k E[J_i.J_k] db_k = E[J_i . sum_k J_k s_k], with s_k(x) the removed signal of unit k. The
+    equations are scaled to a unit diagonal, and solved with least norm on the eigenvectors with an
+    eigenvalue above `cutoff` times the largest: units that act alike make them singular. Dead units get W
+    E[a], as under "elimination".
+    """
+    normal, right, _ = normal_equations(evidence, masks)
+    scale = normal.diagonal().sqrt()
+    dead = scale == 0
+    inverse = torch.where(dead, 0.0, 1 / torch.where(dead, 1.0, scale))
+    values, vectors = torch.linalg.eigh(normal * inverse[:, None] * inverse)
+    used = values > cutoff * values[-1]
+    vectors = vectors[:, used]
+    shifts = inverse * (vectors @ ((vectors.T @ (inverse * right)) / values[used]))
+    shifts = dict(zip(masks, shifts.split([len(mask) for mask in masks.values()]), strict=True))
+    changes = {}
+    for name, mask in masks.items():
+        layer = evidence.statistics[name]
+        removed_mean = torch.where(mask, 0.0, layer.weight) @ layer.mean
+        changes[name] = Change(None, torch.where(layer.dead, removed_mean, shifts[name]))
+    return changes
+
+
+def normal_equations(
+    evidence: Evidence, masks: Masks
+) -> tuple[Float[Tensor, "units units"], Float[Tensor, " units"], Float[Tensor, ""]]:
+    """(H, r, c) such that shifting the biases by db leaves the linearised error db.H db - 2 r.db + c;
+    float64.
+    """
+    removal = {name: Change(None, torch.zeros_like(evidence.weights[name][:, 0])) for name in masks}
+    normal = right = constant = 0.0
+    for by_bias, change in _rows(evidence, masks, removal):
+        stacked = torch.cat([by_bias[name] for name in masks], 1)  # (B, units)
+        normal = normal + stacked.T @ stacked
+        right = right - stacked.T @ change
+        constant = constant + change @ change
+    count = next(iter(evidence.statistics.values())).count
+    return normal / count, right / count, constant / count
+
+
+def linearised_change(evidence: Evidence, masks: Masks, changes: Changes) -> float:
+    """E|dy|^2 to first order for the whole set of changes together (the sum of single importances is its
+    diagonal only).
+    """
+    total = sum(change @ change for _, change in _rows(evidence, masks, changes))
+    return float(total) / next(iter(evidence.statistics.values())).count
+
+
+def true_change(evidence: Evidence, masks: Masks, changes: Changes) -> float:
+    """E|y' - y|^2 of the network pruned with these masks and changes: where it leaves `linearised_change`,
+    that breaks.
+    """
+    pruned = apply(evidence.model, masks, changes)
+    total, count = 0.0, 0
+    with undisturbed(evidence.model), undisturbed(pruned), torch.no_grad():
+        for x, _ in evidence.batches:
+            total += (pruned(x) - evidence.model(x)).double().square().sum()
+            count += len(x)
+    return float(total) / count
+
+
+def _rows(evidence: Evidence, masks: Masks, changes: Changes) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """For each batch and output: dy/db of each layer (B, o), and the linearised change of the output (B)."""
+    generator = evidence.generator("probes")
+    step = {}
+    for name, mask in masks.items():
+        weight, change = evidence.weights[name], changes[name].weight
+        step[name] = torch.where(mask, 0.0 if change is None else change, -weight)
+    with evidence.recorder() as recorder:
+        for x, _ in evidence.batches:
+            batch = recorder(x)
+            signals = {
+                name: batch.inputs(name).double() @ step[name].T + changes[name].bias
+                for name in masks
+                if batch.calls[name]
+            }
+            for row in batch.rows(evidence.probes, generator):
+                by_bias, total = {}, torch.zeros(len(x), dtype=torch.float64, device=batch.y.device)
+                for name, mask in masks.items():
+                    if name not in signals:
+                        by_bias[name] = total.new_zeros(len(x), len(mask))
+                        continue
+                    g = row[name].double()
+                    by_bias[name] = g.sum(1)
+                    total = total + (g * signals[name]).sum((1, 2))
+                yield by_bias, total
