@@ -1,0 +1,90 @@
+"""The diffusion-sorption equation: its constants, its retardation factor and its initial states.
+
+A solute diffuses through a porous column and sticks to the solid on its way (Freundlich sorption):
+
+    R(u) du/dt = D d²u/dx²,   R(u) = 1 + c n u^(n-1),   c = (1 - porosity) / porosity * rho_s * k_f,
+
+on 0 < x < 1 and 0 < t <= 500, with u(0, t) = 1, u(1, t) = -D du/dx(1, t) and u(x, 0) = u0, a constant.
+Source: PDEBench (Takamoto et al. 2022), the generator of its one-dimensional diffusion-sorption data.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Float
+
+from prunebook.errors import InputError
+
+LARGEST_STATE = 0.2  # the initial states are uniform on (0, 0.2)
+
+
+@dataclass(frozen=True)
+class Equation:
+    """The constants of the problem; the defaults are PDEBench's.
+
+    `epsilon` keeps the retardation factor finite at u = 0: R(0) is 13.3 instead of infinite.
+    Raises InputError for a constant that has no physical meaning.
+    """
+
+    diffusion: float = 5e-4
+    porosity: float = 0.29
+    rho_s: float = 2880.0
+    k_f: float = 3.5e-4
+    n_f: float = 0.874
+    epsilon: float = 1e-6
+    length: float = 1.0
+    end_time: float = 500.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not np.isfinite(value):
+                raise InputError(f"{field.name}={value} is not finite; give a finite number")
+        for name in ("diffusion", "n_f", "epsilon", "length", "end_time"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name}={getattr(self, name)} must be positive")
+        for name in ("rho_s", "k_f"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name}={getattr(self, name)} must not be negative")
+        if not 0 < self.porosity < 1:
+            raise InputError(f"porosity={self.porosity} is a fraction; choose one inside (0, 1)")
+
+    @property
+    def capacity(self) -> float:
+        """c = (1 - porosity) / porosity * rho_s * k_f; 2.467862 for the default constants."""
+        return (1 - self.porosity) / self.porosity * self.rho_s * self.k_f
+
+    def retardation(self, u: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """R(u) = 1 + c n (max(u, 0) + epsilon)^(n - 1); clipped because trial steps may undershoot 0."""
+        return 1 + self.capacity * self.n_f * (np.maximum(u, 0) + self.epsilon) ** (self.n_f - 1)
+
+    def retardation_slope(self, u: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """dR/du, zero where u is clipped."""
+        slope = (np.maximum(u, 0) + self.epsilon) ** (self.n_f - 2)
+        return self.capacity * self.n_f * (self.n_f - 1) * slope * (u > 0)
+
+    def content(self, u: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Dissolved and sorbed solute, u + c (u + epsilon)^n; its derivative with respect to u is R(u)."""
+        return u + self.capacity * (np.maximum(u, 0) + self.epsilon) ** self.n_f
+
+
+def initial_states(n: int, first: int = 0, seeding: str = "legacy") -> Float[np.ndarray, " n"]:
+    """The initial states u0 of trajectories `first` to `first + n - 1`, each from its own seed.
+
+    "legacy" seeds NumPy's old generator, as PDEBench's code of 2022 did when its data were published, so
+    that trajectory i is the published trajectory i; "default_rng" is what its code has done since 2024.
+    """
+    if n < 1 or first < 0:
+        raise InputError(f"n={n}, first={first}: ask for at least one trajectory, counted from 0")
+    if seeding == "legacy":
+        draws = [np.random.RandomState(i).uniform(0, LARGEST_STATE) for i in range(first, first + n)]
+    elif seeding == "default_rng":
+        draws = [np.random.default_rng(i).uniform(0, LARGEST_STATE) for i in range(first, first + n)]
+    else:
+        raise InputError(f"seeding={seeding!r} is not known; choose 'legacy' or 'default_rng'")
+    return np.array(draws)
+
+
+def stored_times(equation: Equation | None = None, number: int = 101) -> Float[np.ndarray, " number"]:
+    """Equally spaced times from 0 to the end; 101 of them (every 5 time units) as in the published data."""
+    return np.linspace(0, (equation or Equation()).end_time, number)

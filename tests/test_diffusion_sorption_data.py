@@ -1,0 +1,334 @@
+"""Regression data, the cache on disk, and a reader's own PDEBench file."""
+
+import logging
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from prunebook.diffusion_sorption import (
+    Equation,
+    cache_folder,
+    cached_solve,
+    initial_states,
+    load_pdebench,
+    regression_data,
+    solve,
+    stored_times,
+)
+from prunebook.errors import DataError, InputError
+
+CELL = np.arange(8, 1024, 16)
+STEP = np.arange(10, 101, 10)
+FEW = 5
+
+
+@pytest.fixture(autouse=True, scope="module")
+def stored_here(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("PRUNEBOOK_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return regression_data(trajectories=FEW)
+
+
+@pytest.fixture(scope="module")
+def full():
+    return solve(initial_states(FEW))
+
+
+def small(**changes):
+    return cached_solve(
+        **({"u0": np.array([0.1, 0.15]), "cells": 16, "times": np.array([5.0, 50.0])} | changes)
+    )
+
+
+# --- regression data
+
+
+def test_pairs_are_the_subsampled_trajectories(clean, full):
+    for split in (clean.train, clean.test):
+        assert split.shape == (len(split.trajectories), 10, 64)
+        assert split.x.shape == (split.y.shape[0], 68)
+        assert split.x.dtype == split.y.dtype == split.y_clean.dtype == torch.float32
+        expected = full.u[list(split.trajectories)][:, STEP][:, :, CELL]
+        assert np.abs(split.y_clean.reshape(split.shape).numpy() - expected).max() < 2e-7
+        assert torch.equal(split.y, split.y_clean)
+        x = split.x.reshape(*split.shape, 68).numpy()
+        assert (x[..., 0] == np.float32(5e-4)).all()
+        assert (x[..., 1] == np.float32(0.29)).all()
+        assert np.allclose(x[..., 2], (np.arange(1, 11) / 10)[:, None])
+        assert np.allclose(x[..., 3], (CELL + 0.5) / 1024)
+        states = initial_states(FEW)[list(split.trajectories)]
+        assert np.allclose(x[..., 4:], states[:, None, None, None])
+    assert clean.inputs[:5] == ("D", "porosity", "t/T", "x", "u0[8]")
+    assert len(clean.inputs) == 68
+    assert np.array_equal(clean.t, np.arange(50, 501, 50))
+    assert (clean.name, clean.origin[:9]) == ("diffusion-sorption", "solved on")
+
+
+def test_split_is_by_trajectory_and_fixed(clean):
+    train, test = set(clean.train.trajectories), set(clean.test.trajectories)
+    assert not train & test
+    assert train | test == set(range(FEW))
+    assert len(test) == 1
+    again = regression_data(trajectories=FEW, noise=0.01, seed=5)
+    assert again.test.trajectories == clean.test.trajectories
+
+
+def test_noise_is_uniform_reproducible_and_in_targets_only(clean):
+    low, high = (regression_data(trajectories=FEW, noise=d) for d in (0.005, 0.01))
+    for part in ("train", "test"):
+        a, b, c = (getattr(data, part) for data in (low, high, clean))
+        assert torch.equal(a.x, c.x)
+        assert torch.equal(a.y_clean, c.y_clean)
+        drawn = (b.y - b.y_clean).double()
+        assert drawn.abs().max() <= 0.01 + 1e-7
+        assert torch.allclose(drawn, 2 * (a.y - a.y_clean).double(), atol=5e-7)
+        assert drawn.square().mean() == pytest.approx(high.floor["noise"], rel=0.1)
+        assert abs(float(drawn.mean())) < 4 * 0.01 / np.sqrt(3 * len(drawn))
+    assert high.floor["noise"] == pytest.approx(3.3333e-5, rel=1e-4)
+    same = regression_data(trajectories=FEW, noise=0.01)
+    assert torch.equal(same.train.y, high.train.y)
+    assert same.checksums == high.checksums
+    other = regression_data(trajectories=FEW, noise=0.01, seed=1)
+    assert not torch.equal(other.train.y, high.train.y)
+    assert other.checksums["u"] == high.checksums["u"]
+    assert other.checksums["targets"] != high.checksums["targets"]
+
+
+def test_floor_of_a_blind_network(clean):
+    """The best predictor without u0 is the mean over training trajectories at each (t, x)."""
+    profiles = clean.train.y_clean.reshape(clean.train.shape).double()
+    assert clean.floor["blind_train"] == pytest.approx(float(profiles.var(0, correction=0).mean()), rel=1e-4)
+    gap = clean.test.y_clean.reshape(clean.test.shape).double() - profiles.mean(0)
+    assert clean.floor["blind_test"] == pytest.approx(float(gap.square().mean()), rel=1e-4)
+    assert clean.floor["noise"] == 0
+
+
+def test_other_cells_and_steps(clean):
+    coarse = regression_data(trajectories=FEW, cells=32, steps=5)
+    assert coarse.train.x.shape == (4 * 5 * 32, 36)
+    assert np.allclose(coarse.places, (np.arange(16, 1024, 32) + 0.5) / 1024)
+    assert np.array_equal(coarse.t, np.arange(100, 501, 100))
+    some = clean.train.y_clean.reshape(clean.train.shape)[:, 1::2]
+    assert (coarse.train.y_clean.reshape(coarse.train.shape) - some[..., ::2]).abs().max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"trajectories": 1}, "trajectories=1"),
+        ({"noise": -0.1}, "noise=-0.1"),
+        ({"noise": float("nan")}, "noise=nan"),
+        ({"cells": 60}, "cells=60"),
+        ({"cells": 0}, "cells=0"),
+        ({"steps": 7}, "steps=7"),
+        ({"seeding": "none"}, "none"),
+        ({"source": "x.h5", "equation": Equation()}, "not both"),
+    ],
+)
+def test_unusable_arguments_are_refused(changes, named):
+    with pytest.raises(InputError, match=named):
+        regression_data(**changes)
+
+
+# --- the cache
+
+
+def stored(folder):
+    return sorted(folder.glob("diffusion-sorption-*.npz"))
+
+
+def test_second_call_reads_the_first_ones_result(tmp_path):
+    first, second = small(folder=tmp_path), small(folder=tmp_path)
+    assert (first.stats["cached"], second.stats["cached"]) == (False, True)
+    assert np.array_equal(first.u, second.u)
+    assert np.array_equal(first.x, second.x)
+    assert second.stats["seconds"] == first.stats["seconds"]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"u0": np.array([0.1, 0.16])},
+        {"cells": 17},
+        {"times": np.array([5.0, 51.0])},
+        {"scheme": "ghost"},
+        {"rtol": 1e-7},
+        {"atol": 1e-9},
+        {"equation": Equation(porosity=0.3)},
+    ],
+)
+def test_everything_that_matters_is_in_the_key(changes, tmp_path):
+    small(folder=tmp_path)
+    assert not small(folder=tmp_path, **changes).stats["cached"]
+    assert len(stored(tmp_path)) == 2
+
+
+def test_damaged_files_are_computed_again(tmp_path, caplog):
+    good = small(folder=tmp_path)
+    (path,) = stored(tmp_path)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    flipped = []
+    for place in rng.integers(0, len(content), 12):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        flipped.append(bytes(damaged))
+    cuts = [content[:n] for n in (0, 1, 30, len(content) // 2, len(content) - 1)]
+    for damaged in [b"not a zip file", *cuts, *flipped]:
+        path.write_bytes(damaged)
+        again = small(folder=tmp_path)
+        assert np.array_equal(again.u, good.u)  # a byte that carries no number may go unnoticed
+    assert sum("computing it again" in message for message in caplog.messages) >= 6 + 8
+    path.write_bytes(content[: len(content) // 2])
+    caplog.clear()
+    assert not small(folder=tmp_path).stats["cached"]
+    assert str(path) in caplog.text
+    assert small(folder=tmp_path).stats["cached"]
+
+
+def test_a_file_of_other_settings_is_not_used(tmp_path, caplog):
+    small(folder=tmp_path)
+    (first,) = stored(tmp_path)
+    small(folder=tmp_path, rtol=1e-7)
+    (second,) = set(stored(tmp_path)) - {first}
+    second.replace(first)
+    assert not small(folder=tmp_path).stats["cached"]
+    assert "other settings" in caplog.text
+
+
+def test_unusable_folder_is_only_a_warning(tmp_path, caplog):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with caplog.at_level(logging.WARNING):
+        solution = small(folder=blocked / "cache")
+    assert solution.u.shape == (2, 2, 16)
+    assert "going on without" in caplog.text
+
+
+def test_failed_write_leaves_nothing_behind(tmp_path, caplog, monkeypatch):
+    def full_disk(file, **_):
+        file.write(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    small(folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert "no space left" in caplog.text
+
+
+def test_cache_folder(monkeypatch, tmp_path, stored_here):
+    assert cache_folder() == stored_here
+    monkeypatch.delenv("PRUNEBOOK_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert cache_folder() == tmp_path / "prunebook"
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert cache_folder().parts[-3:] == ("Library", "Caches", "prunebook")
+
+
+def test_cache_can_be_left_out(stored_here):
+    before = stored(stored_here)
+    data = regression_data(trajectories=2, seeding="default_rng", cache=False)
+    assert stored(stored_here) == before
+    assert data.train.x.shape == (640, 68)
+
+
+# --- PDEBench's file
+
+
+@pytest.fixture
+def published(tmp_path, full):
+    """A file of the published form, with our own numbers in it."""
+    path = tmp_path / "1D_diff-sorp_NA_NA.h5"
+    with h5py.File(path, "w") as file:
+        for i in range(FEW):
+            file[f"{i:04d}/data"] = full.u[i, :, :, None].astype("f4")
+            file[f"{i:04d}/grid/x"] = full.x.astype("f4")
+            file[f"{i:04d}/grid/t"] = stored_times().astype("f4")
+    return path
+
+
+def test_published_file(published, full, clean):
+    read = load_pdebench(published, FEW)
+    assert np.array_equal(read.u, full.u.astype(np.float32))
+    assert np.array_equal(read.x, full.x)
+    data = regression_data(source=published, trajectories=FEW)
+    assert (data.name, data.origin) == ("pdebench-diffusion-sorption", f"read from {published.name}")
+    assert str(published.parent) not in data.origin
+    for ours, theirs in ((clean.train, data.train), (clean.test, data.test)):
+        assert ours.trajectories == theirs.trajectories
+        assert (ours.x - theirs.x).abs().max() < 1e-6
+        assert (ours.y - theirs.y).abs().max() < 1e-6
+    assert replace(data, origin="").checksums.keys() == {"inputs", "u", "targets"}
+
+
+def edit(path, name, value):
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        if value is not None:
+            file[name] = value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("0003", None, "'0003/data'"),
+        ("0001/data", None, "'0001/data'"),
+        ("0001/grid", None, "'0001/grid/x'"),
+        ("0001/data", np.zeros((101, 512, 1), "f4"), r"\(101, 512, 1\); expected \(101, 1024, 1\)"),
+        ("0001/data", np.zeros((501, 1024, 1), "f4"), r"\(501, 1024, 1\)"),
+        ("0001/data", np.zeros((101, 1024, 1), "i4"), "int32"),
+        ("0001/data", np.full((101, 1024, 1), np.nan, "f4"), "not finite"),
+        ("0002/grid/x", np.linspace(0.1, 0.9, 1024, dtype="f4"), "another grid"),
+        ("0000/grid/x", np.linspace(0.9, 0.1, 1024, dtype="f4"), "increasing cell centres"),
+        ("0000/grid/t", np.linspace(0, 5, 101, dtype="f4"), "from 0 to 500"),
+    ],
+)
+def test_unexpected_contents_are_refused(published, name, value, words):
+    edit(published, name, value)
+    with pytest.raises(DataError, match=words) as caught:
+        load_pdebench(published, FEW)
+    assert published.name in str(caught.value)
+
+
+def test_only_what_is_asked_for_is_read(published):
+    edit(published, "0004/data", np.zeros(3))
+    assert load_pdebench(published, 4).u.shape == (4, 101, 1024)
+    with pytest.raises(DataError, match="0004"):
+        load_pdebench(published, FEW)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.95])
+def test_truncated_file(published, share):
+    content = published.read_bytes()
+    published.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DataError, match=published.name):
+        load_pdebench(published, FEW)
+
+
+def test_missing_or_other_file(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        load_pdebench(tmp_path / "nothing.h5")
+    other = tmp_path / "text.h5"
+    other.write_text("hello")
+    with pytest.raises(DataError, match="cannot be read as an HDF5 file"):
+        load_pdebench(other)
+    with pytest.raises(InputError, match="trajectories=0"):
+        load_pdebench(other, 0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_tensors_on_the_device():
+    data = regression_data(trajectories=2, device="cuda")
+    assert data.train.x.is_cuda
+    assert data.test.y_clean.is_cuda
