@@ -1,0 +1,280 @@
+"""Training many masked multilayer perceptrons of one shape side by side.
+
+Fine-tuning every (method, ratio) pair of one seed means a hundred and more small networks that see the same
+minibatches. Stacked, each layer of all of them is one batched matrix product, and one pass over the data trains
+them all. The arithmetic is that of the single network: variants do not mix, so stacked and separate training
+agree up to rounding.
+
+Activations are stored as (variants, units, samples). In this layout the first layer of all variants is a single
+matrix product, and PReLU and its derivative run over contiguous memory. The backward pass is written out, and works
+in buffers that are allocated once, because allocating them anew costs as much as the arithmetic.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from prunebook.errors import InputError
+
+LOSSES = ("cross_entropy", "mse")
+
+
+@dataclass
+class StackedMLP:
+    """Networks Linear-PReLU-...-Linear of equal widths; ``V`` variants, ``L`` layers.
+
+    Attributes:
+        weights: per layer (V, n_out, n_in); masked entries are exactly zero and stay so.
+        biases: per layer (V, n_out, 1).
+        slopes: per hidden layer (V, 1, 1), the PReLU slope on the negative side.
+        masks: per layer (V, n_out, n_in), 1 where a weight exists and 0 where it was pruned or never was.
+    """
+
+    weights: list[Float[Tensor, "..."]]
+    biases: list[Float[Tensor, "..."]]
+    slopes: list[Float[Tensor, "..."]]
+    masks: list[Float[Tensor, "..."]]
+
+    @classmethod
+    def from_models(cls, models: Sequence[nn.Sequential], masks: Sequence[Sequence[Tensor]] | None = None):
+        """Stack plain networks. Narrower ones are padded with masked weights, which changes nothing they compute.
+
+        Args:
+            models: ``nn.Sequential`` of Linear and single-slope PReLU in turn, all of one depth.
+            masks: per model and layer, (n_out, n_in), true where a weight is kept; absent means all are kept.
+        """
+        if not models:
+            raise InputError("no models to stack")
+        linears = [_linears(model) for model in models]
+        if len({len(layers) for layers in linears}) != 1:
+            raise InputError("only networks of equal depth can be stacked")
+        depth, count = len(linears[0]), len(models)
+        first = linears[0][0].weight
+        shapes = [
+            tuple(max(layers[i].weight.shape[axis] for layers in linears) for axis in (0, 1))
+            for i in range(depth)
+        ]
+        new = {"dtype": first.dtype, "device": first.device}
+        stack = cls(
+            weights=[torch.zeros(count, *shape, **new) for shape in shapes],
+            biases=[torch.zeros(count, shape[0], 1, **new) for shape in shapes],
+            slopes=[torch.zeros(count, 1, 1, **new) for _ in range(depth - 1)],
+            masks=[torch.zeros(count, *shape, **new) for shape in shapes],
+        )
+        for v, layers in enumerate(linears):
+            for i, layer in enumerate(layers):
+                n_out, n_in = layer.weight.shape
+                kept = torch.ones_like(layer.weight) if masks is None else masks[v][i].to(**new)
+                stack.masks[i][v, :n_out, :n_in] = kept
+                stack.weights[i][v, :n_out, :n_in] = layer.weight.detach() * kept
+                if layer.bias is not None:
+                    stack.biases[i][v, :n_out, 0] = layer.bias.detach()
+            for i, slope in enumerate(m.weight for m in models[v] if isinstance(m, nn.PReLU)):
+                stack.slopes[i][v] = slope.detach()
+        return stack
+
+    def __len__(self) -> int:
+        return self.weights[0].shape[0]
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        return [*self.weights, *self.biases, *self.slopes]
+
+    def join(self, other: "StackedMLP") -> "StackedMLP":
+        """The variants of both stacks, these first."""
+        return StackedMLP(
+            *(
+                [torch.cat(pair) for pair in zip(mine, theirs, strict=True)]
+                for mine, theirs in zip(self._fields(), other._fields(), strict=True)
+            )
+        )
+
+    def select(self, variants: Sequence[int]) -> "StackedMLP":
+        """A copy of the given variants."""
+        index = torch.as_tensor(variants, device=self.weights[0].device)
+        return StackedMLP(*([tensor[index] for tensor in field] for field in self._fields()))
+
+    def write_to(self, variant: int, model: nn.Sequential) -> nn.Sequential:
+        """Copy one variant's numbers into a plain network of its own widths, and return that."""
+        layers = _linears(model)
+        with torch.no_grad():
+            for i, layer in enumerate(layers):
+                n_out, n_in = layer.weight.shape
+                layer.weight.copy_(self.weights[i][variant, :n_out, :n_in])
+                if layer.bias is not None:
+                    layer.bias.copy_(self.biases[i][variant, :n_out, 0])
+            for i, prelu in enumerate(m for m in model if isinstance(m, nn.PReLU)):
+                prelu.weight.copy_(self.slopes[i][variant].flatten())
+        return model
+
+    def outputs(self, x: Float[Tensor, "n n_in"]) -> Float[Tensor, "variants n n_out"]:
+        """Network outputs of every variant; nothing is kept for a backward pass."""
+        hidden = x.t()
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if i == 0:
+                count, units, _ = weight.shape
+                hidden = torch.addmm(bias.view(-1, 1), weight.view(count * units, -1), hidden)
+                hidden = hidden.view(count, units, -1)
+            else:
+                hidden = torch.addcmul(hidden, hidden.clamp(max=0), self.slopes[i - 1] - 1)
+                hidden = torch.baddbmm(bias, weight, hidden)
+        return hidden.transpose(1, 2)
+
+    def _fields(self):
+        return self.weights, self.biases, self.slopes, self.masks
+
+
+def _linears(model: nn.Sequential) -> list[nn.Linear]:
+    """The linear layers, once the network is known to be one that the stack can stand for."""
+    kinds = [nn.Linear if i % 2 == 0 else nn.PReLU for i in range(len(model))]
+    if len(model) % 2 == 0 or not all(isinstance(m, k) for m, k in zip(model, kinds, strict=True)):
+        raise InputError(f"cannot stack {model}: expected Linear, PReLU, Linear, ..., Linear")
+    if any(isinstance(m, nn.PReLU) and m.num_parameters != 1 for m in model):
+        raise InputError("cannot stack a PReLU with a slope per unit: use nn.PReLU()")
+    return list(model[::2])
+
+
+class _Gradient:
+    """Loss and gradients of a stack, in buffers made once for a batch size."""
+
+    def __init__(self, net: StackedMLP, loss: str, batch: int):
+        self.net, self.loss, self.batch = net, loss, batch
+        self.hidden = [weight.new_empty(*weight.shape[:2], batch) for weight in net.weights]
+        self.negative = [torch.empty_like(h) for h in self.hidden[:-1]]
+        self.signal = [torch.empty_like(h) for h in self.hidden[:-1]]
+        self.scratch = [torch.empty_like(h) for h in self.hidden[:-1]]
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """Write the gradient of each variant's mean loss to ``.grad``; return the losses, (variants,)."""
+        net, hidden, x = self.net, self.hidden, x.t()
+        last = len(net.weights) - 1
+        for i, (weight, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
+            if i == 0:
+                flat = hidden[0].view(-1, self.batch)
+                torch.addmm(bias.view(-1, 1), weight.view(flat.shape[0], -1), x, out=flat)
+            else:
+                torch.baddbmm(bias, weight, hidden[i - 1], out=hidden[i])
+            if i < last:
+                torch.clamp(hidden[i], max=0, out=self.negative[i])
+                hidden[i].addcmul_(self.negative[i], net.slopes[i] - 1)
+        losses, signal = _loss_and_signal(self.loss, hidden[last], y)
+        for i in range(last, -1, -1):
+            weight = net.weights[i]
+            torch.sum(signal, dim=-1, keepdim=True, out=net.biases[i].grad)
+            if i == 0:
+                flat = signal.view(-1, self.batch)
+                torch.mm(flat, x.t(), out=weight.grad.view(flat.shape[0], -1))
+            else:
+                torch.bmm(signal, hidden[i - 1].transpose(1, 2), out=weight.grad)
+                below, negative, slope = self.signal[i - 1], self.negative[i - 1], net.slopes[i - 1]
+                torch.bmm(weight.transpose(1, 2), signal, out=below)
+                product = torch.mul(below, negative, out=self.scratch[i - 1])
+                torch.sum(product, dim=(1, 2), keepdim=True, out=slope.grad)
+                # below * (slope where the unit was negative, else 1), without a further buffer
+                below.addcmul_(negative.sign_().mul_(below), 1 - slope)
+                signal = below
+            # A masked weight has no gradient, hence no momentum, hence never moves from zero.
+            weight.grad.mul_(net.masks[i])
+        return losses
+
+
+def _loss_and_signal(loss: str, out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean loss of each variant, and its derivative by the outputs (variants, n_out, batch)."""
+    batch = out.shape[-1]
+    if loss == "mse":
+        error = out - y.t()
+        return error.square().mean(dim=(1, 2)), error * (2 / (batch * out.shape[1]))
+    logs = out.log_softmax(dim=1)
+    index = y.expand(len(out), 1, batch)
+    losses = -logs.gather(1, index).mean(dim=(1, 2))
+    signal = logs.exp_().scatter_add_(1, index, torch.full_like(out[:, :1], -1.0))
+    return losses, signal.div_(batch)
+
+
+def minibatches(n: int, batch_size: int, epochs: int, seed: int, device) -> Iterator[tuple[int, Tensor]]:
+    """Pairs (epoch, indices). The order depends on the seed alone, so it is the same on every device."""
+    generator = torch.Generator().manual_seed(seed)
+    for epoch in range(epochs):
+        order = torch.randperm(n, generator=generator).to(device)
+        for index in order.split(batch_size):
+            yield epoch, index
+
+
+def train(
+    net: StackedMLP,
+    x: Float[Tensor, "n n_in"],
+    y: Float[Tensor, "_ n_out"] | Int[Tensor, " _"],
+    *,
+    loss: str,
+    epochs: int,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+) -> Float[Tensor, "epochs variants"]:
+    """Train all variants in place with Adam (default betas, constant learning rate, fresh state).
+
+    Every variant sees the same minibatches. Pruned weights stay exactly zero; biases and slopes are free.
+
+    Args:
+        loss: "cross_entropy" with class indices ``y``, or "mse" with targets ``y``.
+        report: called with one line a tenth of the way.
+
+    Returns:
+        Training loss of each variant, averaged over the samples of each epoch while it was running.
+
+    Raises:
+        InputError: for an unknown loss, a non-positive batch size, or data of unequal length.
+    """
+    if loss not in LOSSES:
+        raise InputError(f"unknown loss {loss!r}: choose from {', '.join(LOSSES)}")
+    if batch_size < 1 or epochs < 0:
+        raise InputError(f"batch_size {batch_size} and epochs {epochs} must be positive")
+    if len(x) != len(y):
+        raise InputError(f"{len(x)} inputs but {len(y)} targets")
+    for tensor in net.parameters:
+        tensor.grad = torch.zeros_like(tensor)
+    optimiser = torch.optim.Adam(net.parameters, lr=learning_rate, fused=True)
+    gradients: dict[int, _Gradient] = {}
+    history = torch.zeros(epochs, len(net), dtype=x.dtype, device=x.device)
+    steps, every = 0, max(1, epochs // 10)
+    for epoch, index in minibatches(len(x), batch_size, epochs, seed, x.device):
+        gradient = gradients.get(len(index)) or gradients.setdefault(
+            len(index), _Gradient(net, loss, len(index))
+        )
+        history[epoch] += gradient(x[index], y[index]) * (len(index) / len(x))
+        optimiser.step()
+        steps += len(index)
+        if steps % len(x) == 0 and (epoch + 1) % every == 0:
+            report(f"epoch {epoch + 1}/{epochs}, median training loss {history[epoch].median():.3g}")
+    return history
+
+
+@torch.no_grad()
+def evaluate(
+    net: StackedMLP,
+    x: Float[Tensor, "n n_in"],
+    y: Float[Tensor, "n n_out"] | Int[Tensor, " n"],
+    *,
+    loss: str,
+    chunk: int = 2000,
+) -> tuple[Float[Tensor, " variants"], Float[Tensor, " variants"]]:
+    """Mean loss and accuracy of each variant over all samples, in float64; accuracy is NaN for "mse".
+
+    Sums over samples, not over batches, so a short last chunk has its true weight.
+    """
+    if loss not in LOSSES:
+        raise InputError(f"unknown loss {loss!r}: choose from {', '.join(LOSSES)}")
+    total = torch.zeros(len(net), dtype=torch.float64, device=x.device)
+    correct = torch.zeros_like(total)
+    for xs, ys in zip(x.split(chunk), y.split(chunk), strict=True):
+        out = net.outputs(xs).transpose(1, 2).contiguous()
+        losses, _ = _loss_and_signal(loss, out, ys)
+        total += losses.double() * len(xs)
+        if loss == "cross_entropy":
+            correct += (out.argmax(dim=1) == ys).sum(dim=1)
+    accuracy = correct / len(x) if loss == "cross_entropy" else torch.full_like(total, float("nan"))
+    return total / len(x), accuracy
