@@ -1,5 +1,5 @@
 """The studies by name. Each turns (configuration, seed) into tidy tables."""
 
-from prunebook.experiments import compensation
+from prunebook.experiments import ec_mnist, ec_pde
 
-STUDIES = {study.name: study for study in compensation.STUDIES}
+STUDIES = {study.name: study for study in (ec_mnist.STUDY, ec_pde.STUDY)}

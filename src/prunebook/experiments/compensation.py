@@ -22,17 +22,14 @@ phase). In the last stage the method "dense" is the control that was trained on 
 
 import time
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import pandas as pd
 import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from prunebook.experiments import problems
 from prunebook.experiments.problems import Problem
 from prunebook.models import mlp, narrowed, weight_count
-from prunebook.studies import Study
 from prunebook.training import StackedMLP, evaluate, train
 from prunebook.weights import (
     COMPENSATIONS,
@@ -81,20 +78,6 @@ class Compensation:
     limit: int | None = None
     nonlinear_samples: int = 1000
     profile_ratio: float | None = None
-
-
-@dataclass(frozen=True)
-class OnImages(Compensation):
-    """On MNIST, or what stands in for it."""
-
-    study: ClassVar[str] = "ec-mnist"
-
-
-@dataclass(frozen=True)
-class OnPde(Compensation):
-    """On diffusion–sorption; ``limit`` counts trajectories."""
-
-    study: ClassVar[str] = "ec-pde"
 
 
 def run(config: Compensation, seed: int, problem: Problem, device, report) -> dict[str, pd.DataFrame]:
@@ -335,79 +318,13 @@ def _predictions(nets: dict[str, StackedMLP], problem: Problem) -> pd.DataFrame:
     return pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
 
 
-def _prepare_images(config: Compensation, data, device):
-    problem = problems.images(config.dataset, data=data, device=device, limit=config.limit)
-    return replace(config, dataset=problem.name), problem
+SHORT_RATIOS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 
 
-def _prepare_pde(config: Compensation, data, device):
-    problem = problems.pde(config.noise, data=data, device=device, trajectories=config.limit)
-    return replace(config, dataset=problem.name), problem
-
-
-_MNIST = tuple(OnImages(widths=(784, width, width, 10)) for width in (32, 64))
-_PDE = tuple(
-    OnPde(
-        dataset="diffusion-sorption",
-        widths=widths,
-        noise=noise,
-        nonlinear_samples=2000,
-        profile_ratio=0.7,
-    )
-    for widths in ((68, 32, 32, 32, 1), (68, 64, 32, 32, 16, 16, 1))
-    for noise in (0.0, 0.005, 0.01)
-)
-_SHORT = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
-
-
-def _presets(paper, laptop: dict, smoke: dict):
+def presets(paper: tuple, laptop: dict, smoke: dict) -> dict[str, tuple]:
     """The three scales: the paper's own, the same shortened, and the least that runs every line."""
     return {
         "paper": paper,
         "laptop": tuple(replace(config, **laptop) for config in paper),
         "smoke": tuple(replace(config, **smoke) for config in paper[:1]),
     }
-
-
-STUDIES = (
-    Study(
-        name="ec-mnist",
-        title="Elimination-compensation on MNIST",
-        config_type=OnImages,
-        presets=_presets(
-            _MNIST,
-            laptop={"ratios": _SHORT, "extra_ratios": (0.5, 0.9), "epochs": 3, "nonlinear_samples": 200},
-            smoke={
-                "ratios": (0.5, 0.9),
-                "extra_ratios": (0.5,),
-                "epochs": 1,
-                "limit": 1000,
-                "nonlinear_samples": 20,
-            },
-        ),
-        seeds={"smoke": 1, "laptop": 1, "paper": 5},
-        prepare=_prepare_images,
-        run=run,
-        module=__name__,
-    ),
-    Study(
-        name="ec-pde",
-        title="Elimination-compensation on diffusion–sorption",
-        config_type=OnPde,
-        presets=_presets(
-            _PDE,
-            laptop={"ratios": _SHORT, "extra_ratios": (0.5, 0.7), "epochs": 3, "nonlinear_samples": 200},
-            smoke={
-                "ratios": (0.5, 0.7),
-                "extra_ratios": (0.7,),
-                "epochs": 1,
-                "limit": 5,
-                "nonlinear_samples": 20,
-            },
-        ),
-        seeds={"smoke": 1, "laptop": 1, "paper": 5},
-        prepare=_prepare_pde,
-        run=run,
-        module=__name__,
-    ),
-)

@@ -1,0 +1,202 @@
+"""The command line: ``prunebook run``, ``list``, ``doctor`` and ``verdicts``.
+
+What brings torch is imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prunebook.errors import DataError, InputError, ResultError
+
+app = typer.Typer(
+    name="prunebook",
+    help="Re-run what three papers claim about pruning neural networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Scale = Annotated[str, typer.Option(help="smoke (tests), laptop (minutes) or paper (the papers' protocol).")]
+Data = Annotated[Path | None, typer.Option(help="Folder that holds the data sets.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn an error that the user can put right into one line and exit code 2."""
+    try:
+        yield
+    except (InputError, DataError, ResultError) as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted: finished seeds are kept, and the same command goes on from there", err=True)
+        raise typer.Exit(130) from None
+
+
+def _matches(value: object, text: str) -> bool:
+    if type(value) in (int, float):
+        try:
+            return float(text) == value
+        except ValueError:
+            return False
+    return str(value).casefold() == text.casefold()
+
+
+def select(configs: tuple, only: list[str]) -> tuple:
+    """The configurations that fit all the KEYs of ``KEY=VALUE``; of one KEY given twice, either VALUE."""
+    from prunebook.studies import config_columns
+
+    wanted: dict[str, list[str]] = {}
+    for text in only:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--only {text!r} must look like KEY=VALUE")
+        wanted.setdefault(key.strip(), []).append(value.strip())
+    columns = [config_columns(config) for config in configs]
+    for key in wanted:
+        if known := [c for c in columns if key not in c]:
+            raise InputError(f"--only {key}=...: there is no {key!r}; use one of {', '.join(known[0])}")
+    chosen = tuple(
+        config
+        for config, column in zip(configs, columns, strict=True)
+        if all(any(_matches(column[key], value) for value in values) for key, values in wanted.items())
+    )
+    if not chosen:
+        there = "; ".join(
+            f"{key}: {', '.join(dict.fromkeys(str(c[key]) for c in columns))}" for key in wanted
+        )
+        raise InputError(f"--only {' '.join(only)} fits no configuration; there are {there}")
+    return chosen
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(help="Name of the study; 'prunebook list' shows them.")],
+    scale: Scale = "laptop",
+    seed: Annotated[
+        list[int] | None, typer.Option(help="One seed; may be repeated.", show_default=False)
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds, from 1.", show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    data: Data = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what is already there.")] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="Only such configurations; may be repeated.", show_default=False
+        ),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads that torch uses.", show_default=False)] = None,
+) -> None:
+    """Measure what is missing of a study. It may be interrupted, and run in several processes at once."""
+    with _told():
+        from prunebook.studies import collect, registered
+
+        known = registered()
+        if study not in known:
+            raise InputError(f"there is no study {study!r}: use one of {', '.join(known)}")
+        if seed and seeds is not None:
+            raise InputError("give --seed or --seeds, not both")
+        if threads is not None:
+            _set_threads(threads)
+        configs = (
+            select(known[study].presets[scale], only) if only and scale in known[study].presets else None
+        )
+        done = collect(
+            known[study],
+            scale,
+            seeds=seed or seeds,
+            configs=configs,
+            device=device,
+            data=data,
+            fresh=fresh,
+            report=typer.echo,
+        )
+        for result in done.results:
+            typer.echo(f"{result.path}  {result.record['wall_time']:.1f} s")
+        for place, modules in done.stale.items():
+            typer.echo(f"stale: {place}: changed since are {', '.join(modules)} (--fresh measures anew)")
+        for notice in done.notices:
+            typer.echo(f"notice: {notice}")
+        typer.echo(f"{len(done.results)} results, {done.measured} of them measured now")
+
+
+def _set_threads(threads: int) -> None:
+    import torch
+
+    if threads < 1:
+        raise InputError(f"--threads {threads} must be at least 1")
+    torch.set_num_threads(threads)
+
+
+@app.command("list")
+def list_studies() -> None:
+    """Show the studies, and what is stored of each."""
+    with _told():
+        from prunebook.doctor import survey
+        from prunebook.results import SCALES, Store
+        from prunebook.studies import registered
+
+        store = Store()
+        for study in registered().values():
+            typer.echo(f"{study.name}: {study.title}")
+            for scale in (scale for scale in SCALES if scale in study.presets):
+                configs = study.presets[scale]
+                seen = survey(study, scale, store)
+                parts = [f"{len(configs)} configs x {study.seeds[scale]} seeds"]
+                parts.append(f"{seen.stored} of {seen.wanted} stored")
+                if seen.stale:
+                    parts.append(f"{seen.stale} stale ({', '.join(seen.modules)})")
+                if seen.broken:
+                    parts.append(f"{len(seen.broken)} broken")
+                if seen.others:
+                    parts.append(f"{seen.others} of other seeds or data")
+                typer.echo(f"  {scale:<7} {', '.join(parts)}")
+                for trouble in seen.broken:
+                    typer.echo(f"          {trouble}")
+
+
+@app.command()
+def doctor(data: Data = None, as_json: AsJson = False) -> None:
+    """Check the environment, the device, the data and the stored results, and say what to do."""
+    with _told():
+        from prunebook.doctor import checkup
+
+        checks = checkup(data)
+        if as_json:
+            typer.echo(json.dumps([dataclasses.asdict(check) for check in checks], indent=1))
+        part = ""
+        for check in [] if as_json else checks:
+            if check.part != part:
+                part = check.part
+                typer.echo(part)
+            typer.echo(f"  {check.status:<9} {check.what}: {check.found}")
+            if check.advice:
+                typer.echo(f"            -> {check.advice}")
+        if any(check.fatal for check in checks):
+            raise typer.Exit(1)
+
+
+@app.command()
+def verdicts(as_json: AsJson = False) -> None:
+    """Print what became of each claim."""
+    with _told():
+        from prunebook.claims import verdicts as all_verdicts
+
+        table = all_verdicts()
+        if as_json:
+            typer.echo(table.to_json(orient="records", indent=1))
+            return
+        for row in table.to_dict("records"):
+            note = " (stale)" if row["stale"] else ""
+            typer.echo(f"{row['claim']:<8} {row['verdict'] + note:<24} {row['statement']}")
