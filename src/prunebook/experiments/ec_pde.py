@@ -12,7 +12,6 @@ from prunebook.experiments.compensation import SHORT_RATIOS, Compensation, prese
 from prunebook.experiments.problems import Problem
 from prunebook.studies import Study
 
-
 PUBLISHED = "1D_diff-sorp_NA_NA.h5"  # PDEBench's own name for its file
 
 
