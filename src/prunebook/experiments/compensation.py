@@ -12,6 +12,7 @@ linearisation   compensation, ratio, predicted, true: mean square output change 
 stability       ranking, spearman, overlap: agreement between rankings from two halves of the training set
 cost            what, seconds, samples, weights
 history         stage, epoch, train_loss: of the dense network
+reliance        (PDE only) method, ratio, stage, group, rms: output change when a group of inputs is set to its mean
 floors          (PDE only) name, value: mean squared errors that tell what a loss means
 predictions     (PDE only) test outputs beside coordinates, for the profile figures
 
@@ -62,6 +63,7 @@ class Compensation:
         extra_ratios: ratios at which methods that the paper lacks are fine-tuned; the paper's, at all ratios.
         epochs: of each of the two training phases.
         limit: number of training images used (of trajectories, on the PDE); None takes all of them.
+        standardise: images only; False keeps pixels in [0, 1], where the background is zero.
         nonlinear_samples: training inputs that the brute-force criterion looks at.
         profile_ratio: ratio at which test outputs of elimination-compensation are kept; None keeps none.
     """
@@ -76,6 +78,7 @@ class Compensation:
     batch_size: int = 128
     learning_rate: float = 1e-3
     limit: int | None = None
+    standardise: bool = True
     nonlinear_samples: int = 1000
     profile_ratio: float | None = None
 
@@ -132,6 +135,14 @@ def run(config: Compensation, seed: int, problem: Problem, device, report) -> di
         "history": _history({"trained": history_1, "fine-tuned": history_2}),
         **diagnostics,
     }
+    if problem.groups is not None:
+        tables["reliance"] = pd.concat(
+            [
+                _reliance(first.select([0]), problem, [("dense", 0.0)], "trained"),
+                _reliance(pruned, problem, names, "pruned"),
+            ],
+            ignore_index=True,
+        )
     if problem.floor is not None:
         tables["floors"] = pd.DataFrame({"name": problem.floor.keys(), "value": problem.floor.values()})
     if config.profile_ratio is not None and problem.coordinates is not None:
@@ -245,6 +256,21 @@ def _measure(net: StackedMLP, problem: Problem, names, stage: str) -> pd.DataFra
             "train_loss": train_loss.cpu().numpy(),
         }
     )
+
+
+def _reliance(net: StackedMLP, problem: Problem, names, stage: str) -> pd.DataFrame:
+    """Root mean square change of the outputs when all inputs of a group are held at their mean.
+
+    Zero means that the network cannot see the group at all.
+    """
+    outputs, tables = net.outputs(problem.x_test), []
+    for group, columns in problem.groups.items():
+        x = problem.x_test.clone()
+        x[:, columns] = problem.x_train[:, columns].mean(dim=0)
+        rms = (net.outputs(x) - outputs).double().square().mean(dim=(1, 2)).sqrt()
+        table = pd.DataFrame(names, columns=["method", "ratio"])
+        tables.append(table.assign(stage=stage, group=group, rms=rms.cpu().numpy()))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _check_masks(net: StackedMLP, masks) -> None:

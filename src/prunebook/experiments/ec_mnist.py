@@ -16,12 +16,15 @@ class OnImages(Compensation):
     study: ClassVar[str] = "ec-mnist"
 
 
-def images(name: str, *, data=None, device="cpu", limit: int | None = None) -> Problem:
+def images(
+    name: str, *, data=None, device="cpu", limit: int | None = None, standardise: bool = True
+) -> Problem:
     """A set of images flattened to rows: all training images, none held out, and the test images.
 
-    Pixels are standardised with the usual mean and deviation of the set, so that a black pixel is not zero.
+    Pixels are standardised with the usual mean and deviation of the set, so that a black pixel is not zero;
+    without ``standardise`` they lie in [0, 1].
     """
-    found = datasets.load(name, data=data, device=device, dev=0, limit=limit)
+    found = datasets.load(name, data=data, device=device, dev=0, limit=limit, standardise=standardise)
     return Problem(
         name=found.name,
         origin=found.origin,
@@ -38,7 +41,9 @@ def images(name: str, *, data=None, device="cpu", limit: int | None = None) -> P
 
 def prepare(config: OnImages, data, device) -> tuple[OnImages, Problem]:
     """The images, and the configuration under the name of what was really loaded."""
-    problem = images(config.dataset, data=data, device=device, limit=config.limit)
+    problem = images(
+        config.dataset, data=data, device=device, limit=config.limit, standardise=config.standardise
+    )
     return replace(config, dataset=problem.name), problem
 
 

@@ -50,6 +50,7 @@ def pde(noise: float, *, data=None, device="cpu", trajectories: int | None = Non
         y_clean=test.y_clean,
         coordinates={"u0": test.x[:, 4], "t": test.x[:, 2] * 500, "x": test.x[:, 3]},
         floor=made.floor,
+        groups={"t": [2], "x": [3], "u0": list(range(4, test.x.shape[1]))},
     )
 
 

@@ -12,7 +12,7 @@ class Problem:
 
     ``y_clean`` is the test target without noise; None where the task has no such thing.
     ``coordinates`` names columns of the test samples that figures plot against. ``floor`` holds losses that tell what
-    a loss means, such as the variance of the noise.
+    a loss means, such as the variance of the noise. ``groups`` names columns of the inputs that belong together.
     """
 
     name: str
@@ -28,3 +28,4 @@ class Problem:
     y_clean: Float[Tensor, "m n_out"] | None = None
     coordinates: dict[str, Tensor] | None = None
     floor: dict[str, float] | None = None
+    groups: dict[str, list[int]] | None = None
