@@ -61,8 +61,9 @@ def normal_equations(
 
 
 def linearised_change(evidence: Evidence, masks: Masks, changes: Changes) -> float:
-    """E|dy|^2 to first order for the whole set of changes together (the sum of single importances is its
-    diagonal only).
+    """E|dy|^2 to first order for the whole set of changes together; single importances are its diagonal.
+
+    Estimated, without bias, where the evidence has probes.
     """
     total = sum(change @ change for _, change in _rows(evidence, masks, changes))
     return float(total) / next(iter(evidence.statistics.values())).count

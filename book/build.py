@@ -1,0 +1,241 @@
+"""Build the book: execute the notebooks with papermill, lay the pages out, and run Jupyter Book strictly.
+
+Typed as `python book/build.py --scale laptop`; `make book` does just that. Everything is written below
+`--output` (`_build`): `executed/SCALE/` the executed notebooks, `logs/` their output, `src/` the pages as
+Sphinx reads them, and `html/` the book, which is replaced only by a book that was built without a warning.
+"""
+
+import argparse
+import importlib.metadata
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+from papermill.exceptions import PapermillExecutionError
+
+from prunebook.claims import markdown_table
+
+ROOT = Path(__file__).resolve().parents[1]
+# Seconds that one cell may take; the paper scale takes as long as it takes.
+CELL_TIMEOUT = {"smoke": 600, "laptop": 1800, "paper": None}
+HEARTBEAT = 15.0
+START = time.monotonic()
+
+
+class BuildError(RuntimeError):
+    """The book cannot be built; the message says why and where to look."""
+
+
+class Progress(logging.Handler):
+    """Keeps a notebook's log in a file and tells the terminal which cell runs, and for how long.
+
+    A cell that is silent for `HEARTBEAT` seconds is reported again, with the last line that it printed.
+    """
+
+    def __init__(self, name: str, cells: int, log: Path):
+        super().__init__(logging.INFO)
+        self.name, self.cells, self.cell, self.last = name, cells, 0, ""
+        self.spoke = time.monotonic()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log.open("w", encoding="utf-8")
+        self.done = threading.Event()
+        self.logger = logging.getLogger("papermill")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage().rstrip()
+        self.log.write(f"{time.monotonic() - START:8.1f} s  {text}\n")
+        self.log.flush()
+        if text.startswith("Executing Cell"):
+            self.cell, self.last = self.cell + 1, ""
+            # The text between two cells runs at once and is not worth a line.
+            if self.cell == self.cells or time.monotonic() - self.spoke > 2:
+                self.say()
+        elif text:
+            self.last = text.splitlines()[-1].split("\r")[-1].strip()
+
+    def say(self, text: str | None = None) -> None:
+        self.spoke = time.monotonic()
+        text = f"cell {self.cell} of {self.cells}  {self.last}" if text is None else text
+        print(f"[{self.spoke - START:6.0f} s] {self.name}: {text}"[:140].rstrip(), flush=True)
+
+    def beat(self) -> None:
+        while not self.done.wait(1.0):
+            if time.monotonic() - self.spoke > HEARTBEAT:
+                self.say()
+
+    def __enter__(self) -> "Progress":
+        self.say(f"{self.cells} cells")
+        self.logger.addHandler(self)
+        self.logger.setLevel(logging.INFO)
+        self.logger.propagate = False
+        threading.Thread(target=self.beat, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.done.set()
+        self.logger.removeHandler(self)
+        self.log.close()
+
+
+def pages(toc: Path = ROOT / "_toc.yml") -> list[str]:
+    """The pages of the book in reading order, as paths from the repository root without a suffix."""
+    content = yaml.safe_load(toc.read_text(encoding="utf-8"))
+    chapters = [chapter["file"] for part in content["parts"] for chapter in part["chapters"]]
+    return [content["root"], *chapters]
+
+
+def sources() -> dict[str, Path]:
+    """Each page of the book with the file that it is made from; a page without a file is an error."""
+    found = {}
+    for page in pages():
+        files = [path for suffix in (".md", ".ipynb") if (path := ROOT / f"{page}{suffix}").is_file()]
+        if not files:
+            raise BuildError(f"_toc.yml names {page}, but there is no {page}.md and no {page}.ipynb.")
+        found[page] = files[0]
+    return found
+
+
+def execute(source: Path, output: Path, scale: str, parameters: dict) -> Path:
+    """Execute one notebook into `output/executed/SCALE`, where only a finished file gets its name."""
+    target = output / "executed" / scale / source.name
+    partial = target.with_suffix(".partial.ipynb")
+    log = output / "logs" / scale / f"{source.stem}.log"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    cells = len(nbformat.read(source, as_version=4).cells) + 1  # papermill adds the cell of parameters
+    with Progress(source.stem, cells, log) as progress:
+        try:
+            papermill.execute_notebook(
+                source,
+                partial,
+                parameters={"scale": scale, **parameters},
+                kernel_name="python3",
+                cwd=ROOT,
+                progress_bar=False,
+                log_output=True,
+                execution_timeout=CELL_TIMEOUT[scale],
+                # The kernel's own remarks would stand between the lines of progress.
+                extra_arguments=["--log-level=ERROR"],
+            )
+        except PapermillExecutionError as error:
+            raise BuildError(
+                f"{source.name} failed in cell {progress.cell}: {error.ename}: {error.evalue}\n"
+                f"  how far it got: {partial}\n  its output:     {log}"
+            ) from error
+        progress.say("done")
+    notebook = nbformat.read(partial, as_version=4)
+    for cell in notebook.cells:
+        # The reader may unfold what the page was made with, but need not step over it.
+        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
+            cell.metadata["tags"] = sorted({*cell.metadata["tags"], "hide-input"})
+    nbformat.write(notebook, partial)
+    partial.replace(target)
+    return target
+
+
+def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
+    """Lay out in `output/src` what Sphinx reads: settings, prose, and `notebooks` (page → executed file)."""
+    src = output / "src"
+    shutil.rmtree(src, ignore_errors=True)
+    skipped = shutil.ignore_patterns("*.py", "__pycache__", "_generated")
+    shutil.copytree(ROOT / "book", src / "book", ignore=skipped)
+    shutil.copy(ROOT / "_toc.yml", src)
+    for page, path in notebooks.items():
+        target = src / f"{page}.ipynb"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+
+    generated = src / "book" / "_generated"
+    generated.mkdir()
+    verdicts = markdown_table() or "No verdicts yet."
+    (generated / "verdicts.md").write_text(verdicts + "\n", encoding="utf-8")
+    banner = (
+        f":::{{div}} pb-banner\nThis copy was built at the **{scale}** scale: its chapters show small runs. "
+        "The verdicts below come from the committed results of the paper scale.\n:::\n"
+    )
+    (generated / "built.md").write_text("" if scale == "paper" else banner, encoding="utf-8")
+
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    if url := os.environ.get("PRUNEBOOK_REPOSITORY"):
+        config["repository"]["url"] = url
+        config["html"] |= {"use_repository_button": True, "use_issues_button": True}
+    if mathjax(src / "book" / "_static" / "mathjax"):
+        config["sphinx"]["config"]["mathjax_path"] = "mathjax/tex-svg.js"
+    (src / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    return src
+
+
+def mathjax(folder: Path) -> bool:
+    """Put MathJax beside the book, so that formulas need no network; False if its package is missing."""
+    try:
+        files = importlib.metadata.files("sphinx-mathjax-offline") or []
+    except importlib.metadata.PackageNotFoundError:
+        print("sphinx-mathjax-offline is not installed: formulas will need the network.", flush=True)
+        return False
+    (script,) = (file for file in files if file.name == "tex-svg.js")
+    folder.mkdir(parents=True)
+    shutil.copy(script.locate(), folder)
+    return True
+
+
+def render(src: Path, output: Path) -> Path:
+    """Run Jupyter Book strictly on `src`; a warning is an error, and leaves the last good book as it was."""
+    work, log = output / "work", output / "logs" / "book.log"
+    shutil.rmtree(work, ignore_errors=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", src, "--path-output", work]
+    with log.open("w", encoding="utf-8") as stream:
+        built = subprocess.run(
+            [*command, "-W", "-n", "--keep-going"],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))
+    log.write_text(text, encoding="utf-8")
+    lines = text.splitlines()
+    complaints = [line for line in lines if "WARNING" in line or "ERROR" in line]
+    if built.returncode or complaints:
+        raise BuildError(
+            "\n".join(["Jupyter Book complains:", *(complaints or lines[-20:]), f"  all of it: {log}"])
+        )
+    html = output / "html"
+    shutil.rmtree(html, ignore_errors=True)
+    (work / "_build" / "html").replace(html)
+    shutil.rmtree(work)
+    print(f"[{time.monotonic() - START:6.0f} s] pages built", flush=True)
+    return html / "index.html"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", choices=list(CELL_TIMEOUT), default="laptop")
+    parser.add_argument("--device", default="", help="auto, cpu or cuda")
+    parser.add_argument("--data", default="", help="a folder with data sets; may be read-only")
+    parser.add_argument("--seeds", default="", help="how many seeds, or a list such as '[0, 3]'")
+    parser.add_argument("--output", type=Path, default=ROOT / "_build", help="where everything is written")
+    asked = parser.parse_args()
+    output = asked.output.resolve()
+    parameters = {"device": asked.device, "seeds": yaml.safe_load(asked.seeds) if asked.seeds else ""}
+    parameters["data"] = str(Path(asked.data).expanduser().resolve()) if asked.data else ""
+    parameters = {name: value for name, value in parameters.items() if value not in ("", None)}
+    try:
+        notebooks = {page: path for page, path in sources().items() if path.suffix == ".ipynb"}
+        executed = {page: execute(path, output, asked.scale, parameters) for page, path in notebooks.items()}
+        print("The book:", render(stage(executed, output, asked.scale), output))
+    except BuildError as error:
+        sys.exit(f"\n{error}")
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. Runs that had finished are kept; the same command goes on from there.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""What a notebook says: its parameters, banner, numbered figures, verdicts, numbers in prose and run card.
+
+A notebook calls :func:`begin` once, right below its parameters cell, and uses the :class:`Page` it gets.
+"""
+
+import base64
+import html
+import inspect
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from IPython.display import HTML, display
+
+from prunebook import claims
+from prunebook.errors import InputError
+from prunebook.studies import Collected, collect, registered, stored
+
+PARAMETERS = ("scale", "device", "seeds", "data", "fresh")
+
+
+@dataclass
+class Page:
+    """One notebook's parameters and results, and the ways of showing them."""
+
+    name: str
+    parameters: dict
+    results: Collected
+    study: object
+    figures: int = 0
+    glued: dict = field(default_factory=dict)
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        return self.results.tables
+
+    def banner(self) -> None:
+        """Say what the page is made of if that is not the paper's protocol on the paper's data."""
+        lines = [html.escape(notice) for notice in self.results.notices if notice]
+        if self.results.scale != "paper":
+            seeds = len({record["seed"] for record in self.results.records})
+            lines.append(
+                f"This copy was made at the <b>{self.results.scale}</b> scale: shorter training, "
+                f"{seeds} seed{'s' * (seeds > 1)}. It shows how the study works and carries no verdict; verdicts "
+                "come from the paper scale."
+            )
+        planned = len(self.study.presets["paper"]) * self.study.seeds["paper"]
+        if self.results.scale == "paper" and len(self.results.records) < planned:
+            lines.append(
+                f"{len(self.results.records)} of the {planned} planned runs are finished; the page shows these."
+            )
+        if self.results.stale:
+            modules = sorted({name for names in self.results.stale.values() for name in names})
+            lines.append(
+                "These results are <b>stale</b>: the code they depend on has changed since they were measured "
+                f"({html.escape(', '.join(modules))})."
+            )
+        if lines:
+            display(HTML("".join(f'<div class="pb-banner"><p>{line}</p></div>' for line in lines)))
+
+    def figure(self, figure, caption: str, alt: str, table: pd.DataFrame, name: str) -> None:
+        """Show a numbered figure with caption, alternative text and its numbers as CSV.
+
+        Args:
+            figure: a matplotlib figure; it is closed.
+            caption, alt: plain text. ``alt`` says what is drawn to somebody who does not see it.
+            table: the numbers that are drawn.
+            name: file name of the CSV, without suffix; also the anchor of the figure.
+        """
+        self.figures += 1
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", bbox_inches="tight")
+        plt.close(figure)
+        image = base64.b64encode(buffer.getvalue().encode()).decode()
+        csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
+        display(
+            HTML(
+                f'<figure class="pb-figure" id="{html.escape(name)}">'
+                f'<div class="pb-scroll" tabindex="0" role="region" aria-label="Figure {self.figures}">'
+                f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{image}"></div>'
+                f"<figcaption><b>Figure {self.figures}.</b> {html.escape(caption)} "
+                f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{csv}">Numbers (CSV)</a>'
+                "</figcaption></figure>"
+            )
+        )
+
+    def table(self, table: pd.DataFrame, caption: str) -> None:
+        """Show a small table; numbers to three digits. Markup in cells is kept: hand in text of our own."""
+        body = table.to_html(
+            index=False, border=0, escape=False, float_format=lambda value: f"{value:.3g}", classes="pb-table"
+        )
+        display(
+            HTML(
+                f'<figure class="pb-figure"><div class="pb-scroll" tabindex="0" role="region" '
+                f'aria-label="{html.escape(caption)}">{body}</div><figcaption>{html.escape(caption)}</figcaption></figure>'
+            )
+        )
+
+    def verdict(self, *names: str) -> None:
+        """The verdicts on some claims, each with its rule, the numbers it rests on and what would change it.
+
+        They come from the stored results of the paper scale, whatever the scale of this page.
+        """
+        judged = claims.verdicts().set_index("claim")
+        known = claims.read()
+        for name in names:
+            row, claim = judged.loc[name], known[name]
+            display(
+                HTML(
+                    f'<div class="pb-claim"><p>{claims.chip(row["verdict"])} <b>{name}</b> · '
+                    f"{html.escape(claim['claim'])} "
+                    f'<span class="pb-where">({html.escape(claim["where"])})</span></p>'
+                    f"<dl><dt>Rule</dt><dd>{html.escape(claim['rule'])}</dd>"
+                    f"<dt>Measured</dt><dd>{html.escape(claims.evidence(row))}"
+                    f"{claims.coverage(row)}</dd>"
+                    f"<dt>What would change our mind</dt><dd>{html.escape(claim['change'])}</dd></dl></div>"
+                )
+            )
+
+    def run_card(self) -> None:
+        """Commit, parameters, seeds, hardware, versions, wall time and data of the results on this page."""
+        records = self.results.records
+        seeds = sorted({record["seed"] for record in records})
+
+        def each(values) -> str:
+            return ", ".join(dict.fromkeys(str(value) for value in values))
+
+        data = records[0]["data"]
+        configs = dict.fromkeys(record["config_hash"] for record in records)
+        minutes = sum(record["wall_time"] for record in records) / 60
+        rows = {
+            "Study and scale": f"{self.results.study}, {self.results.scale}",
+            "Configurations": f"{len(configs)} ({', '.join(configs)})",
+            "Seeds": each(seeds),
+            "Commit of the code": each(
+                record["commit"][:12] + (" with changes" if record["dirty"] else "") for record in records
+            ),
+            "Hardware": each(_hardware(record["hardware"]) for record in records),
+            "Versions": each(
+                ", ".join(f"{package} {version}" for package, version in record["versions"].items())
+                for record in records
+            ),
+            "Wall time": f"{minutes:.1f} minutes of one process, all seeds together",
+            "Data": f"{data['name']} ({data['origin']})",
+            "Checksums": ", ".join(f"{file} {value[:12]}" for file, value in data["checksums"].items()),
+            "Parameters": ", ".join(f"{key}={value!r}" for key, value in self.parameters.items()),
+        }
+        body = "".join(
+            f"<tr><th scope='row'>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in rows.items()
+        )
+        display(HTML(f'<div class="pb-scroll"><table class="pb-card">{body}</table></div>'))
+
+    def command(self) -> None:
+        """The command that makes this page's results again."""
+        given = {key: value for key, value in self.parameters.items() if value not in (None, False)}
+        given["scale"] = self.results.scale
+        options = " ".join(f"-p {key} {value}" for key, value in given.items() if key != "seeds")
+        if self.parameters["seeds"] is not None:
+            options += f' -y "seeds: {self.parameters["seeds"]}"'
+        line = f"papermill notebooks/{self.name}.ipynb out.ipynb {options} -p fresh True"
+        display(HTML(f"<pre>{html.escape(line)}</pre>"))
+
+    def glue(self, name: str, value, form: str = ".3g") -> None:
+        """Give a measured number to the prose: ``{glue:text}`name``` in any text cell shows it."""
+        from myst_nb import glue
+
+        text = value if isinstance(value, str) else format(float(value), form)
+        self.glued[name] = text
+        glue(f"{self.study.name}-{name}", text, display=False)
+
+
+def begin(namespace: dict, study: str, notebook: str) -> Page:
+    """Check the notebook's parameters, then load its results or make them.
+
+    Args:
+        namespace: ``globals()`` of the notebook, called before anything else is defined there.
+        study: name of the study that the notebook shows.
+        notebook: the notebook's own name, for the command that runs it again.
+
+    Raises:
+        InputError: for a parameter that is missing, unknown or of the wrong type, before any work.
+    """
+    given = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_")
+        and name not in ("In", "Out", "exit", "quit", "open")
+        and not callable(value)
+        and not inspect.ismodule(value)
+    }
+    if unknown := sorted(set(given) - set(PARAMETERS)):
+        raise InputError(f"unknown parameter {', '.join(unknown)}: choose from {', '.join(PARAMETERS)}")
+    if missing := [name for name in PARAMETERS if name not in given]:
+        raise InputError(f"the notebook's parameters cell does not set {', '.join(missing)}")
+    known = registered()
+    chosen = known[study]
+    scale = given["scale"] or os.environ.get("PRUNEBOOK_SCALE") or "laptop"
+    if scale not in chosen.presets:
+        raise InputError(f"scale={scale!r}: choose from {', '.join(chosen.presets)}")
+    if not isinstance(given["fresh"], bool):
+        raise InputError(f"fresh={given['fresh']!r}: give True or False")
+    if given["data"] is not None and not isinstance(given["data"], str):
+        raise InputError(f"data={given['data']!r}: give the path of a folder, as text")
+    parameters = {name: given[name] for name in PARAMETERS}
+    results = None
+    if scale == "paper" and given["seeds"] is None and not given["fresh"]:
+        # The published book shows what has been measured so far and says how much that is.
+        results = stored(chosen, scale)
+    if results is None:
+        results = collect(
+            chosen,
+            scale,
+            seeds=given["seeds"],
+            device=given["device"],
+            data=given["data"],
+            fresh=given["fresh"],
+        )
+    return Page(Path(notebook).stem, parameters, results, chosen)
+
+
+def _hardware(facts: dict) -> str:
+    parts = [
+        facts["cpu"],
+        f"{facts['cores']} cores",
+        f"{facts['memory_gib']} GiB",
+        f"{facts['threads']} threads used",
+    ]
+    return ", ".join([*parts, *([facts["gpu"]] if "gpu" in facts else [])])

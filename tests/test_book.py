@@ -1,0 +1,153 @@
+"""The book builds strictly, executes notebooks safely, and needs nothing from the network to be read."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+spec = importlib.util.spec_from_file_location("build", ROOT / "book" / "build.py")
+build = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(build)
+
+
+def notebook(path, *cells, parameters="scale = None"):
+    cells = [nbformat.v4.new_code_cell(text) for text in (parameters, *cells)]
+    cells[0].metadata["tags"] = ["parameters"]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
+def stub(source, path):
+    """A notebook's text without its code and without the numbers that only a run can fill in."""
+    content = nbformat.read(source, as_version=4)
+    content.cells = [cell for cell in content.cells if cell.cell_type == "markdown"]
+    for cell in content.cells:
+        cell.source = re.sub(r"\{glue(?::\w+)?\}(`[^`]*`)", r"\1", cell.source)
+        cell.source = re.sub(r"^([`:]{3,})\{glue[^}]*\}.*$", r"\1text", cell.source, flags=re.MULTILINE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(content, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """The book with stubs in place of executed notebooks."""
+    output = tmp_path_factory.mktemp("book")
+    notebooks = {page: path for page, path in build.sources().items() if path.suffix == ".ipynb"}
+    stubs = {page: stub(path, output / "stubs" / path.name) for page, path in notebooks.items()}
+    build.render(build.stage(stubs, output, "laptop"), output)
+    return output / "html"
+
+
+@pytest.mark.xdist_group("book")
+def test_pages_are_built_without_a_warning(book):
+    assert (book / "index.html").is_file()
+    for page in build.pages():
+        assert (book / f"{page}.html").is_file(), page
+    assert "laptop" in (book / "book" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.xdist_group("book")
+def test_pages_load_nothing_from_elsewhere(book):
+    if not (book / "_static" / "mathjax").is_dir():
+        pytest.skip("sphinx-mathjax-offline is not installed")
+    for page in [book / f"{name}.html" for name in build.pages()]:
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(r"""<(?:script|img|iframe)[^>]*\bsrc=["']([^"']+)""", text)
+        loaded += re.findall(r"""<link[^>]*\brel=["'](?:stylesheet|preload)[^>]*\bhref=["']([^"']+)""", text)
+        assert loaded
+        for address in loaded:
+            assert not re.match(r"(https?:)?//", address), f"{page.name} loads {address}"
+
+
+def small_book(output, text):
+    """The sources of a book of one page, with our own settings."""
+    src = output / "src"
+    (src / "book" / "_static").mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "_config.yml", src)
+    shutil.copy(ROOT / "book" / "references.bib", src / "book")
+    (src / "book" / "_static" / "custom.css").touch()
+    (src / "_toc.yml").write_text("format: jb-book\nroot: book/index\n", encoding="utf-8")
+    (src / "book" / "index.md").write_text(text, encoding="utf-8")
+    return src
+
+
+def test_a_broken_reference_is_an_error_and_the_last_good_book_stays(tmp_path):
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html" / "index.html").write_text("the last good book", encoding="utf-8")
+    with pytest.raises(build.BuildError, match="no_such_word"):
+        build.render(small_book(tmp_path, "# Title\n\n{term}`no_such_word`\n"), tmp_path)
+    assert (tmp_path / "html" / "index.html").read_text(encoding="utf-8") == "the last good book"
+
+
+def test_a_page_without_a_file_is_named(tmp_path, monkeypatch):
+    toc = tmp_path / "_toc.yml"
+    toc.write_text("root: book/index\nparts: [{chapters: [{file: notebooks/absent}]}]", encoding="utf-8")
+    pages = build.pages
+    monkeypatch.setattr(build, "pages", lambda: pages(toc))
+    with pytest.raises(build.BuildError, match="notebooks/absent"):
+        build.sources()
+
+
+def test_parameters_reach_the_notebook_and_their_cells_are_folded(tmp_path):
+    source = notebook(tmp_path / "page.ipynb", "print(scale, seeds)", parameters="scale, seeds = None, None")
+    target = build.execute(source, tmp_path, "smoke", {"seeds": 3})
+    assert target == tmp_path / "executed" / "smoke" / "page.ipynb"
+    done = nbformat.read(target, as_version=4)
+    assert done.cells[-1].outputs[0].text == "smoke 3\n"
+    tags = [set(cell.metadata.tags) for cell in done.cells]
+    assert tags == [{"parameters", "hide-input"}, {"injected-parameters", "hide-input"}, set()]
+    assert "smoke 3" in (tmp_path / "logs" / "smoke" / "page.log").read_text(encoding="utf-8")
+
+
+def test_a_notebook_that_fails_is_named_and_leaves_nothing_to_be_used(tmp_path):
+    source = notebook(tmp_path / "page.ipynb", "1 + 1", "raise ValueError('seeds must be positive')")
+    old = tmp_path / "executed" / "smoke" / "page.ipynb"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    with pytest.raises(build.BuildError, match=r"page\.ipynb .* cell 4: ValueError: seeds must be positive"):
+        build.execute(source, tmp_path, "smoke", {})
+    assert not old.exists()
+
+
+def test_repository_buttons_only_where_an_address_is_given(tmp_path, monkeypatch):
+    monkeypatch.delenv("PRUNEBOOK_REPOSITORY", raising=False)
+    config = build.stage({}, tmp_path, "paper") / "_config.yml"
+    assert build.yaml.safe_load(config.read_text())["html"]["use_repository_button"] is False
+    monkeypatch.setenv("PRUNEBOOK_REPOSITORY", "https://example.org/prunebook")
+    build.stage({}, tmp_path, "paper")
+    content = build.yaml.safe_load(config.read_text())
+    assert content["repository"]["url"] == "https://example.org/prunebook"
+    assert content["html"]["use_repository_button"] is True
+
+
+def test_no_file_names_a_place_that_only_one_machine_has():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    assert ROOT / "Makefile" in files
+    # Written in pieces, so that this file does not find itself.
+    places = [
+        r"(?<![\w.])/(?:wor" + r"k|roo" + r"t|hom" + r"e|User" + r"s)/\w",
+        "py" + r"pi\.org",
+        "python" + "hosted",
+    ]
+    for file in files:
+        if not file.is_file() or file.suffix in {".parquet", ".png", ".svg", ".gz"}:
+            continue
+        found = re.search("|".join(places), file.read_text(encoding="utf-8", errors="replace"))
+        assert found is None, f"{file.relative_to(ROOT)} names {found.group()}"
