@@ -330,9 +330,13 @@ def server(tmp_path, alone):
 
 @pytest.fixture
 def silent_server():
-    """Accepts connections and never says a word."""
+    """Accepts connections and never says a word; hangs up after ten seconds, so that no test can hang."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        hang_up = threading.Timer(10, listening.close)
+        hang_up.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        hang_up.cancel()
+        hang_up.join()
 
 
 def test_mnist_is_downloaded_from_the_second_mirror(tmp_path, monkeypatch, mnist, server):

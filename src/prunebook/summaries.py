@@ -51,9 +51,25 @@ def overfitting(losses: pd.DataFrame, ratios=(0.0, 0.3, 0.5, 0.7, 0.9)) -> pd.Da
     return means.rename(columns={"widths": "network", "train_loss": "training loss", "loss": "test loss"})
 
 
-def solver_differences(u_face: np.ndarray, u_ghost: np.ndarray, t: np.ndarray, x: np.ndarray) -> pd.DataFrame:
-    """Long table of two solutions of one trajectory, (times, cells) each: columns t, x, u_face, u_ghost."""
-    times, places = np.meshgrid(t, x, indexing="ij")
-    return pd.DataFrame(
-        {"t": times.ravel(), "x": places.ravel(), "u_face": u_face.ravel(), "u_ghost": u_ghost.ravel()}
-    )
+def blindness(
+    reliance: pd.DataFrame, losses: pd.DataFrame, floors: pd.DataFrame, ratio: float
+) -> pd.DataFrame:
+    """How much of its reliance on each group of inputs a pruned network has left, without noise, means over seeds.
+
+    Reliance is the root mean square change of the output when a group is held at its mean. "over blind" is the loss on
+    clean targets over that of the best predictor that ignores the initial state.
+    """
+    quiet = reliance[reliance["noise"] == 0]
+    keys = ["widths", "group"]
+    dense = quiet[quiet["stage"] == "trained"].groupby(keys)["rms"].mean()
+    pruned = quiet[(quiet["stage"] == "pruned") & np.isclose(quiet["ratio"], ratio)]
+    means = pruned.groupby(["method", *keys], sort=False)["rms"].mean().reset_index()
+    means["rms"] /= means.set_index(keys).index.map(dense)
+    table = means.pivot_table(index=["widths", "method"], columns="group", values="rms", sort=False)
+    blind = floors.loc[floors["name"] == "blind_test", "value"].mean()
+    clean = losses[
+        (losses["noise"] == 0) & (losses["stage"] == "pruned") & np.isclose(losses["ratio"], ratio)
+    ]
+    table["over blind"] = clean.groupby(["widths", "method"])["clean_loss"].mean() / blind
+    table.columns.name = None
+    return table.reset_index().rename(columns={"widths": "network"})

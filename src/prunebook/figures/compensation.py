@@ -144,7 +144,7 @@ def ranking_by_compensation(losses: pd.DataFrame, *, column: str = "loss") -> Fi
     """Two rankings, each with and without elimination-compensation's bias shifts, relative to the dense network.
 
     Geometric means over seeds of the loss over the loss of the same seed's dense network just before pruning, with
-    bands from the lowest to the highest seed. Solid lines carry the shift for elimination-compensation's ranking.
+    bands from the lowest to the highest seed. Solid lines are the paper's methods, dashed ones the other half.
     """
     return _relative(losses, ABLATION, column)
 

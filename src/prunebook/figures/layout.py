@@ -1,6 +1,6 @@
 """Panels, legends and axes in the house style."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,7 +27,7 @@ def panel_label(axes: Axes, number: int, text: str = "") -> None:
     axes.set_title(rf"$\bf{{{chr(ord('a') + number)}}}$  {text}".rstrip(), loc="left")
 
 
-def column_heads(axes: np.ndarray, heads: Sequence[str]) -> None:
+def column_heads(axes: np.ndarray, heads: Iterable[str]) -> None:
     """Bold heads above the first row of panels, clear of the panel labels."""
     for axis, head in zip(axes[0], heads, strict=True):
         axis.annotate(

@@ -1,7 +1,5 @@
 """What the figures of losses are made of: violins, lines of means, levels to compare with, axes that end."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -68,7 +66,7 @@ def floor_lines(axes: Axes, floors: pd.DataFrame, cell: pd.DataFrame, names) -> 
     return found
 
 
-def end_axis(column: Sequence[Axes], top: float) -> None:
+def end_axis(column: np.ndarray, top: float) -> None:
     """End the logarithmic axis of a column of panels at ``top``, and mark on each panel the means that lie above."""
     lines = [np.asarray(line.get_ydata(), dtype=float) for axis in column for line in axis.lines]
     bodies = [
@@ -95,29 +93,27 @@ def _mark_above(axes: Axes, top: float) -> None:
         x, y = (np.asarray(data, dtype=float) for data in line.get_data())
         if (out := y > top).any() and line.get_marker() not in ("", "None"):
             above.extend(y[out])
-            place = {
-                "transform": axes.get_xaxis_transform(),
-                "clip_on": False,
-                "linestyle": "",
-                "label": "_above",
-            }
             axes.plot(
                 x[out],
-                np.full(out.sum(), 0.985),
+                np.full(out.sum(), 0.98),
+                linestyle="",
                 marker=r"$\uparrow$",
                 markersize=9,
                 color=line.get_color(),
-                **place,
+                transform=axes.get_xaxis_transform(),
+                clip_on=False,
+                label="_above",
             )
     if above:
         highest = (
             f"up to {number(float(f'{max(above):.2g}'))}" if np.isfinite(max(above)) else "not all finite"
         )
         note = f"↑ {len(above)} mean{'s' * (len(above) > 1)} above {number(float(f'{top:.2g}'))}, {highest}"
-        axes.text(0.02, 0.985, note, transform=axes.transAxes, va="top", fontsize=8.5)
+        ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+        axes.text(0.02, 0.93, note, transform=axes.transAxes, va="top", fontsize=8.5, bbox=ground)
 
 
-def ratio_axis(axes: np.ndarray, ticks: Sequence[float]) -> None:
+def ratio_axis(axes: np.ndarray, ticks: np.ndarray) -> None:
     """The pruning ratios that were asked for, at equal distances, on every panel; named below the last row."""
     for axis in axes.flat:
         axis.set_xticks(range(len(ticks)), [f"{ratio:g}".removeprefix("0") for ratio in ticks])

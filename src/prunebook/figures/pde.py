@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from prunebook.errors import InputError
 from prunebook.figures.layout import grid, legend_below, log_axis, log_ticks, number, panel_label
@@ -158,13 +158,9 @@ def solver_check(convergence: pd.DataFrame, difference: pd.DataFrame) -> Figure:
             order = {"face": 2, "ghost": 1}[scheme]
             guide = part["error"].iloc[0] * (part["cells"].iloc[0] / part["cells"]) ** order / 1.6
             left.plot(part["cells"], guide, color="#888888", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+            middle = (part["cells"].iloc[len(part) // 2], guide.iloc[len(part) // 2])
             left.annotate(
-                f"order {order}",
-                (part["cells"].iloc[-1], guide.iloc[-1]),
-                (-4, -6),
-                textcoords="offset points",
-                ha="right",
-                va="top",
+                f"order {order}", middle, (-5, -3), textcoords="offset points", ha="right", va="top"
             )
     left.set(xlabel="Cells", ylabel="Largest error")
     log_axis(left, "x"), log_axis(left, "y")
@@ -179,6 +175,8 @@ def solver_check(convergence: pd.DataFrame, difference: pd.DataFrame) -> Figure:
         right.plot(part["x"], part["u_ghost"] - part["u_face"], color=colour, label=f"t = {time:g}")
     right.axhline(0, color=INK, linewidth=0.8)
     right.set(xlabel="x", ylabel="u, ghost − face")
+    right.yaxis.set_major_locator(MaxNLocator(6))
+    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     right.legend(loc="best")
     panel_label(right, 1, "Difference of the solutions")
     legend_below(figure, handles)

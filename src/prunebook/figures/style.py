@@ -1,7 +1,7 @@
 """The house style: one look for each method everywhere, readable at 720 pixels and for colour-blind readers.
 
-A figure is 7.2 inches wide at 100 dots per inch. Colours are the Okabe-Ito and Tol sets, darkened where they would be
-faint on white. No two methods share a marker within a figure, so colour is never needed to tell them apart.
+A figure is 7.2 inches wide at 100 dots per inch. Colours start from the Okabe-Ito set; those of one figure stay apart
+under simulated colour blindness. No two methods share a marker, so colour is never needed to tell them apart.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,11 +24,11 @@ COLOURS = {
     "non-linear": "#d55e00",
     "magnitude": "#009e73",
     "gradient-magnitude": "#b8578f",
-    "random": "#8c8c8c",
+    "random": "#999999",
     "fully-connected": "#4d4d4d",
     "obd": "#882255",
-    "wanda": "#c98a00",
-    "layerwise-obs": "#aa4499",
+    "wanda": "#5f3d1b",
+    "layerwise-obs": "#9846eb",
     "mean-replacement": "#7a7a1f",
     "joint-compensation": "#332288",
     "ec-ranking-only": "#3fa5dd",

@@ -1,9 +1,10 @@
 """What the figures ask of a table, and the small sums they make of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from prunebook.errors import InputError
 
@@ -30,7 +31,7 @@ def cells(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(_label(key, several), groups[key]) for key in keys]
 
 
-def _label(key: tuple[str, float], shown: Sequence[str]) -> str:
+def _label(key: tuple, shown: Sequence[str]) -> str:
     widths, noise = key
     level = f"noise ±{noise:g}" if noise else "no noise"
     return ", ".join({"widths": str(widths), "noise": level}[column] for column in shown)
@@ -53,7 +54,7 @@ def present(table: pd.DataFrame, methods: Sequence[str], name: str) -> list[str]
     return found
 
 
-def positions(ratios, ticks: Sequence[float]) -> np.ndarray:
+def positions(ratios: ArrayLike, ticks: ArrayLike) -> np.ndarray:
     """Places on an axis where the pruning ratios that were asked for stand at equal distances.
 
     In between and outside the axis is linear, so that a network which reached .91 instead of .9 stands off the tick.
@@ -65,12 +66,12 @@ def positions(ratios, ticks: Sequence[float]) -> np.ndarray:
     return piece + (ratios - ticks[piece]) / (ticks[piece + 1] - ticks[piece])
 
 
-def dodge(place: int, count: int, ticks: Sequence[float]) -> float:
+def dodge(place: int, count: int, ticks: Sized) -> float:
     """Shift of the ``place``-th of ``count`` neighbours, about 4 pixels apart in a panel of half a page."""
     return dodge_step(count, ticks) * (place - (count - 1) / 2)
 
 
-def dodge_step(count: int, ticks: Sequence[float]) -> float:
+def dodge_step(count: int, ticks: Sized) -> float:
     return min(0.8 / count, 0.0133 * max(len(ticks), 2))
 
 

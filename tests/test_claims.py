@@ -1,0 +1,182 @@
+"""Verdicts from made-up tables whose answer is known, and the ledger itself."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from prunebook import claims
+from prunebook.errors import InputError
+from prunebook.experiments import STUDIES
+from prunebook.statistics import PAPER_METHODS, STATISTICS, loss_ratio
+from prunebook.weights import METHODS
+
+WIDTHS = "4-3-2"
+
+
+def table(level, seeds=(1, 2, 3, 4, 5), noises=(0.0,), ratios=(0.3, 0.5), wobble=0.01):
+    """``losses`` with loss = level(method, ratio, stage, noise), and a little spread over seeds."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"widths": WIDTHS, "noise": noise, "seed": seed, "method": method, "ratio": ratio, "stage": stage}
+        | {"loss": level(method, ratio, stage, noise) * math.exp(wobble * rng.standard_normal())}
+        for noise, seed, method, ratio, stage in itertools.product(
+            noises, seeds, (*PAPER_METHODS, "ec-ranking-only"), ratios, ("pruned", "fine-tuned")
+        )
+    ]
+    rows += [
+        {"widths": WIDTHS, "noise": noise, "seed": seed, "method": "dense", "ratio": 0.0, "stage": stage}
+        | {"loss": level("dense", 0.0, stage, noise) * math.exp(wobble * rng.standard_normal())}
+        for noise, seed, stage in itertools.product(noises, seeds, ("trained", "fine-tuned"))
+    ]
+    losses = pd.DataFrame(rows)
+    return {"losses": losses.assign(clean_loss=losses["loss"])}
+
+
+def claim(**condition):
+    return {"conditions": [{"statistic": "loss_ratio", "method": "elimination-compensation", **condition}]}
+
+
+HALF = {"stage": "pruned", "ratios": "all", "against": "magnitude", "below": 1}
+
+
+@pytest.mark.parametrize(
+    ("factor", "wobble", "verdict"),
+    [(0.5, 0.01, claims.SUPPORTED), (2.0, 0.01, claims.NOT_SUPPORTED), (1.0, 0.3, claims.INCONCLUSIVE)],
+)
+def test_a_known_ratio_gets_its_verdict(factor, wobble, verdict):
+    tables = table(lambda m, *_: factor if m == "elimination-compensation" else 1.0, wobble=wobble)
+    found, conditions = claims.judge(claim(**HALF), tables)
+    assert found == verdict
+    assert conditions[0].effect == pytest.approx(factor, rel=3 * wobble)
+    assert (conditions[0].more_seeds is None) == (verdict != claims.INCONCLUSIVE)
+
+
+def test_interval_is_students_over_seeds_of_means_over_ratios():
+    tables = table(lambda m, *_: 0.9 if m == "elimination-compensation" else 1.0, wobble=0.1)
+    _, (condition,) = claims.judge(claim(**HALF), tables)
+    losses = tables["losses"].pivot_table(index=["seed", "ratio"], columns=["method", "stage"], values="loss")
+    logs = np.log(losses["elimination-compensation", "pruned"] / losses["magnitude", "pruned"])
+    means = logs.groupby("seed").mean()
+    low, high = stats.t.interval(0.95, 4, means.mean(), stats.sem(means))
+    assert (condition.low, condition.high) == pytest.approx((math.exp(low), math.exp(high)), rel=1e-12)
+    assert condition.seeds == 5  # ratios are not counted as independent
+
+
+def test_one_failing_condition_fails_the_claim_and_decides_it():
+    def level(method, ratio, stage, noise):
+        return {"elimination-compensation": 0.5, "random": 0.25}.get(method, 1.0)
+
+    two = claim(**{**HALF, "against": ["magnitude", "random"]})
+    verdict, conditions = claims.judge(two, table(level))
+    assert verdict == claims.NOT_SUPPORTED
+    assert [c.outcome for c in conditions] == [claims.SUPPORTED, claims.NOT_SUPPORTED]
+    assert "random" in claims.deciding(conditions).label
+
+
+def test_nothing_is_said_without_results_or_with_one_seed():
+    assert claims.judge(claim(**HALF), None) == (claims.NOT_TESTED, [])
+    verdict, _ = claims.judge(claim(**HALF), table(lambda *_: 1.0, seeds=(1,)))
+    assert verdict == claims.NOT_TESTED
+
+
+def test_ratio_to_the_dense_network_and_to_another_ratio_of_the_same_method():
+    def level(method, ratio, stage, noise):
+        return 3.0 if method == "dense" else 1.0 + ratio
+
+    tables = table(level, wobble=0.0)
+    ec = {"method": "elimination-compensation", "stage": "pruned"}
+    dense = loss_ratio(tables, **ec, ratios=[0.5], against="dense", against_stage="trained")
+    assert np.exp(dense["value"]).tolist() == pytest.approx([0.5] * 5)
+    other = loss_ratio(tables, **ec, ratios=[0.5], against_ratio=0.3)
+    assert np.exp(other["value"]).tolist() == pytest.approx([1.5 / 1.3] * 5)
+    each = loss_ratio(tables, **ec, ratios=[0.3, 0.5], against="magnitude", pool="each")
+    assert each["cell"].nunique() == 2
+    with pytest.raises(InputError, match="no results to compare"):
+        loss_ratio(tables, **ec, ratios=[0.7], against="magnitude")
+
+
+def test_shares_ranks_and_gains_on_tables_with_known_answers():
+    def level(method, ratio, stage, noise):
+        if method == "dense":  # trained on, it halves without noise and stays with noise
+            return 0.5 if stage == "fine-tuned" and noise == 0 else 1.0
+        if method == "elimination-compensation":
+            return 5.0 if ratio == 0.5 else 1.0  # at one of two ratios five times worse than all others
+        place = PAPER_METHODS.index(method) if method in PAPER_METHODS else 9
+        return 1.5 + (place if noise == 0 else -0.1 * place)
+
+    tables = table(level, noises=(0.0, 0.01), wobble=0.0)
+    worse = STATISTICS["share_worse"].function
+    shares = worse(tables, method="elimination-compensation", against="non-linear", factor=1)
+    assert set(shares["value"]) == {0.5}
+    assert worse(tables, method="non-linear", against="non-linear", factor=1)["value"].max() == 0.0
+    taus = STATISTICS["rank_agreement"].function(tables, noises=[0.0, 0.01], stage="pruned")
+    assert taus["value"].max() < 0.6  # the order of five methods is turned round
+    gain = STATISTICS["gain_difference"].function(tables, noises=[0.01, 0.0])
+    assert np.exp(gain["value"]).tolist() == pytest.approx([2.0] * 5)
+    floors = pd.DataFrame(
+        {"widths": WIDTHS, "noise": 0.0, "seed": [1, 2, 3, 4, 5], "name": "noise", "value": 2.0}
+    )
+    level_ = STATISTICS["loss_level"].function
+    values = level_({**tables, "floors": floors}, method="random", stage="pruned", ratio=0.3, floor="noise")
+    assert np.exp(values["value"]).tolist() == pytest.approx([(1.5 + 4) / 2] * 5)
+
+
+def test_seeds_are_the_only_independent_unit():
+    doubled = pd.DataFrame({"cell": "a", "seed": [1, 1, 2], "value": [0.1, 0.2, 0.3]})
+    with pytest.raises(InputError, match="more than one value a seed"):
+        claims.judge_condition(doubled, "below", 1.0, log=False)
+
+
+def test_more_seeds_is_the_number_that_would_settle_it():
+    wanted = claims._seeds_needed(distance=0.1, spread=0.2, n=5)
+    for extra, settled in ((wanted, True), (wanted - 1, False)):
+        n = 5 + extra
+        assert (stats.t.ppf(0.975, n - 1) * 0.2 / math.sqrt(n) < 0.1) == settled
+    assert claims._seeds_needed(distance=1e-6, spread=1.0, n=5) is None
+
+
+def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():
+    ledger = claims.read()
+    methods = {*METHODS, "fully-connected", "dense"}
+    for name, entry in ledger.items():
+        assert entry["study"] in STUDIES, name
+        config = STUDIES[entry["study"]].presets["paper"][0]
+        for condition in entry["conditions"]:
+            against = condition.get("against") or []
+            rivals = against if isinstance(against, list) else [against]
+            named = {condition.get("method", "dense"), *rivals} - {"forward pass", "loss backpropagation"}
+            assert named <= methods, name
+            ratios = condition.get("ratios") or []
+            assert ratios == "all" or set(ratios) <= set(config.ratios), name
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ("A: {claim: x}", "lacks"),
+        (
+            "A: {paper: p, where: w, claim: c, study: s, rule: r, change: h, conditions: [{statistic: vibe, above: 1}]}",
+            "vibes",
+        ),
+        (
+            "A: {paper: p, where: w, claim: c, study: s, rule: r, change: h, conditions: [{statistic: stability}]}",
+            "above and below",
+        ),
+    ],
+)
+def test_a_broken_ledger_is_refused(tmp_path, broken, message):
+    path = tmp_path / "claims.yaml"
+    path.write_text(broken)
+    with pytest.raises(InputError, match=message):
+        claims.read(path)
+
+
+def test_verdict_table_can_be_printed_without_any_result(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRUNEBOOK_RESULTS", str(tmp_path))
+    text = claims.markdown_table()
+    assert text.count("not tested") >= len(claims.read())
+    assert "EC-1" in text

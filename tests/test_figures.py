@@ -1,0 +1,607 @@
+"""Figures read back: what is drawn is what the tables say, in the house style, and nothing covers anything."""
+
+import itertools
+import re
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex, to_rgb
+from scipy import stats
+
+from prunebook import figures, weights
+from prunebook.errors import InputError
+from prunebook.figures import compensation, diagnostics, layout, style, tables
+
+RATIOS = (0.3, 0.5, 0.9, 0.95)
+WIDTHS = ("784-32-32-10", "784-64-64-10")
+METHODS = dict.fromkeys((*compensation.PAPER_METHODS, *compensation.OURS, *compensation.ABLATION))
+TWO_WAYS = [{"widths": WIDTHS[0], "noise": 0.0, "seed": seed} for seed in range(3)]
+TWO_WAYS += [{"widths": WIDTHS[1], "noise": 0.0, "seed": seed} for seed in range(3)]
+
+
+def made_losses(keys=TWO_WAYS, methods=METHODS) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = []
+    for key in keys:
+        rows.append(
+            {**key, "method": "dense", "ratio": 0.0, "stage": "trained", "loss": rng.uniform(0.1, 0.11)}
+        )
+        rows.append(
+            {**key, "method": "dense", "ratio": 0.0, "stage": "fine-tuned", "loss": rng.uniform(0.09, 0.1)}
+        )
+        for method, ratio, stage in itertools.product(methods, RATIOS, ("pruned", "fine-tuned")):
+            if stage == "fine-tuned" and method in compensation.OURS[1:] and ratio > 0.9:
+                continue
+            loss = 0.1 * np.exp(rng.uniform(0, 3) * ratio)
+            reached = ratio + (0.01 if method == "fully-connected" else 0)
+            rows.append(
+                {**key, "method": method, "ratio": ratio, "stage": stage, "loss": loss, "reached": reached}
+            )
+    table = pd.DataFrame(rows).fillna({"reached": 0.0})
+    return table.assign(accuracy=1 - table["loss"], clean_loss=table["loss"] / 2)
+
+
+def made_layers() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            **key,
+            "method": method,
+            "ratio": ratio,
+            "layer": layer,
+            "kept": rng.integers(1, size),
+            "weights": size,
+        }
+        for key in TWO_WAYS[:3]
+        for method in ("elimination-compensation", "magnitude")
+        for ratio in RATIOS
+        for layer, size in ((1, 1000), (2, 200), (3, 50), (4, 20))
+    )
+
+
+def made_linearisation() -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    return pd.DataFrame(
+        {
+            **key,
+            "compensation": name,
+            "ratio": ratio,
+            "predicted": 10**-power,
+            "true": rng.uniform(1, 2) * 10**-power,
+        }
+        for key in TWO_WAYS
+        for name in ("none", "elimination", "joint")
+        for ratio, power in zip(RATIOS, (4, 2, 1, 0), strict=True)
+    )
+
+
+def made_stability() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    return pd.DataFrame(
+        {**key, "ranking": ranking, "spearman": rng.uniform(0.5, 1), "overlap": rng.uniform(0.5, 1)}
+        for key in TWO_WAYS
+        for ranking in ("elimination-compensation", "gradient-magnitude")
+    )
+
+
+def made_predictions() -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    grid = itertools.product(
+        (0.02, 0.05, 0.1, 0.19), (50.0, 150.0, 300.0, 500.0), np.linspace(0.01, 0.99, 12)
+    )
+    table = pd.DataFrame(grid, columns=["u0", "t", "x"]).astype("float32")
+    table["clean"] = (1 - table["x"]) ** 2 + table["u0"]
+    for name, size in (("noisy", 0.005), ("dense", 0.004), ("pruned", 0.02), ("fine_tuned", 0.003)):
+        table[name] = (table["clean"] + rng.uniform(-size, size, len(table))).astype("float32")
+    return table.assign(widths="68-32-32-32-1", noise=0.005, seed=0).sample(frac=1, random_state=0)
+
+
+CONVERGENCE = pd.DataFrame(
+    [(scheme, n, n**-order) for scheme, order in (("face", 2.0), ("ghost", 1.0)) for n in (64, 256, 1024)],
+    columns=["scheme", "cells", "error"],
+)
+DIFFERENCE = pd.DataFrame(
+    [(x, t, x, x + 1e-3 * t * (1 - x)) for t in (0.5, 1.0) for x in (0.0, 0.5, 1.0)],
+    columns=["x", "t", "u_face", "u_ghost"],
+)
+FLOORS = pd.DataFrame(
+    {"widths": WIDTHS[0], "noise": [0.0, 0.0], "seed": 0, "name": ["noise", "blind"], "value": [0.0, 0.08]}
+)
+
+
+@pytest.fixture(scope="module")
+def losses():
+    return made_losses()
+
+
+@pytest.fixture(scope="module")
+def drawn(losses):
+    """Every figure once."""
+    return {
+        "losses": figures.losses_by_ratio(losses),
+        "accuracy": figures.losses_by_ratio(losses, column="accuracy"),
+        "ablation": figures.ranking_by_compensation(losses),
+        "ours": figures.ours_by_ratio(losses),
+        "effect": figures.effect(losses, "elimination-compensation", "magnitude"),
+        "layers": figures.layers_kept(made_layers()),
+        "linearisation": figures.linearisation(made_linearisation()),
+        "stability": figures.stability(made_stability()),
+        "profiles": figures.profiles(made_predictions()),
+        "error map": figures.error_map(made_predictions()),
+        "solver": figures.solver_check(CONVERGENCE, DIFFERENCE),
+    }
+
+
+def panels(figure):
+    return [axis for axis in figure.axes if axis.get_visible()]
+
+
+def line(axis, label):
+    """Data of the only line with this label."""
+    (found,) = [line for line in axis.lines if line.get_label() == label]
+    return np.asarray(found.get_xdata(), float), np.asarray(found.get_ydata(), float)
+
+
+def label(method):
+    return figures.look(method).label
+
+
+def chosen(table, **wanted):
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    return table
+
+
+# --- the house style ----------------------------------------------------------------------------
+
+
+def test_nothing_covers_anything_and_all_is_on_the_page(drawn):
+    for name, figure in drawn.items():
+        renderer = figure.canvas.get_renderer()
+        page = figure.bbox
+        tight = figure.get_tightbbox(renderer)
+        assert tight.width * figure.dpi <= page.width + 2, name
+        assert tight.height * figure.dpi <= page.height + 2, name
+        for legend, axis in itertools.product(figure.legends, panels(figure)):
+            assert not legend.get_window_extent(renderer).overlaps(axis.get_tightbbox(renderer)), name
+        for axis in panels(figure):
+            heads = [axis.title, axis._left_title, *axis.texts]
+            boxes = [text.get_window_extent(renderer) for text in heads if text.get_text()]
+            assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2)), name
+            for which in (axis.xaxis, axis.yaxis):
+                ticks = [
+                    t.label1
+                    for t in which.get_major_ticks()
+                    if t.label1.get_visible() and t.label1.get_text()
+                ]
+                ticks = [t for t in ticks if t.get_rotation() == 0]
+                for a, b in itertools.pairwise(t.get_window_extent(renderer) for t in ticks):
+                    assert not a.overlaps(b), f"{name}: tick labels overlap"
+
+
+def test_text_is_large_enough(drawn):
+    for name, figure in drawn.items():
+        sizes = [text.get_fontsize() for text in figure.findobj(mpl.text.Text) if text.get_text()]
+        assert min(sizes) >= 8.5, name  # 8.5 points are 12 pixels
+        assert figure.get_figwidth() == layout.WIDTH
+
+
+def test_one_look_for_a_method_everywhere(drawn):
+    by_label = {label(method): method for method in (*METHODS, "dense")}
+    seen = set()
+    for name in ("losses", "accuracy", "ablation", "ours", "layers", "stability"):
+        for axis in panels(drawn[name]):
+            for drawn_line in axis.lines:
+                if method := by_label.get(drawn_line.get_label()):
+                    assert to_hex(drawn_line.get_color()) == figures.COLOURS[method]
+                    assert drawn_line.get_marker() == figures.MARKERS[method]
+                    seen.add((name, method))
+    assert {name for name, method in seen if method == "magnitude"} == {
+        "losses",
+        "accuracy",
+        "ablation",
+        "layers",
+    }
+    markers = [marker for marker in figures.MARKERS.values() if marker]
+    assert len(set(markers)) == len(markers)
+
+
+# Machado, Oliveira, Fernandes (2009), severity 1: protanopia, deuteranopia, tritanopia; linear RGB.
+BLINDNESS = np.array(
+    [
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    ]
+)
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def linear(colour):
+    rgb = np.array(to_rgb(colour))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    x = TO_XYZ @ rgb / [0.9505, 1, 1.089]
+    f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("kind", range(3))
+@pytest.mark.parametrize(
+    "group", [compensation.PAPER_METHODS, compensation.OURS, compensation.ABLATION, diagnostics.MAIN]
+)
+def test_colours_stay_apart_for_the_colour_blind(group, kind):
+    seen = [lab(np.clip(BLINDNESS[kind] @ linear(figures.COLOURS[method]), 0, 1)) for method in group]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 10
+
+
+def test_colours_stand_out_from_white():
+    for method, colour in figures.COLOURS.items():
+        assert 1.05 / (linear(colour) @ TO_XYZ[1] + 0.05) > 2.7, method
+
+
+def test_a_new_method_gets_a_look_of_its_own(monkeypatch):
+    monkeypatch.setattr(style, "METHODS", dict(weights.METHODS))
+    for name in ("brand-new", "newer"):
+        style.METHODS[name] = weights.Method(name, name.title(), "magnitude")
+    new, newer = figures.look("brand-new"), figures.look("newer")
+    assert new.label == "Brand-New"
+    assert len({new.marker, newer.marker, *figures.MARKERS.values()}) == 2 + len(
+        set(figures.MARKERS.values())
+    )
+    assert new.colour != newer.colour
+    with pytest.raises(InputError, match="nonsense"):
+        figures.look("nonsense")
+
+
+def test_reader_settings_are_left_alone(losses):
+    with mpl.rc_context({"font.size": 23, "axes.facecolor": "red"}):
+        before = dict(mpl.rcParams)
+        figure = figures.stability(made_stability())
+        assert dict(mpl.rcParams) == before
+    assert figure.axes[0].xaxis.get_label().get_fontsize() == 9.5
+    assert to_hex(figure.axes[0].get_facecolor()) == "#ffffff"
+    assert not plt.get_fignums(), "pyplot keeps the figure and a notebook shows it twice"
+
+
+def test_ticks_of_logarithmic_axes():
+    assert layout.log_ticks(0.9, 1.1e5) == pytest.approx([1, 10, 100, 1000, 1e4, 1e5])
+    assert layout.log_ticks(0.9, 1.1e6) == pytest.approx([1, 100, 1e4, 1e6])
+    assert layout.log_ticks(0.09, 2.5) == pytest.approx([0.1, 0.2, 0.5, 1, 2])
+    for low, high in ((1e-9, 3.0), (0.3, 0.5), (0.95, 1.2), (2e-6, 4e-5), (1.0, 12.0), (1e-12, 1e12)):
+        ticks = layout.log_ticks(low, high)
+        assert 2 <= len(ticks) <= 6
+        assert ticks == sorted(ticks)
+        assert low <= ticks[0]
+        assert ticks[-1] <= high
+    texts = [layout.number(value) for value in (0.0, 0.5, 1e-3, 9000.0, 1e4, 1e-5, 2e-5)]
+    assert texts == ["0", "0.5", "0.001", "9000", "$10^{4}$", "$10^{-5}$", r"$2\times10^{-5}$"]
+
+
+# --- losses -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
+@pytest.mark.parametrize("column", ["loss", "accuracy", "clean_loss"])
+def test_means_and_baselines(losses, column, mean):
+    figure = figures.losses_by_ratio(losses, column=column, mean=mean)
+    average = stats.gmean if mean == "geometric" else np.mean
+    unit = 100 if column == "accuracy" else 1
+    cells = itertools.product(WIDTHS, ("pruned", "fine-tuned"))
+    for axis, (widths, stage) in zip(panels(figure), cells, strict=True):
+        for method in compensation.PAPER_METHODS:
+            table = chosen(losses, widths=widths, stage=stage, method=method)
+            expected = table.groupby("ratio")[column].apply(average) * unit
+            np.testing.assert_allclose(line(axis, label(method))[1], expected, rtol=1e-12)
+        dense = chosen(losses, widths=widths, method="dense")
+        trained = average(chosen(dense, stage="trained")[column]) * unit
+        np.testing.assert_allclose(line(axis, "Dense, before pruning")[1], trained)
+        band = axis.patches[0].get_window_extent().transformed(axis.transData.inverted())
+        values = chosen(dense, stage="trained")[column] * unit
+        np.testing.assert_allclose([band.y0, band.y1], [values.min(), values.max()], rtol=1e-6)
+        if stage == "fine-tuned":
+            longer = average(chosen(dense, stage="fine-tuned")[column]) * unit
+            np.testing.assert_allclose(line(axis, "Dense, trained on")[1], longer)
+        else:
+            assert "Dense, trained on" not in [drawn.get_label() for drawn in axis.lines]
+        assert axis.get_yscale() == ("linear" if column == "accuracy" else "log")
+    assert "accuracy (%)" in panels(figure)[0].get_ylabel() or column != "accuracy"
+
+
+def test_places_on_the_axis_of_ratios(drawn):
+    assert tables.positions([0.3, 0.4, 0.95, 0.925, 0.96, 0.2], RATIOS) == pytest.approx(
+        [0, 0.5, 3, 2.5, 3.2, -0.5]
+    )
+    axis = panels(drawn["losses"])[0]
+    assert [text.get_text() for text in axis.get_xticklabels()] == [".3", ".5", ".9", ".95"]
+    shift = line(axis, label("elimination-compensation"))[0] - np.arange(4)
+    assert np.ptp(shift) < 1e-12
+    # The narrower network reached .01 more: a fifth of the way from .9 to .95, a twentieth from .3 to .5.
+    off = line(axis, label("fully-connected"))[0] - np.arange(4)
+    np.testing.assert_allclose(
+        off + 2 * 0 - off[0], [0, 0.01 / 0.4 - 0.05, 0.2 - 0.05, 0.2 - 0.05], atol=1e-9
+    )
+
+
+def test_violins_end_at_the_outermost_seeds(losses, drawn):
+    axis = panels(drawn["losses"])[0]
+    assert len(axis.collections) == len(compensation.PAPER_METHODS) * len(RATIOS)
+    for method, body in zip(np.repeat(compensation.PAPER_METHODS, 4), axis.collections, strict=True):
+        heights = body.get_paths()[0].vertices[:, 1]
+        table = chosen(losses, widths=WIDTHS[0], stage="pruned", method=method).groupby("ratio")["loss"]
+        ends = table.agg(["min", "max"]).to_numpy()
+        assert np.isclose([heights.min(), heights.max()], ends).all(axis=1).any()
+        assert to_hex(body.get_facecolor()[0]) == figures.COLOURS[method]
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_have_no_violins(losses, seeds):
+    few = losses[losses["seed"] < seeds]
+    axis = panels(figures.losses_by_ratio(few))[0]
+    assert not axis.collections
+    assert len(line(axis, label("magnitude"))[1]) == len(RATIOS)
+    relative = panels(figures.ours_by_ratio(few))[0]
+    assert bool(relative.collections) == (seeds > 1)
+
+
+def test_identical_seeds_make_no_warning(losses):
+    same = pd.concat([chosen(losses, seed=0).assign(seed=seed) for seed in range(3)])
+    figures.losses_by_ratio(same), figures.effect(same, "magnitude", "random")
+
+
+def test_the_axis_is_cut_and_says_so(losses):
+    wild = losses.copy()
+    where = (wild["method"] == "gradient-magnitude") & (wild["stage"] == "pruned") & (wild["ratio"] >= 0.9)
+    wild.loc[where & (wild["widths"] == WIDTHS[0]), "loss"] *= 1e9
+    lost = (
+        (wild["method"] == "magnitude")
+        & (wild["stage"] == "pruned")
+        & (wild["ratio"] == 0.95)
+        & (wild["seed"] == 1)
+    )
+    wild.loc[lost & (wild["widths"] == WIDTHS[1]), "loss"] = np.nan
+    first, tuned, second, _ = panels(figures.losses_by_ratio(wild))
+    limit = first.get_ylim()[1]
+    assert limit < 1e6
+    means = (
+        chosen(wild, widths=WIDTHS[0], stage="pruned", method="gradient-magnitude")
+        .groupby("ratio")["loss"]
+        .mean()
+    )
+    (note,) = [text.get_text() for text in first.texts if "above" in text.get_text()]
+    assert note.startswith(f"↑ {(means > limit).sum()} means above")
+    assert layout.number(float(f"{means.max():.2g}")) in note
+    (other,) = [text.get_text() for text in second.texts if "above" in text.get_text()]
+    assert re.match("↑ 1 mean above .*, not all finite", other)
+    assert not [text for text in tuned.texts if "above" in text.get_text()]
+    arrows = [drawn for drawn in first.lines if drawn.get_label() == "_above"]
+    assert [to_hex(arrow.get_color()) for arrow in arrows] == [figures.COLOURS["gradient-magnitude"]]
+    assert (
+        len(panels(figures.losses_by_ratio(losses, top=0.15))[0].texts) == 2
+    )  # head of the column, and the note
+
+
+def test_floors_are_drawn_where_they_are_positive(losses):
+    axes = panels(
+        figures.losses_by_ratio(chosen(losses, widths=WIDTHS[0]), floors=FLOORS, names=("noise", "blind"))
+    )
+    for axis in axes:
+        assert line(axis, "Blind")[1] == pytest.approx([0.08, 0.08])
+        assert axis.get_ylim()[0] < 0.08
+        assert "Noise floor" not in [drawn.get_label() for drawn in axis.lines]
+
+
+def test_rows_are_cells_in_order():
+    keys = [{"widths": WIDTHS[0], "noise": noise, "seed": 0} for noise in (0.01, 0.0, 0.005)]
+    axes = panels(figures.losses_by_ratio(made_losses(keys, ("magnitude",))))
+    titles = [axis.get_title(loc="left").split("  ")[1] for axis in axes[::2]]
+    assert titles == ["no noise", "noise ±0.005", "noise ±0.01"]
+
+
+@pytest.mark.parametrize("draw", [figures.ranking_by_compensation, figures.ours_by_ratio])
+def test_relative_losses_are_paired_by_seed(losses, draw):
+    axes = panels(draw(losses))
+    methods = compensation.ABLATION if draw is figures.ranking_by_compensation else compensation.OURS
+    for axis, (widths, stage) in zip(axes, itertools.product(WIDTHS, ("pruned", "fine-tuned")), strict=True):
+        before = chosen(losses, widths=widths, method="dense", stage="trained").set_index("seed")["loss"]
+        for method in methods:
+            wide = chosen(losses, widths=widths, stage=stage, method=method).pivot_table(
+                "loss", "seed", "ratio"
+            )
+            expected = stats.gmean(wide.div(before, axis=0), axis=0)
+            x, y = line(axis, label(method))
+            np.testing.assert_allclose(y, expected, rtol=1e-12)
+            np.testing.assert_allclose(x, [RATIOS.index(ratio) for ratio in wide.columns])
+        assert line(axis, "Dense, before pruning")[1] == pytest.approx([1, 1])
+
+
+def test_effect_is_a_paired_student_interval(losses):
+    for rival in ("magnitude", "dense"):
+        axes = panels(figures.effect(losses, "elimination-compensation", rival))
+        for axis, stage in zip(axes, ("pruned", "fine-tuned"), strict=True):
+            state = stage if rival != "dense" or stage == "fine-tuned" else "trained"
+            for place, widths in enumerate(WIDTHS):
+                bars = axis.collections[place].get_segments()
+                for tick, ratio in enumerate(RATIOS):
+                    cell = chosen(losses, widths=widths)
+                    mine = chosen(cell, method="elimination-compensation", stage=stage, ratio=ratio)
+                    theirs = chosen(
+                        cell, method=rival, stage=state, **({} if rival == "dense" else {"ratio": ratio})
+                    )
+                    logs = np.log(mine.set_index("seed")["loss"] / theirs.set_index("seed")["loss"])
+                    expected = np.exp(stats.ttest_1samp(logs, 0).confidence_interval(0.95))
+                    np.testing.assert_allclose(bars[tick][:, 1], expected, rtol=1e-10)
+                    assert axis.lines[place].get_ydata()[tick] == pytest.approx(np.exp(logs.mean()))
+
+
+def test_effect_of_one_seed_has_no_interval(losses):
+    axis = panels(figures.effect(chosen(losses, seed=0), "elimination-compensation", "magnitude"))[0]
+    assert not any(len(bars.get_segments()) for bars in axis.collections)
+    assert len(axis.lines[0].get_ydata()) == len(RATIOS)
+
+
+def test_what_cannot_be_drawn_is_named(losses):
+    with pytest.raises(InputError, match="losses is empty"):
+        figures.losses_by_ratio(losses.iloc[:0])
+    with pytest.raises(InputError, match="brilliance"):
+        figures.losses_by_ratio(losses, column="brilliance")
+    with pytest.raises(InputError, match="no column reached"):
+        figures.ours_by_ratio(losses.drop(columns="reached"))
+    with pytest.raises(InputError, match="no values of accuracy"):
+        figures.losses_by_ratio(losses.assign(accuracy=np.nan), column="accuracy")
+    with pytest.raises(InputError, match="harmonic"):
+        figures.losses_by_ratio(losses, mean="harmonic")
+    with pytest.raises(InputError, match="holds none of wanda"):
+        figures.losses_by_ratio(losses[losses["method"] != "wanda"], methods=["wanda"])
+    with pytest.raises(InputError, match="no dense network"):
+        figures.ours_by_ratio(losses[losses["method"] != "dense"])
+    with pytest.raises(InputError, match="holds none of snip"):
+        figures.effect(losses, "elimination-compensation", "snip")
+
+
+def test_methods_that_are_missing_are_left_out(losses):
+    figure = figures.losses_by_ratio(losses[~losses["method"].isin(["random", "non-linear", "dense"])])
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    expected = [
+        label(method) for method in compensation.PAPER_METHODS if method not in ("random", "non-linear")
+    ]
+    assert texts == expected
+
+
+# --- behind the losses --------------------------------------------------------------------------
+
+
+def test_shares_of_layers_and_empty_layers():
+    table = made_layers()
+    place = (
+        (table["method"] == "magnitude")
+        & (table["ratio"] == 0.95)
+        & (table["layer"] == 2)
+        & (table["seed"] == 1)
+    )
+    table.loc[place, "kept"] = 0
+    axes = panels(figures.layers_kept(table))
+    assert len(axes) == 4, "a panel for each layer, none left over"
+    for layer, axis in enumerate(axes, start=1):
+        part = chosen(table, layer=layer, method="magnitude")
+        expected = (part["kept"] / part["weights"]).groupby(part["ratio"]).mean()
+        np.testing.assert_allclose(line(axis, label("magnitude"))[1], expected)
+        crosses = [drawn for drawn in axis.lines if drawn.get_marker() == "x"]
+        assert [tuple(cross.get_xdata()) for cross in crosses] == ([(3,)] if layer == 2 else [])
+        np.testing.assert_allclose(line(axis, "Same share in every layer")[1], 1 - np.array(RATIOS))
+    assert "weights" in axes[0].get_title(loc="left")
+
+
+def test_linearisation_draws_prediction_and_truth():
+    table = made_linearisation()
+    axes = panels(figures.linearisation(table))
+    for name, (method, _) in diagnostics.COMPENSATED.items():
+        part = chosen(table, widths=WIDTHS[0], compensation=name)
+        solid, dashed = [x for x in axes[0].lines if to_hex(x.get_color()) == figures.COLOURS[method]]
+        np.testing.assert_allclose(solid.get_ydata(), part.groupby("ratio")["true"].apply(stats.gmean))
+        np.testing.assert_allclose(dashed.get_ydata(), part.groupby("ratio")["predicted"].apply(stats.gmean))
+        assert not solid.is_dashed()
+        assert dashed.is_dashed()
+        quotient = (part["true"] / part["predicted"]).groupby(part["ratio"]).apply(stats.gmean)
+        (line_of_quotients,) = [x for x in axes[1].lines if to_hex(x.get_color()) == figures.COLOURS[method]]
+        np.testing.assert_allclose(line_of_quotients.get_ydata(), quotient)
+    with pytest.raises(InputError, match="magic"):
+        figures.linearisation(table.assign(compensation="magic"))
+    figures.linearisation(chosen(table, seed=0))
+
+
+@pytest.mark.parametrize("column", ["spearman", "overlap"])
+def test_stability_shows_each_seed(column):
+    table = made_stability()
+    (axis,) = panels(figures.stability(table, column=column))
+    for ranking in ("elimination-compensation", "gradient-magnitude"):
+        points = [drawn for drawn in axis.lines if drawn.get_label() == label(ranking)]
+        for widths, drawn in zip(WIDTHS, points, strict=True):
+            values = chosen(table, widths=widths, ranking=ranking).sort_values("seed")[column]
+            np.testing.assert_allclose(drawn.get_xdata(), values)
+    assert [text.get_text() for text in axis.get_yticklabels()] == list(WIDTHS)
+    figures.stability(chosen(table, seed=0))
+    with pytest.raises(InputError, match="kendall"):
+        figures.stability(table, column="kendall")
+
+
+# --- diffusion–sorption -------------------------------------------------------------------------
+
+
+def test_profiles_and_their_errors(drawn):
+    table = made_predictions()
+    axes = np.array(panels(drawn["profiles"])).reshape(3, 4)
+    for column, time in enumerate((50, 150, 300, 500)):
+        for place, u0 in enumerate(np.float32([0.02, 0.1, 0.19])):
+            part = chosen(table, t=time, u0=u0).sort_values("x")
+            noisy, clean, pruned, tuned = axes[0, column].lines[4 * place : 4 * place + 4]
+            drawn_values = [noisy, clean, pruned, tuned]
+            for found, name in zip(drawn_values, ("noisy", "clean", "pruned", "fine_tuned"), strict=True):
+                np.testing.assert_allclose(found.get_ydata(), part[name])
+                np.testing.assert_allclose(found.get_xdata(), part["x"])
+            for row, name in ((1, "pruned"), (2, "fine_tuned")):
+                np.testing.assert_allclose(
+                    axes[row, column].lines[place].get_ydata(), part[name] - part["clean"]
+                )
+            assert pruned.get_color() == tuned.get_color()
+            assert (pruned.is_dashed(), tuned.is_dashed()) == (True, False)
+    band = axes[1, 0].patches[0].get_window_extent().transformed(axes[1, 0].transData.inverted())
+    assert (band.y0, band.y1) == pytest.approx((-0.005, 0.005))
+
+
+def test_profiles_take_the_nearest_state_and_name_what_is_wrong():
+    table = made_predictions()
+    figure = figures.profiles(table, times=[300], u0s=[0.06])
+    part = chosen(table, t=300, u0=np.float32(0.05)).sort_values("x")
+    np.testing.assert_allclose(panels(figure)[0].lines[1].get_ydata(), part["clean"])
+    with pytest.raises(InputError, match="no time 75: choose among 50, 150"):
+        figures.profiles(table, times=[75])
+    with pytest.raises(InputError, match="several values of seed"):
+        figures.profiles(pd.concat([table, table.assign(seed=1)]))
+    with pytest.raises(InputError, match="several values of noise"):
+        figures.error_map(pd.concat([table, table.assign(noise=0.01)]))
+    with pytest.raises(InputError, match="u0s has 4"):
+        figures.profiles(table, u0s=[0.1, 0.2, 0.3, 0.4])
+    with pytest.raises(InputError, match="no column pruned"):
+        figures.error_map(table.drop(columns="pruned"))
+    with pytest.raises(InputError, match="largest error"):
+        figures.error_map(table.assign(dense=table["clean"]), networks=["dense"])
+
+
+def test_error_maps_are_root_mean_squares(drawn):
+    table = made_predictions()
+    axes = panels(drawn["error map"])
+    norms = set()
+    for axis, name in zip(axes, ("dense", "pruned", "fine_tuned"), strict=False):
+        (mesh,) = axis.collections
+        norms.add((mesh.norm.vmin, mesh.norm.vmax))
+        values = mesh.get_array().reshape(4, 12)
+        for row, time in enumerate((50, 150, 300, 500)):
+            for column, x in enumerate(np.sort(table["x"].unique())):
+                part = chosen(table, t=time, x=x)
+                assert values[row, column] == pytest.approx(
+                    np.sqrt(np.mean((part[name] - part["clean"]) ** 2)), rel=1e-4
+                )
+        total = np.sqrt(np.mean((table[name] - table["clean"]).astype(float) ** 2))
+        assert layout.number(float(f"{total:.2g}")) in axis.get_title(loc="left")
+    assert len(norms) == 1, "one colour scale"
+
+
+def test_solver_check(drawn):
+    left, right = panels(drawn["solver"])
+    cells = [64, 256, 1024]
+    for scheme, name, order in (("face", "Face values (this study)", 2), ("ghost", "Ghost cells", 1)):
+        np.testing.assert_allclose(line(left, name)[1], chosen(CONVERGENCE, scheme=scheme)["error"])
+        guides = [x.get_ydata() for x in left.lines if x.get_label().startswith("_") and x.is_dashed()]
+        slopes = [round(np.polyfit(np.log(cells), np.log(guide), 1)[0], 6) for guide in guides]
+        assert -order in slopes
+    np.testing.assert_allclose(line(right, "t = 1")[1], [1e-3, 5e-4, 0], atol=1e-12)
+    with pytest.raises(InputError, match="upwind"):
+        figures.solver_check(CONVERGENCE.assign(scheme="upwind"), DIFFERENCE)
+    with pytest.raises(InputError, match="difference is empty"):
+        figures.solver_check(CONVERGENCE, DIFFERENCE.iloc[:0])
