@@ -159,8 +159,8 @@ def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():
     [
         ("A: {claim: x}", "lacks"),
         (
-            "A: {paper: p, where: w, claim: c, study: s, rule: r, change: h, conditions: [{statistic: vibe, above: 1}]}",
-            "vibes",
+            "A: {paper: p, where: w, claim: c, study: s, rule: r, change: h, conditions: [{statistic: odd, below: 1}]}",
+            "odd",
         ),
         (
             "A: {paper: p, where: w, claim: c, study: s, rule: r, change: h, conditions: [{statistic: stability}]}",
