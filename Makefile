@@ -19,7 +19,7 @@ export UV_HTTP_TIMEOUT ?= 300
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test bench lock format clean
+.PHONY: help book test bench readme lock format clean
 
 help: ## Say what can be made.
 	@echo "make TARGET [PYTHON=python3.12] [SCALE=smoke|laptop|paper] [DATA=folder] [DEVICE=auto|cpu|cuda] [SEEDS=n]"
@@ -39,8 +39,11 @@ test: $(READY) ## Lint, tests, every notebook and the whole book at smoke scale.
 	PRUNEBOOK_SCALE=smoke $(RUN) -m pytest -n 2 --dist loadgroup --nbmake tests notebooks
 	$(RUN) book/build.py --scale smoke --output "$(TESTED)"
 
-bench: $(READY) ## Time the fast ways against the straightforward ones.
-	for script in benchmarks/*.py; do $(RUN) $$script || exit 1; done
+bench: $(READY) ## Time the fast ways against the straightforward ones, into data/benchmarks.json.
+	$(RUN) benchmarks/run.py
+
+readme: $(READY) ## Write the verdicts from the committed results into README.md.
+	$(RUN) tools/readme.py
 
 lock: $(VENV)/bin/uv ## Pin every package anew: requirements.lock and environment.yml.
 	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -7,6 +7,7 @@ Sphinx reads them, and `html/` the book, which is replaced only by a book that w
 
 import argparse
 import importlib.metadata
+import json
 import logging
 import os
 import re
@@ -142,6 +143,29 @@ def execute(source: Path, output: Path, scale: str, parameters: dict) -> Path:
     return target
 
 
+def benchmarks(path: Path = ROOT / "data" / "benchmarks.json") -> str:
+    """The table of benchmarks, in Markdown, from their last committed run."""
+    if not path.is_file():
+        return "No benchmark has been run yet."
+    table = json.loads(path.read_text(encoding="utf-8"))
+    facts = table["hardware"]
+    lines = [
+        f"Measured on {table['date']} at commit `{table['commit'][:12]}`, on {facts['cpu']}, {facts['cores']} cores, "
+        f"{facts['threads']} threads, torch {table['versions']['torch']}.",
+        "",
+        "| What | Size | Seconds | Against | Seconds | Ratio | Peak MiB |",
+        "| :-- | :-- | --: | :-- | --: | --: | --: |",
+    ]
+    for row in table["rows"]:
+        theirs = f"{row['rival_seconds']:.3g}" + (" *" if "extrapolated" in row["note"] else "")
+        lines.append(
+            f"| {row['name']} | {row['size']} | {row['seconds']:.3g} | {row['rival']} | {theirs} | "
+            f"{row['ratio']:.3g} | {row['peak_mib']} |"
+        )
+    notes = dict.fromkeys(row["note"] for row in table["rows"] if row["note"])
+    return "\n".join([*lines, "", "Notes of the benchmarks:", "", *(f"- {note}" for note in notes)])
+
+
 def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     """Lay out in `output/src` what Sphinx reads: settings, prose, and `notebooks` (page → executed file)."""
     src = output / "src"
@@ -158,6 +182,7 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     generated.mkdir()
     verdicts = markdown_table() or "No verdicts yet."
     (generated / "verdicts.md").write_text(verdicts + "\n", encoding="utf-8")
+    (generated / "benchmarks.md").write_text(benchmarks() + "\n", encoding="utf-8")
     banner = (
         f":::{{div}} pb-banner\nThis copy was built at the **{scale}** scale: its chapters show small runs. "
         "The verdicts below come from the committed results of the paper scale.\n:::\n"

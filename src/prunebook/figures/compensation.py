@@ -54,7 +54,7 @@ def losses_by_ratio(
     mean: str = "arithmetic",
     floors: pd.DataFrame | None = None,
     names: Sequence[str] = ("noise",),
-    top: float | None = None,
+    top: float | int | None = None,
 ) -> Figure:
     """Losses right after pruning and after fine-tuning, with violins over three seeds or more.
 
@@ -165,8 +165,9 @@ def effect(
 ) -> Figure:
     """Loss of a method over that of a rival, paired by seed: mean of the logarithms with a Student interval.
 
-    One line for each architecture and noise level, no interval for a single seed. Below 1 the method is better. The
-    rival "dense" is the dense network before pruning on the left, and the one trained on, on the right.
+    One line for each architecture and noise level, no interval for a single seed, no point at a ratio where some seed
+    has no finite loss. Below 1 the method is better. The rival "dense" is the dense network before pruning on the
+    left, and the one trained on, on the right.
     """
     need(losses, (*_COLUMNS, column), "losses")
     present(losses, [method], "losses"), present(losses, [against], "losses")
@@ -202,8 +203,8 @@ def _paired(
     theirs = cell[(cell["method"] == against) & (cell["stage"] == state)]
     keys = ["seed"] if against == "dense" else ["seed", "ratio"]
     pairs = mine[["seed", "ratio", column]].merge(theirs[[*keys, column]], on=keys, suffixes=("", "_rival"))
-    logs = np.log(pairs[column] / pairs[f"{column}_rival"]).groupby(pairs["ratio"])
-    n = logs.size()
-    half = stats.t.ppf(0.5 + level / 2, n.where(n > 1) - 1) * logs.std() / np.sqrt(n)
-    mean = logs.mean()
+    quotient = pairs[column] / pairs[f"{column}_rival"]
+    logs = np.log(quotient.where(np.isfinite(quotient) & (quotient > 0))).groupby(pairs["ratio"])
+    n, mean = logs.size(), logs.mean(skipna=False)
+    half = stats.t.ppf(0.5 + level / 2, n.where(n > 1) - 1) * logs.std(skipna=False) / np.sqrt(n)
     return pd.DataFrame({"mean": np.exp(mean), "low": np.exp(mean - half), "high": np.exp(mean + half)})

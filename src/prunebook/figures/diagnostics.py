@@ -140,7 +140,7 @@ def stability(table: pd.DataFrame, *, column: str = "spearman") -> Figure:
             values = cell.loc[cell["ranking"] == ranking].sort_values("seed")[column].to_numpy()
             y = row + 0.44 * ((place + 0.5) / len(rankings) - 0.5)
             style = look(ranking)
-            spread = np.linspace(-0.06, 0.06, len(values)) if len(values) > 1 else [0]
+            spread = np.linspace(-0.06, 0.06, len(values)) if len(values) > 1 else np.zeros(1)
             axis.plot(values, y + spread, **style.points)
             if len(values) > 1:
                 axis.plot([values.mean()] * 2, [y - 0.12, y + 0.12], color=style.colour, linewidth=2.2)

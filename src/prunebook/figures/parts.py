@@ -66,7 +66,7 @@ def floor_lines(axes: Axes, floors: pd.DataFrame, cell: pd.DataFrame, names) -> 
     return found
 
 
-def end_axis(column: np.ndarray, top: float) -> None:
+def end_axis(column: np.ndarray, top: float | int) -> None:
     """End the logarithmic axis of a column of panels at ``top``, and mark on each panel the means that lie above."""
     lines = [np.asarray(line.get_ydata(), dtype=float) for axis in column for line in axis.lines]
     bodies = [
@@ -78,6 +78,10 @@ def end_axis(column: np.ndarray, top: float) -> None:
     if not len(drawn):
         raise InputError("no finite positive loss to draw on a logarithmic axis")
     low, high = drawn.min(), min(drawn.max(), top)
+    if top <= low:
+        raise InputError(
+            f"the axis would end at {top:g}, but the lowest loss is {low:.3g}: choose a larger top"
+        )
     room = (high / low) ** 0.06 if high > low else 1.5
     limit = high * room ** (3 if cut else 1)  # the strip above a cut is for the note that says so
     for axis in column:
@@ -86,7 +90,7 @@ def end_axis(column: np.ndarray, top: float) -> None:
         _mark_above(axis, limit)
 
 
-def _mark_above(axes: Axes, top: float) -> None:
+def _mark_above(axes: Axes, top: float | int) -> None:
     """An arrow at the top of the axis for each mean above it, and their number in words."""
     above: list[float] = []
     for line in list(axes.lines):

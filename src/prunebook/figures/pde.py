@@ -28,8 +28,8 @@ _LINES = {"pruned": {"linestyle": (0, (3, 1.5)), "linewidth": 1.3}, "fine_tuned"
 def profiles(
     predictions: pd.DataFrame,
     *,
-    times: Sequence[float] = (50, 150, 300, 500),
-    u0s: Sequence[float] | None = None,
+    times: Sequence[float | int] = (50, 150, 300, 500),
+    u0s: Sequence[float | int] | None = None,
 ) -> Figure:
     """Profiles in space at several times, and below them what the pruned network misses.
 
@@ -79,7 +79,7 @@ def profiles(
     return figure
 
 
-def _states(predictions: pd.DataFrame, wanted: Sequence[float] | None) -> list[float]:
+def _states(predictions: pd.DataFrame, wanted: Sequence[float | int] | None) -> list:
     there = np.sort(predictions["u0"].unique())
     if wanted is None:
         wanted = there[[0, len(there) // 2, -1]]
@@ -148,7 +148,7 @@ def solver_check(convergence: pd.DataFrame, difference: pd.DataFrame) -> Figure:
     need(difference, ("x", "t", "u_face", "u_ghost"), "difference")
     if unknown := set(convergence["scheme"]) - set(SCHEMES):
         raise InputError(f"no scheme {sorted(unknown)} to draw: choose among {sorted(SCHEMES)}")
-    figure, axes = grid(1, 2, 3)
+    figure, axes = grid(1, 2, 3.0)
     left, right = axes[0]
     handles = []
     for scheme, (colour, marker, label) in SCHEMES.items():
@@ -174,9 +174,11 @@ def solver_check(convergence: pd.DataFrame, difference: pd.DataFrame) -> Figure:
         colour = colormaps["viridis"](shade)
         right.plot(part["x"], part["u_ghost"] - part["u_face"], color=colour, label=f"t = {time:g}")
     right.axhline(0, color=INK, linewidth=0.8)
-    right.set(xlabel="x", ylabel="u, ghost − face")
     right.yaxis.set_major_locator(MaxNLocator(6))
-    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    largest = (difference["u_ghost"] - difference["u_face"]).abs().max()
+    power = int(np.floor(np.log10(largest))) if largest > 0 else 0
+    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 10.0**power:.3g}"))
+    right.set(xlabel="x", ylabel=rf"u, ghost − face  ($\times\,10^{{{power}}}$)")
     right.legend(loc="best")
     panel_label(right, 1, "Difference of the solutions")
     legend_below(figure, handles)

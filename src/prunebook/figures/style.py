@@ -52,7 +52,7 @@ MARKERS = {
     "dense": "",
 }
 # On-off lengths in line widths; () is a solid line.
-DASHES: dict[str, tuple[float, ...]] = dict.fromkeys(COLOURS, ()) | {
+DASHES: dict[str, tuple[float | int, ...]] = dict.fromkeys(COLOURS, ()) | {
     "random": (1.2, 1.8),
     "fully-connected": (5, 2),
     "ec-ranking-only": (4, 1.5),
@@ -109,7 +109,7 @@ class Look:
 
     colour: str
     marker: str
-    dash: tuple[float, ...]
+    dash: tuple[float | int, ...]
     label: str
 
     @property

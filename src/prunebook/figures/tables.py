@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence, Sized
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from prunebook.errors import InputError
 
@@ -54,7 +53,7 @@ def present(table: pd.DataFrame, methods: Sequence[str], name: str) -> list[str]
     return found
 
 
-def positions(ratios: ArrayLike, ticks: ArrayLike) -> np.ndarray:
+def positions(ratios: Sequence | np.ndarray | pd.Index, ticks: Sequence | np.ndarray) -> np.ndarray:
     """Places on an axis where the pruning ratios that were asked for stand at equal distances.
 
     In between and outside the axis is linear, so that a network which reached .91 instead of .9 stands off the tick.
