@@ -85,7 +85,7 @@ page.banner()
 # ## What happens to the loss
 #
 # The paper's Figure 1, measured here. On the left, the loss right after pruning; on the right, after training again.
-# The dotted line on the right is the control: a network that was never pruned and was trained just as long. A curve that dips below the
+# The dashed line on the right is the control: a network that was never pruned and was trained just as long. A curve that dips below the
 # baseline but not below this line has gained from training, not from pruning.
 
 # %% tags=["hide-input"]
@@ -134,7 +134,7 @@ page.figure(
 # ## Is it the ranking or the shift?
 #
 # The method does two things: it ranks weights, and it shifts biases. Each can be had without the other. Here are the four combinations with magnitude,
-# as a ratio to the loss of the dense network. If the shift did the work, the two solid lines would lie together.
+# as a ratio to the loss of the dense network. If the shift did all the work, the two rankings would lie together once both have it.
 
 # %% tags=["hide-input"]
 page.figure(

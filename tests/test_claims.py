@@ -154,18 +154,16 @@ def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():
             assert ratios == "all" or set(ratios) <= set(config.ratios), name
 
 
+PARTS = "paper: p, short: s, where: w, claim: c, study: s, rule: r, change: h"
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        ("A: {claim: x}", "lacks"),
-        (
-            "A: {paper: p, where: w, claim: c, study: s, rule: r, change: h, conditions: [{statistic: odd, below: 1}]}",
-            "odd",
-        ),
-        (
-            "A: {paper: p, where: w, claim: c, study: s, rule: r, change: h, conditions: [{statistic: stability}]}",
-            "above and below",
-        ),
+        ("A: {claim: x, conditions: []}", "lacks"),
+        (f"A: {{{PARTS}, conditions: [{{statistic: odd, below: 1}}]}}", "odd"),
+        (f"A: {{{PARTS}, conditions: [{{statistic: stability}}]}}", "above and below"),
+        (f"A: {{{PARTS}, conditions: [{{statistic: stability, above: 1, below: 2}}]}}", "above and below"),
     ],
 )
 def test_a_broken_ledger_is_refused(tmp_path, broken, message):

@@ -52,7 +52,9 @@ def read(path: Path = CLAIMS_FILE) -> dict[str, dict]:
     """The claims by id. Raises InputError for a claim that lacks a part or names an unknown statistic."""
     claims = yaml.safe_load(path.read_text(encoding="utf-8"))
     for name, claim in claims.items():
-        if missing := {"paper", "where", "claim", "study", "rule", "change", "conditions"} - set(claim):
+        if missing := {"paper", "short", "where", "claim", "study", "rule", "change", "conditions"} - set(
+            claim
+        ):
             raise InputError(f"claim {name} in {path.name} lacks {', '.join(sorted(missing))}")
         for condition in claim["conditions"]:
             if condition["statistic"] not in STATISTICS:
@@ -142,7 +144,7 @@ def deciding(conditions: list[Condition]) -> Condition | None:
 def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     """One row a claim from the stored paper-scale results; results on stand-in data carry no verdict.
 
-    Columns: claim, paper, where, statement, study, verdict, held, conditions, label, effect, low, high, side,
+    Columns: claim, paper, where, short, statement, study, verdict, held, conditions, label, effect, low, high, side,
     threshold, seeds, planned, more_seeds, stale (whether code that the results depend on has changed).
     """
     from prunebook.studies import registered, stored  # the studies bring everything with them
@@ -161,6 +163,7 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
                 "claim": name,
                 "paper": claim["paper"],
                 "where": claim["where"],
+                "short": claim["short"],
                 "statement": claim["claim"],
                 "study": study,
                 "verdict": verdict,
@@ -215,32 +218,37 @@ PAGES = {
 }
 
 
-def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{page}") -> str:
-    """All verdicts as a Markdown table, one block a paper; "" without a single claim.
+TITLES = {"ballini2026": "Elimination-compensation", "ours": "Questions of our own"}
 
-    ``link`` makes the claim's id a link to its page, with {page} for the page's path without suffix.
+
+def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{page}") -> str:
+    """All verdicts as Markdown, a table a paper; each row in short, with the effect and interval it rests on.
+
+    ``link`` makes the claim's id a link to its page, with {page} for the page's path without suffix; None: plain text.
     """
-    titles = {"ballini2026": "Elimination-compensation", "ours": "Questions of our own"}
-    table = verdicts(store, path)
     blocks = []
-    for paper, rows in table.groupby("paper", sort=False):
+    for paper, rows in verdicts(store, path).groupby("paper", sort=False):
         counts = rows["verdict"].value_counts()
-        summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        lines = [
-            f"**{titles.get(paper, paper)}**: {summary}.",
-            "",
-            "| | Claim | Verdict | Measured |",
-            "| :-- | :-- | :-- | :-- |",
-        ]
+        order = [v for v in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_TESTED) if v in counts]
+        summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in order)
+        lines = [f"**{TITLES.get(paper, paper)}**: {summary}.", ""]
+        lines += ["| | Claim | Verdict | Effect | Rule |", "| :-- | :-- | :-- | :-- | :-- |"]
         for _, row in rows.iterrows():
             name = row["claim"]
             if link and row["study"] in PAGES:
                 name = f"[{name}]({link.format(page=PAGES[row['study']])})"
             verdict = chip(row["verdict"]) if link else row["verdict"]
-            measured = evidence(row).replace("|", "\\|")
-            lines.append(f"| {name} | {row['statement']} | {verdict} | {measured} |")
+            effect = rule = ""
+            if row["verdict"] != NOT_TESTED:
+                effect = f"{_brief(row['effect'])} ({_brief(row['low'])} to {_brief(row['high'])})"
+                rule = f"{row['side']} {_brief(row['threshold'])}"
+            lines.append(f"| {name} | {row['short']} | {verdict} | {effect} | {rule} |")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
+
+
+def _brief(value: float) -> str:
+    return f"{value:.3g}" if 1e-4 <= abs(value) < 1e4 or value == 0 else f"{value:.1e}"
 
 
 def evidence(row) -> str:
