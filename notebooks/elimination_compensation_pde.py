@@ -31,15 +31,16 @@ from prunebook import figures, notebook, solver_checks, summaries
 
 page = notebook.begin(globals(), study="ec-pde", notebook="elimination_compensation_pde")
 page.banner()
+page.claims()
 
 # %% [markdown]
 # ## The equation and its data
 #
 # A substance diffuses into a column and sorbs to the ground it passes. With $u$ its concentration,
 #
-# $$\partial_t u = \frac{D}{R(u)}\,\partial_{xx} u, \qquad R(u) = 1 + \frac{1-\varphi}{\varphi}\,\rho_s k\, n\, u^{n-1}, \qquad 0<x<1,\; 0<t\le 500,$$
+# $$\partial_t u = \frac{D}{R(u)}\,\partial_{xx} u, \qquad R(u) = 1 + \frac{1-\varphi}{\varphi}\,\rho_s k\, n\, u^{n-1},$$
 #
-# with $D = 5\cdot10^{-4}$, porosity $\varphi = 0.29$, $\rho_s = 2880$, $k = 3.5\cdot10^{-4}$ and $n = 0.874$, the constants of
+# for $0<x<1$ and $0<t\le 500$, with $D = 5\cdot10^{-4}$, porosity $\varphi = 0.29$, $\rho_s = 2880$, $k = 3.5\cdot10^{-4}$ and $n = 0.874$, the constants of
 # PDEBench {cite:p}`takamoto2022`. At the inlet $u(0,t) = 1$; at the outlet $u(1,t) = -D\,\partial_x u(1,t)$, what arrives flows out.
 # The sign matters: with a plus the problem has solutions that grow without bound. The initial state is a constant $u_0$, drawn from 0 to 0.2 for each trajectory with the seeds of the published data set.
 #

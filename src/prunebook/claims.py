@@ -204,9 +204,9 @@ def chip(verdict: str) -> str:
 
 def coverage(row) -> str:
     """A remark on seeds and staleness, to stand behind the evidence; empty if nothing was tested."""
-    if not row["seeds"]:
+    if row["verdict"] == NOT_TESTED:
         return ""
-    seeds = f" Seeds: {row['seeds']}" + (
+    seeds = f". Seeds: {row['seeds']}" + (
         f" of {row['planned']} planned" if row["seeds"] < row["planned"] else ""
     )
     return seeds + ("; stale, the code has changed since." if row["stale"] else ".")
@@ -254,7 +254,7 @@ def _brief(value: float) -> str:
 def evidence(row) -> str:
     """One phrase that says what a verdict rests on, e.g. "0.93 (0.90 to 0.97), must be below 1; 6 of 6 hold"."""
     if row["verdict"] == NOT_TESTED:
-        return "no paper-scale results yet"
+        return "no paper-scale results yet." if not row["seeds"] else "too few seeds for a verdict so far."
     number = (
         f"{_short(row['effect'])} ({_short(row['low'])} to {_short(row['high'])}), "
         f"must be {row['side']} {_short(row['threshold'])}"

@@ -8,6 +8,7 @@ import html
 import inspect
 import io
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,6 +97,24 @@ class Page:
             HTML(
                 f'<figure class="pb-figure"><div class="pb-scroll" tabindex="0" role="region" '
                 f'aria-label="{html.escape(caption)}">{body}</div><figcaption>{html.escape(caption)}</figcaption></figure>'
+            )
+        )
+
+    def claims(self) -> None:
+        """All claims of this page's study with where they stand in the paper, and their verdicts."""
+        judged = claims.verdicts()
+        judged = judged[judged["study"] == self.study.name]
+        rows = "".join(
+            f"<tr><td>{row['claim']}</td><td>{html.escape(row['statement'])} "
+            f'<span class="pb-where">({html.escape(row["where"])})</span></td>'
+            f"<td>{claims.chip(row['verdict'])}</td></tr>"
+            for _, row in judged.iterrows()
+        )
+        head = "<tr><th></th><th>Claim</th><th>Verdict</th></tr>"
+        display(
+            HTML(
+                '<div class="pb-scroll" tabindex="0" role="region" aria-label="Claims of this page">'
+                f'<table class="pb-table">{head}{rows}</table></div>'
             )
         )
 
@@ -217,8 +236,14 @@ def begin(namespace: dict, study: str, notebook: str) -> Page:
             device=given["device"],
             data=given["data"],
             fresh=given["fresh"],
+            report=_progress,
         )
     return Page(Path(notebook).stem, parameters, results, chosen)
+
+
+def _progress(text: str) -> None:
+    # Standard error goes to the log and the terminal, and is kept off the page.
+    print(text, file=sys.stderr, flush=True)
 
 
 def _hardware(facts: dict) -> str:

@@ -1,0 +1,123 @@
+"""A notebook's own helper: parameters are checked before any work, figures carry their numbers, prose gets its own."""
+
+import base64
+import re
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from prunebook import notebook
+from prunebook.errors import InputError
+from prunebook.experiments import STUDIES
+from prunebook.studies import Collected
+
+GOOD = {"scale": "smoke", "device": "cpu", "seeds": 1, "data": None, "fresh": False}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Calls of ``collect`` and ``stored``, which do nothing here."""
+    calls = []
+
+    def note(name):
+        def call(study, scale, **options):
+            calls.append((name, study.name, scale, options))
+            if name == "collect":
+                return Collected({}, (), study.name, scale, False, (), {}, 0)
+            return None
+
+        return call
+
+    monkeypatch.setattr(notebook, "collect", note("collect"))
+    monkeypatch.setattr(notebook, "stored", note("stored"))
+    return calls
+
+
+def begin(**changes):
+    return notebook.begin({**GOOD, **changes}, study="ec-mnist", notebook="elimination_compensation_mnist")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scal": "laptop"}, "unknown parameter scal"),
+        ({"scale": "huge"}, "scale='huge'"),
+        ({"fresh": "yes"}, "fresh='yes'"),
+        ({"data": 3}, "data=3"),
+    ],
+)
+def test_a_wrong_parameter_stops_before_any_work(asked, changes, message):
+    with pytest.raises(InputError, match=message):
+        begin(**changes)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"seeds": 0}, "seeds 0"), ({"seeds": "two"}, "seeds 'two'"), ({"device": "tpu"}, "device 'tpu'")],
+)
+def test_seeds_and_device_are_checked_too(changes, message):
+    with pytest.raises(InputError, match=message):
+        begin(**changes)
+
+
+def test_a_missing_parameter_is_named(asked):
+    with pytest.raises(InputError, match="does not set fresh"):
+        notebook.begin({k: v for k, v in GOOD.items() if k != "fresh"}, study="ec-mnist", notebook="x")
+
+
+def test_what_a_kernel_keeps_for_itself_is_no_parameter(asked):
+    page = begin(_i1="x", In=[], Out={}, figures=plt, helper=print)
+    assert page.parameters == GOOD
+
+
+def test_scale_comes_from_the_environment_when_it_is_left_open(asked, monkeypatch):
+    monkeypatch.setenv("PRUNEBOOK_SCALE", "laptop")
+    begin(scale=None)
+    monkeypatch.delenv("PRUNEBOOK_SCALE")
+    begin(scale=None)
+    begin(scale="smoke")
+    assert [call[2] for call in asked] == ["laptop", "laptop", "smoke"]
+
+
+def test_paper_scale_shows_what_is_stored_unless_asked_for_more(asked):
+    begin(scale="paper", seeds=None)
+    begin(scale="paper", seeds=3)
+    begin(scale="paper", seeds=None, fresh=True)
+    # Nothing is stored here, so the first call goes on to measure.
+    assert [call[0] for call in asked] == ["stored", "collect", "collect", "collect"]
+
+
+def test_a_figure_is_numbered_described_and_carries_its_table(asked, monkeypatch):
+    shown = []
+    monkeypatch.setattr(notebook, "display", shown.append)
+    page = begin()
+    table = pd.DataFrame({"ratio": [0.1, 0.25]})
+    for number in (1, 2):
+        figure, axes = plt.subplots()
+        axes.plot([0, 1])
+        page.figure(figure, "What <it> shows.", 'A "line".', table, "a-name")
+        text = shown[-1].data
+        assert f"Figure {number}." in text
+        assert 'alt="A &quot;line&quot;."' in text
+        assert "What &lt;it&gt; shows." in text
+        csv = base64.b64decode(re.search(r"data:text/csv;base64,([^\"]+)", text)[1]).decode()
+        assert csv.splitlines() == ["ratio", "0.1", "0.25"]
+    assert not plt.get_fignums()
+
+
+def test_command_repeats_the_parameters_that_were_given(asked, monkeypatch):
+    shown = []
+    monkeypatch.setattr(notebook, "display", shown.append)
+    page = begin()
+    page.command()
+    text = shown[-1].data
+    assert "notebooks/elimination_compensation_mnist.ipynb" in text
+    assert "-p scale smoke" in text
+    assert "seeds: 1" in text
+    assert "-p fresh True" in text
+
+
+def test_every_study_of_the_book_has_its_three_scales():
+    assert all(set(study.presets) == {"smoke", "laptop", "paper"} for study in STUDIES.values())
