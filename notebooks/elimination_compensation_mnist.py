@@ -207,7 +207,7 @@ page.figure(
 # ## Is a gradient a ranking or noise?
 #
 # At the end of training the mean gradient of the loss is nearly zero, and the paper suspects that a ranking made from it follows noise. Two halves of the training set give two
-# rankings of the same weights. If a ranking means something, they agree.
+# rankings of the same weights. If a ranking means something, they agree. Some agreement is there for the asking: the score is $\lvert w\rvert$ times the gradient, and both halves share $\lvert w\rvert$.
 
 # %% tags=["hide-input"]
 page.figure(

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from prunebook.figures import look
+
 CELL = ["widths", "noise"]
 
 
@@ -48,6 +50,7 @@ def overfitting(losses: pd.DataFrame, ratios=(0.0, 0.3, 0.5, 0.7, 0.9)) -> pd.Da
     tuned = tuned[tuned["ratio"].round(6).isin(ratios)]
     means = tuned.groupby([*CELL, "method", "ratio"], sort=False)[["train_loss", "loss"]].mean().reset_index()
     means = means.drop(columns="noise") if means["noise"].nunique() == 1 else means
+    means["method"] = [look(method).label for method in means["method"]]
     return means.rename(columns={"widths": "network", "train_loss": "training loss", "loss": "test loss"})
 
 
@@ -72,4 +75,6 @@ def blindness(
     ]
     table["over blind"] = clean.groupby(["widths", "method"])["clean_loss"].mean() / blind
     table.columns.name = None
-    return table.reset_index().rename(columns={"widths": "network"})
+    table = table.reset_index()
+    table["method"] = [look(method).label for method in table["method"]]
+    return table.rename(columns={"widths": "network"})
