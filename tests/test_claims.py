@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -171,6 +172,15 @@ def test_a_broken_ledger_is_refused(tmp_path, broken, message):
     path.write_text(broken)
     with pytest.raises(InputError, match=message):
         claims.read(path)
+
+
+def test_only_seeds_that_ran_on_every_network_count():
+    study = SimpleNamespace(presets={"paper": ("small", "large")})
+    table = pd.DataFrame({"seed": [1, 1, 2], "loss": [0.1, 0.2, 0.3]})
+    results = SimpleNamespace(records=[{"seed": 1}, {"seed": 1}, {"seed": 2}], tables={"losses": table})
+    assert claims._complete(study, results)["losses"]["loss"].tolist() == [0.1, 0.2]
+    results.records = [{"seed": 1}, {"seed": 2}]
+    assert claims._complete(study, results) is None
 
 
 def test_verdict_table_can_be_printed_without_any_result(tmp_path, monkeypatch):

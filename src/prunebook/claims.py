@@ -156,7 +156,7 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
             found[study] = stored(studies[study], "paper", store=store)
         results = found[study]
         real = results is not None and not results.stand_in
-        verdict, conditions = judge(claim, results.tables if real else None)
+        verdict, conditions = judge(claim, _complete(studies[study], results) if real else None)
         key = deciding(conditions)
         rows.append(
             {
@@ -184,13 +184,27 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _complete(study, results) -> dict[str, pd.DataFrame] | None:
+    """The tables of the seeds that were run on all of the study's configurations; None if there are none.
+
+    A verdict on some of the networks or noise levels would be a verdict on another claim.
+    """
+    runs: dict[int, int] = {}
+    for record in results.records:
+        runs[record["seed"]] = runs.get(record["seed"], 0) + 1
+    seeds = [seed for seed, count in runs.items() if count == len(study.presets["paper"])]
+    tables = {name: table[table["seed"].isin(seeds)] for name, table in results.tables.items()}
+    return tables if seeds else None
+
+
 def conditions_table(name: str, store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     """Every condition of one claim as a row: label, effect, low, high, side, threshold, seeds, outcome."""
     from prunebook.studies import registered, stored
 
     claim = read(path)[name]
-    results = stored(registered()[claim["study"]], "paper", store=store)
-    _, conditions = judge(claim, results.tables if results and not results.stand_in else None)
+    study = registered()[claim["study"]]
+    results = stored(study, "paper", store=store)
+    _, conditions = judge(claim, _complete(study, results) if results and not results.stand_in else None)
     columns = ["label", "effect", "low", "high", "side", "threshold", "seeds", "outcome"]
     return pd.DataFrame(
         [{column: getattr(c, column) for column in columns} for c in conditions], columns=columns
