@@ -157,14 +157,14 @@ page.verdict("EC-12a", "EC-12b")
 # The initial state reaches the network through 64 equal inputs. What counts for the output is the *sum* of their weights, yet magnitude looks at each one alone: a sum of many small weights is
 # removed piece by piece. Elimination-compensation looks at each one alone as well. It knows how much each input varies, but not that all 64 vary together, so the shifts of a unit add up correctly while its importances do not.
 #
-# The table holds a group of inputs at its mean and asks how much the output changes, as a share of what it does in the dense network: 1 is as before, 0 is blind. The last column compares the loss with that of the best
-# predictor that ignores the initial state; above 1, the pruned network is worse than that.
+# The table holds a group of inputs at its mean and asks how much the output changes, as a share of what it does in the dense network: 1 is as before, 0 is blind. The last two columns compare the loss with that of the best
+# predictor that ignores the initial state. A network that has lost sight of it can come down to 1 by fine-tuning, and no further: a pruned input does not come back.
 
 # %% tags=["hide-input"]
 ratio = 0.9 if 0.9 in page.tables["reliance"]["ratio"].unique() else 0.7
 page.table(
     summaries.blindness(page.tables["reliance"], losses, floors, ratio),
-    caption=f"What is left of the reliance on each group of inputs right after pruning at ratio {ratio:g}, without noise.",
+    caption=f"What is left of the reliance on each group of inputs right after pruning at ratio {ratio:g}, without noise, and the loss against that of a predictor blind to the initial state.",
 )
 page.verdict("EC-X5")
 

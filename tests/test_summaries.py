@@ -65,7 +65,8 @@ def test_reliance_is_relative_to_the_dense_network():
     ).assign(widths="4-3-1", noise=0.0, seed=1)
     floors = pd.DataFrame({"name": ["blind_test"], "value": [2.5]})
     (row,) = summaries.blindness(reliance, losses(), floors, 0.5).to_dict("records")
-    assert (row["u0"], row["x"], row["over blind"]) == (0.0, 0.5, 2.0)
+    assert (row["u0"], row["x"], row["loss / blind"]) == (0.0, 0.5, 2.0)
+    assert np.isnan(row["fine-tuned / blind"])  # this method was not fine-tuned here
     assert row["method"] == "Magnitude"
 
 

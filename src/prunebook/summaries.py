@@ -59,8 +59,8 @@ def blindness(
 ) -> pd.DataFrame:
     """How much of its reliance on each group of inputs a pruned network has left, without noise, means over seeds.
 
-    Reliance is the root mean square change of the output when a group is held at its mean. "over blind" is the loss on
-    clean targets over that of the best predictor that ignores the initial state.
+    Reliance is the root mean square change of the output when a group is held at its mean. The last two columns are the
+    loss on clean targets, before and after fine-tuning, over that of the best predictor that ignores the initial state.
     """
     quiet = reliance[reliance["noise"] == 0]
     keys = ["widths", "group"]
