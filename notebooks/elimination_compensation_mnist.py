@@ -199,7 +199,7 @@ page.figure(
     figures.layers_kept(page.tables["layers"]),
     caption="Share of each layer's weights that is kept, mean over seeds.",
     alt="Small panels, one a layer, of the share of kept weights against pruning ratio for several methods.",
-    table=page.tables["layers"],
+    table=summaries.layers_summary(page.tables["layers"]),
     name="ec-mnist-layers",
 )
 

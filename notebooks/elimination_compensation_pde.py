@@ -137,14 +137,14 @@ page.figure(
     figures.profiles(chosen),
     caption=f"Profiles of {widths} at noise {noise:g}, pruned at ratio 0.7, for three unseen initial states, and the error against the clean solution. One seed.",
     alt="Concentration against place at four times for three initial states: noisy data, clean solution and the pruned network; below, its error before and after fine-tuning.",
-    table=chosen,
+    table=summaries.profile_rows(chosen),
     name="ec-pde-profiles",
 )
 page.figure(
     figures.error_map(chosen),
     caption="Root mean square error against the clean solution over all held-out trajectories, by place and time.",
     alt="Three maps of error over place and time: the dense network, the pruned network, and the pruned network after fine-tuning.",
-    table=chosen,
+    table=summaries.errors_by_place(chosen),
     name="ec-pde-error-map",
 )
 
@@ -156,6 +156,8 @@ page.verdict("EC-12a", "EC-12b")
 #
 # The initial state reaches the network through 64 equal inputs. What counts for the output is the *sum* of their weights, yet magnitude looks at each one alone: a sum of many small weights is
 # removed piece by piece. Elimination-compensation looks at each one alone as well. It knows how much each input varies, but not that all 64 vary together, so the shifts of a unit add up correctly while its importances do not.
+#
+# Every ranking without the output's derivatives runs this risk: magnitude, mean replacement and layer-wise optimal brain surgeon look at a weight or at a layer, not at what the network computes.
 #
 # The table holds a group of inputs at its mean and asks how much the output changes, as a share of what it does in the dense network: 1 is as before, 0 is blind. The last two columns compare the loss with that of the best
 # predictor that ignores the initial state. A network that has lost sight of it can come down to 1 by fine-tuning, and no further: a pruned input does not come back.

@@ -70,6 +70,18 @@ def test_reliance_is_relative_to_the_dense_network():
     assert row["method"] == "Magnitude"
 
 
+def test_shares_of_layers_and_errors_by_place():
+    layers = pd.DataFrame({"kept": [1, 3], "weights": 4, "seed": [1, 2]})
+    layers = layers.assign(widths="4-3-1", noise=0.0, method="random", ratio=0.5, layer=1)
+    assert summaries.layers_summary(layers)["kept"].tolist() == [0.5]
+    shown = pd.DataFrame({"u0": [0.1, 0.2, 0.3, 0.4], "t": 50.0, "x": 0.5, "clean": 1.0, "noisy": 1.0})
+    shown = shown.assign(dense=1.0, pruned=[1, 2, 1, 4], fine_tuned=0.5)
+    (row,) = summaries.errors_by_place(shown).to_dict("records")
+    assert (row["dense"], row["pruned"], row["fine_tuned"]) == (0, pytest.approx(2.5**0.5), 0.5)
+    assert summaries.profile_rows(shown)["u0"].tolist() == [0.1, 0.3, 0.4]
+    assert summaries.profile_rows(shown, times=(60.0,)).empty
+
+
 def test_the_pages_show_order_two_and_order_one():
     table = solver_checks.grid_convergence((32, 64, 128), times=(100.0,))
     order = {

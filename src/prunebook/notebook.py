@@ -105,7 +105,7 @@ class Page:
         judged = claims.verdicts()
         judged = judged[judged["study"] == self.study.name]
         rows = "".join(
-            f"<tr><td>{row['claim']}</td><td>{html.escape(row['statement'])} "
+            f"<tr><th scope='row'>{row['claim']}</th><td>{html.escape(row['statement'])} "
             f'<span class="pb-where">({html.escape(row["where"])})</span></td>'
             f"<td>{claims.chip(row['verdict'])}</td></tr>"
             for _, row in judged.iterrows()

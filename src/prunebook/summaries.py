@@ -34,6 +34,12 @@ def mean_of(
     return float(chosen[column].mean())
 
 
+def layers_summary(layers: pd.DataFrame) -> pd.DataFrame:
+    """Mean share of weights kept over seeds, of each network, method, ratio and layer."""
+    share = layers.assign(kept=layers["kept"] / layers["weights"])
+    return share.groupby([*CELL, "method", "ratio", "layer"], sort=False)["kept"].mean().reset_index()
+
+
 def cost_summary(cost: pd.DataFrame) -> pd.DataFrame:
     """Seconds of each criterion and network, and how many forward passes over its samples that is."""
     table = cost.groupby(["widths", "what", "samples"], sort=False)["seconds"].mean().reset_index()
@@ -70,11 +76,27 @@ def blindness(
     means["rms"] /= means.set_index(keys).index.map(dense)
     table = means.pivot_table(index=["widths", "method"], columns="group", values="rms", sort=False)
     blind = floors.loc[floors["name"] == "blind_test", "value"].mean()
-    clean = losses[
-        (losses["noise"] == 0) & (losses["stage"] == "pruned") & np.isclose(losses["ratio"], ratio)
-    ]
-    table["over blind"] = clean.groupby(["widths", "method"])["clean_loss"].mean() / blind
+    for stage, name in (("pruned", "loss / blind"), ("fine-tuned", "fine-tuned / blind")):
+        clean = losses[
+            (losses["noise"] == 0) & (losses["stage"] == stage) & np.isclose(losses["ratio"], ratio)
+        ]
+        table[name] = clean.groupby(["widths", "method"])["clean_loss"].mean() / blind
     table.columns.name = None
     table = table.reset_index()
     table["method"] = [look(method).label for method in table["method"]]
     return table.rename(columns={"widths": "network"})
+
+
+def profile_rows(predictions: pd.DataFrame, times=(50.0, 150.0, 300.0, 500.0)) -> pd.DataFrame:
+    """Predictions at some times for the lowest, the middle and the highest initial state."""
+    states = np.sort(predictions["u0"].unique())
+    shown = states[[0, len(states) // 2, -1]]
+    rows = predictions["t"].round(3).isin(times) & predictions["u0"].isin(shown)
+    return predictions.loc[rows, ["u0", "t", "x", "noisy", "clean", "dense", "pruned", "fine_tuned"]]
+
+
+def errors_by_place(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Root mean square error against the clean solution over trajectories, by time and place, for each network."""
+    networks = ["dense", "pruned", "fine_tuned"]
+    squares = predictions[networks].sub(predictions["clean"], axis=0).astype(float) ** 2
+    return (squares.groupby([predictions["t"], predictions["x"]]).mean() ** 0.5).reset_index()

@@ -24,7 +24,7 @@ def spread(axes: Axes, part, method, ticks, shift, width, mean, log) -> None:
         points.append((x, mean_of(group["value"], mean)))
         if len(group) >= 3 and np.isfinite(group["value"]).all() and (not log or group["value"].min() > 0):
             # The density is that of the logarithm, as the axis shows it, and ends at the outermost seeds.
-            found = violin_stats(np.log(group["value"]) if log else group["value"])
+            found = violin_stats(np.log(group["value"]) if log else group["value"], points=24)
             if log:
                 found[0]["coords"] = np.exp(found[0]["coords"])
             body = axes.violin(found, [x], widths=width, showextrema=False, facecolor=style.colour)["bodies"]
