@@ -140,6 +140,16 @@ def test_more_seeds_is_the_number_that_would_settle_it():
     assert claims._seeds_needed(distance=1e-6, spread=1.0, n=5) is None
 
 
+def test_a_claim_needs_the_seeds_of_its_worst_open_condition():
+    def open_(more):
+        return claims.Condition("a", 1.0, 0.9, 1.1, 5, "below", 1.0, claims.INCONCLUSIVE, more)
+
+    settled = claims.Condition("b", 0.5, 0.4, 0.6, 5, "below", 1.0, claims.SUPPORTED, None)
+    assert claims._more_seeds([open_(3), settled, open_(8)]) == 8
+    assert claims._more_seeds([open_(3), open_(None)]) is None
+    assert claims._more_seeds([settled]) is None
+
+
 def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():
     ledger = claims.read()
     methods = {*METHODS, "fully-connected", "dense"}

@@ -141,6 +141,12 @@ def deciding(conditions: list[Condition]) -> Condition | None:
     return min(conditions, key=lambda c: (order[c.outcome], c.margin), default=None)
 
 
+def _more_seeds(conditions: list[Condition]) -> int | None:
+    """Further seeds that would settle every open condition; None if there is none, or no number in reach."""
+    wanted = [condition.more_seeds for condition in conditions if condition.outcome == INCONCLUSIVE]
+    return max(wanted) if wanted and None not in wanted else None
+
+
 def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     """One row a claim from the stored paper-scale results; results on stand-in data carry no verdict.
 
@@ -177,7 +183,7 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
                 "threshold": key.threshold if key else math.nan,
                 "seeds": key.seeds if key else 0,
                 "planned": studies[study].seeds["paper"],
-                "more_seeds": key.more_seeds if key else None,
+                "more_seeds": _more_seeds(conditions),
                 "stale": bool(real and results.stale),
             }
         )
@@ -280,7 +286,7 @@ def evidence(row) -> str:
         more = (
             "; no number of seeds in reach would settle it"
             if not wanted or pd.isna(wanted)
-            else (f"; about {int(wanted)} more seeds would settle it")
+            else f"; about {int(wanted)} more seed{'s' * (wanted > 1)} would settle it"
         )
     return f"{row['label']}: {number}{held}{more}"
 

@@ -251,6 +251,6 @@ def _hardware(facts: dict) -> str:
         facts["cpu"],
         f"{facts['cores']} cores",
         f"{facts['memory_gib']} GiB",
-        f"{facts['threads']} threads used",
+        f"torch on {facts['threads']} thread{'s' * (facts['threads'] > 1)}",
     ]
     return ", ".join([*parts, *([facts["gpu"]] if "gpu" in facts else [])])
