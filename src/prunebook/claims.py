@@ -9,6 +9,7 @@ fails, inconclusive otherwise, and not tested without paper-scale results of at 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -141,6 +142,22 @@ def deciding(conditions: list[Condition]) -> Condition | None:
     return min(conditions, key=lambda c: (order[c.outcome], c.margin), default=None)
 
 
+def _paper_results(study: str, store):
+    """A study and its stored results of the paper scale (None: none)."""
+    from prunebook.results import Store  # the studies bring everything with them
+
+    return _load(study, (Store() if store is None else store).root)
+
+
+@lru_cache(maxsize=8)  # a page asks many times, and each result is checked when it is read
+def _load(study: str, root: Path):
+    from prunebook.results import Store
+    from prunebook.studies import registered, stored
+
+    found = registered()[study]
+    return found, stored(found, "paper", store=Store(root))
+
+
 def _more_seeds(conditions: list[Condition]) -> int | None:
     """Further seeds that would settle every open condition; None if there is none, or no number in reach."""
     wanted = [condition.more_seeds for condition in conditions if condition.outcome == INCONCLUSIVE]
@@ -153,16 +170,11 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     Columns: claim, paper, where, short, statement, study, verdict, held, conditions, label, effect, low, high, side,
     threshold, seeds, planned, more_seeds, stale (whether code that the results depend on has changed).
     """
-    from prunebook.studies import registered, stored  # the studies bring everything with them
-
-    studies, found, rows = registered(), {}, []
+    rows = []
     for name, claim in read(path).items():
-        study = claim["study"]
-        if study not in found:
-            found[study] = stored(studies[study], "paper", store=store)
-        results = found[study]
+        study, results = _paper_results(claim["study"], store)
         real = results is not None and not results.stand_in
-        verdict, conditions = judge(claim, _complete(studies[study], results) if real else None)
+        verdict, conditions = judge(claim, _complete(study, results) if real else None)
         key = deciding(conditions)
         rows.append(
             {
@@ -171,7 +183,7 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
                 "where": claim["where"],
                 "short": claim["short"],
                 "statement": claim["claim"],
-                "study": study,
+                "study": study.name,
                 "verdict": verdict,
                 "held": sum(c.outcome == SUPPORTED for c in conditions),
                 "conditions": len(conditions),
@@ -182,7 +194,7 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
                 "side": key.side if key else "",
                 "threshold": key.threshold if key else math.nan,
                 "seeds": key.seeds if key else 0,
-                "planned": studies[study].seeds["paper"],
+                "planned": study.seeds["paper"],
                 "more_seeds": _more_seeds(conditions),
                 "stale": bool(real and results.stale),
             }
@@ -205,11 +217,8 @@ def _complete(study, results) -> dict[str, pd.DataFrame] | None:
 
 def conditions_table(name: str, store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     """Every condition of one claim as a row: label, effect, low, high, side, threshold, seeds, outcome."""
-    from prunebook.studies import registered, stored
-
     claim = read(path)[name]
-    study = registered()[claim["study"]]
-    results = stored(study, "paper", store=store)
+    study, results = _paper_results(claim["study"], store)
     _, conditions = judge(claim, _complete(study, results) if results and not results.stand_in else None)
     columns = ["label", "effect", "low", "high", "side", "threshold", "seeds", "outcome"]
     return pd.DataFrame(

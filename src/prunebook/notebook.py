@@ -135,7 +135,8 @@ class Page:
                     f"<dl><dt>Rule</dt><dd>{html.escape(claim['rule'])}</dd>"
                     f"<dt>Measured</dt><dd>{html.escape(claims.evidence(row))}"
                     f"{claims.coverage(row)}</dd>"
-                    f"<dt>What would change our mind</dt><dd>{html.escape(claim['change'])}</dd></dl></div>"
+                    f"<dt>What would change our mind</dt><dd>{html.escape(claim['change'])}</dd></dl>"
+                    f"{_conditions(name) if row['conditions'] > 1 else ''}</div>"
                 )
             )
 
@@ -244,6 +245,23 @@ def begin(namespace: dict, study: str, notebook: str) -> Page:
 def _progress(text: str) -> None:
     # Standard error goes to the log and the terminal, and is kept off the page.
     print(text, file=sys.stderr, flush=True)
+
+
+_OUTCOMES = {claims.SUPPORTED: "holds", claims.NOT_SUPPORTED: "fails", claims.INCONCLUSIVE: "open"}
+
+
+def _conditions(name: str) -> str:
+    """All conditions of a claim as a folded table."""
+    rows = "".join(
+        f"<tr><td>{html.escape(row.label)}</td><td>{row.effect:.3g} ({row.low:.3g} to {row.high:.3g})</td>"
+        f"<td>{row.side} {row.threshold:.3g}</td><td>{_OUTCOMES.get(row.outcome, row.outcome)}</td></tr>"
+        for row in claims.conditions_table(name).itertuples()
+    )
+    head = "<tr><th>Condition</th><th>Effect, 95 % interval</th><th>Rule</th><th></th></tr>"
+    return (
+        f'<details><summary>All conditions</summary><div class="pb-scroll"><table class="pb-table">{head}{rows}'
+        "</table></div></details>"
+    )
 
 
 def _hardware(facts: dict) -> str:
