@@ -150,6 +150,16 @@ def test_a_claim_needs_the_seeds_of_its_worst_open_condition():
     assert claims._more_seeds([settled]) is None
 
 
+@pytest.mark.parametrize(
+    ("more", "text"), [(1, "about 1 more seed would"), (7, "about 7 more seeds"), (None, "no number")]
+)
+def test_evidence_says_how_many_seeds_are_missing(more, text):
+    row = {"verdict": claims.INCONCLUSIVE, "seeds": 5, "label": "a", "effect": 1.0, "low": 0.9, "high": 1.1}
+    row |= {"side": "below", "threshold": 1.0, "held": 1, "conditions": 2, "more_seeds": more}
+    frame = pd.DataFrame([row, {**row, "more_seeds": None}])  # as it comes out of the table of verdicts
+    assert text in claims.evidence(frame.iloc[0])
+
+
 def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():
     ledger = claims.read()
     methods = {*METHODS, "fully-connected", "dense"}

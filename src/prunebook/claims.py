@@ -291,11 +291,11 @@ def evidence(row) -> str:
     held = f"; {row['held']} of {row['conditions']} conditions hold" if row["conditions"] > 1 else ""
     more = ""
     if row["verdict"] == INCONCLUSIVE:
-        wanted = row["more_seeds"]
+        wanted = None if pd.isna(row["more_seeds"]) else int(row["more_seeds"])
         more = (
             "; no number of seeds in reach would settle it"
-            if not wanted or pd.isna(wanted)
-            else f"; about {int(wanted)} more seed{'s' * (wanted > 1)} would settle it"
+            if wanted is None
+            else f"; about {wanted} more seed{'s' * (wanted > 1)} would settle it"
         )
     return f"{row['label']}: {number}{held}{more}"
 
