@@ -1,0 +1,1 @@
+"""Coresets: pruning by sensitivity, the guarantees that come with it, and what they promise about labels."""

@@ -1,0 +1,1 @@
+"""Pruning whole units: scores, mean replacement, folding, removal, and losses of many variants at once."""
