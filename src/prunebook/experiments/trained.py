@@ -31,7 +31,7 @@ def train_on_images(
         convnet,
         name,
         shape=tuple(x.shape[1:]),
-        classes=dataset.classes,
+        classes=len(dataset.classes),
         batch_norm=batch_norm,
         init=init,
         seed=seed,
