@@ -1,0 +1,112 @@
+"""What sensitivities and sampling cost, against one Python loop for each output and for each draw.
+
+    python benchmarks/coreset_draws.py [--points 5000] [--threads 2]
+
+Inputs are random numbers: the times do not depend on the values. Times are wall times of one run, after a small
+warm-up: run it on a quiet machine. A rival that would take too long is timed on a part; `rival_extrapolated` then
+holds that time scaled to the whole, and is not a measurement.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+import torch
+
+from prunebook.coresets import draw_counts, parts, sample_weights, sensitivities
+
+
+def seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def problem(n_out: int, n_in: int, points: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(n_out, n_in, dtype=torch.float64), torch.randn(
+        points, n_in, dtype=torch.float64
+    ).relu()
+
+
+def looped(weight: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+    """Sensitivities point by point, which is the definition read aloud."""
+    found = torch.zeros(2, *weight.shape, dtype=torch.float64)
+    for sign, w in enumerate(parts(weight)):
+        for x in h:
+            terms = w * x
+            z = terms.sum(1, keepdim=True)
+            found[sign] = torch.maximum(found[sign], torch.where(z > 0, terms / z, 0.0))
+    return found
+
+
+def against_points(n_out: int, n_in: int, points: int, timed: int = 500) -> dict:
+    weight, h = problem(n_out, n_in, points)
+    timed = min(timed, points)
+    torch.testing.assert_close(sensitivities(weight, h[:timed]).values, looped(weight, h[:timed]))
+    rival = seconds(lambda: looped(weight, h[:timed]))
+    return {
+        "name": f"sensitivities, {n_in} to {n_out}",
+        "size": points,
+        "seconds": seconds(lambda: sensitivities(weight, h)),
+        "rival": f"loop over {timed} points",
+        "rival_seconds": rival,
+        "rival_extrapolated": rival * points / timed,
+        "note": f"extrapolated from {timed} to {points} points" if timed < points else "measured in full",
+    }
+
+
+def against_index_lists(n_out: int, n_in: int, samples: int, draws: int = 10) -> dict:
+    """Counts of multinomials, against drawing every index and counting."""
+    weight, h = problem(n_out, n_in, 200)
+    found = sensitivities(weight, h)
+    sample_weights(weight, found, samples, 1, 0)
+    m = torch.full((2, n_out), float(samples), dtype=torch.float64)
+
+    def lists() -> None:
+        for _ in range(draws):
+            for q in found.probabilities.flatten(0, 1):
+                torch.bincount(torch.multinomial(q, samples, replacement=True), minlength=n_in)
+
+    rival = seconds(lists)
+    return {
+        "name": f"{draws} samplings, {n_in} to {n_out}, {samples:,} draws for each output and sign",
+        "size": samples,
+        "seconds": seconds(lambda: draw_counts(found.probabilities, m, draws, 0)),
+        "rival": "lists of indices, a loop over outputs, signs and samplings",
+        "rival_seconds": rival,
+        "rival_extrapolated": rival,
+        "note": "measured in full",
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> list[dict]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--points", type=int, default=5000, help="points of the largest sample")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args(arguments)
+    torch.manual_seed(0)
+    torch.set_num_threads(options.threads)
+    few = max(1, options.points // 25)
+    rows = [
+        against_points(10, 100, few),
+        against_points(10, 100, options.points),
+        against_points(10, 512, options.points),
+        against_points(300, 784, few),
+        against_index_lists(10, 100, 1000),
+        against_index_lists(10, 100, 100_000),
+        against_index_lists(10, 512, 1_000_000, draws=3),
+    ]
+    for row in rows:
+        row["ratio"] = row["rival_extrapolated"] / row["seconds"]
+    print(f"{options.threads} threads, torch {torch.__version__}")
+    print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+    return rows
+
+
+if __name__ == "__main__":
+    main()

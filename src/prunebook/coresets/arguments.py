@@ -1,0 +1,84 @@
+"""Checks and conversions that the functions of this package share."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Float64, Num
+from torch import Tensor
+
+from prunebook.errors import InputError
+
+Real = int | float
+Number = int | float | Num[Tensor, "..."]
+
+
+def aligned(*values: Number) -> list[Float64[Tensor, "..."]]:
+    """Float64 tensors on the device of the first tensor among the values; the CPU where there is none."""
+    device = next((value.device for value in values if isinstance(value, Tensor)), None)
+    return [torch.as_tensor(value, dtype=torch.float64, device=device) for value in values]
+
+
+def require(good: Bool[Tensor, "..."] | bool, message: str | Callable[[], str]) -> None:
+    """Raises InputError with the message, or what makes it, unless all entries are true."""
+    if not (bool(good.all()) if isinstance(good, Tensor) else good):
+        raise InputError(message() if callable(message) else message)
+
+
+def error(epsilon: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:
+    """The value, if it is >= 0 everywhere."""
+    require(epsilon >= 0, lambda: f"epsilon is {epsilon.tolist()}: an error is a number >= 0")
+    return epsilon
+
+
+def drawn(samples: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:
+    """The value, if it is >= 0 everywhere."""
+    require(samples >= 0, lambda: f"samples is {samples.tolist()}: numbers of draws are >= 0")
+    return samples
+
+
+def mass_of(total: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:
+    """The value, if it is >= 0 and finite everywhere."""
+    require((total >= 0) & total.isfinite(), lambda: f"total is {total.tolist()}: give finite sums >= 0")
+    return total
+
+
+def probability(value: Real, name: str) -> float:
+    """The value, if it lies strictly between 0 and 1."""
+    require(0 < value < 1, f"{name} is {value}: a probability of failure lies strictly between 0 and 1")
+    return float(value)
+
+
+def layer_inputs(
+    weight: Float[Tensor, "n_out n_in"], activations: Float[Tensor, "points n_in"]
+) -> tuple[Float64[Tensor, "n_out n_in"], Float64[Tensor, "points n_in"]]:
+    """Both in float64 without gradients. Raises InputError for no points, and values negative or not finite."""
+    weight, activations = weight.detach().double(), activations.detach().double()
+    require(activations.numel() > 0, "there are no activations: give at least one point with one input")
+    require(weight.isfinite(), "the weight is not finite (NaN or infinity): repair it first")
+    require(activations.isfinite(), "the activations are not finite (NaN or infinity): clean the data first")
+    require(
+        activations >= 0,
+        lambda: (
+            f"activations go down to {activations.min():.3g}: sensitivities need inputs >= 0; take a layer "
+            "that is fed by a ReLU"
+        ),
+    )
+    return weight, activations
+
+
+def smallest(
+    guess: Float64[Tensor, "..."], epsilon: Float64[Tensor, "..."], epsilon_of: Callable[[Tensor], Tensor]
+) -> Float64[Tensor, "..."]:
+    """The smallest whole m with epsilon_of(m) <= epsilon, from a guess that rounding put off by one at most.
+
+    With it, the draws asked for by the error of m draws are m again, and not m + 1.
+    """
+    below = (guess - 1).clamp(min=0)
+    guess = torch.where(epsilon_of(below) <= epsilon, below, guess)
+    return torch.where(epsilon_of(guess) > epsilon, guess + 1, guess)
+
+
+def rank(share: Real, count: int) -> int:
+    """ceil(share * count), and 7 rather than 8 for 0.07 of 100: floating point gives 7.000000000000001 there."""
+    return math.ceil(round(share * count, 9))
