@@ -12,7 +12,8 @@ from scipy import stats
 from prunebook import claims
 from prunebook.errors import InputError
 from prunebook.experiments import STUDIES
-from prunebook.statistics import PAPER_METHODS, STATISTICS, loss_ratio
+from prunebook.statistics import STATISTICS
+from prunebook.statistics.compensation import PAPER_METHODS, loss_ratio
 from prunebook.weights import METHODS
 
 WIDTHS = "4-3-2"

@@ -244,10 +244,12 @@ def coverage(row) -> str:
 PAGES = {
     "ec-mnist": "notebooks/elimination_compensation_mnist",
     "ec-pde": "notebooks/elimination_compensation_pde",
+    "cb-lenet": "notebooks/coreset_bounds_lenet",
+    "cb-vgg": "notebooks/coreset_bounds_vgg",
 }
 
 
-TITLES = {"ballini2026": "Elimination-compensation", "ours": "Questions of our own"}
+TITLES = {"ballini2026": "Elimination-compensation", "gordon2020": "Coreset bounds", "ours": "Questions of our own"}
 
 
 def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{page}") -> str:

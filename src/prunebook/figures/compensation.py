@@ -28,7 +28,7 @@ from prunebook.figures.tables import (
     present,
     relative_to_dense,
 )
-from prunebook.statistics import PAPER_METHODS
+from prunebook.statistics.compensation import PAPER_METHODS
 
 NAMES = {"loss": "Test loss", "clean_loss": "Test loss, clean targets", "train_loss": "Training loss"}
 ABLATION = ("elimination-compensation", "ec-ranking-only", "magnitude-compensated", "magnitude")

@@ -14,7 +14,7 @@ from prunebook.figures.layout import column_heads, grid, legend_below, log_axis,
 from prunebook.figures.parts import ratio_axis
 from prunebook.figures.style import INK, handle, in_house_style, look
 from prunebook.figures.tables import CELL, cells, mean_of, need, positions, present
-from prunebook.statistics import PAPER_METHODS
+from prunebook.statistics.compensation import PAPER_METHODS
 
 MAIN = (*PAPER_METHODS[:4], "layerwise-obs", "wanda")
 # A compensation looks like the method that applies it to elimination-compensation's ranking.

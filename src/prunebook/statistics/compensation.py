@@ -1,17 +1,11 @@
-"""The statistics that claims are judged by. Each gives one value a seed for every cell it looks at.
-
-A statistic is a function of a study's tables, and of the arguments that a condition in ``data/claims.yaml`` gives it,
-to a frame with columns ``cell``, ``seed`` and ``value``. Losses are compared as logarithms of ratios.
-"""
-
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+"""Statistics of the elimination-compensation studies: losses by method, ratio and stage."""
 
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
 from prunebook.errors import InputError
+from prunebook.statistics.registry import frame, statistic
 
 PAPER_METHODS = (
     "elimination-compensation",
@@ -22,25 +16,6 @@ PAPER_METHODS = (
     "fully-connected",
 )
 CELL = ["widths", "noise"]  # one network on one problem
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """``log``: values are logarithms of ratios, to be shown as ratios."""
-
-    function: Callable[..., pd.DataFrame]
-    log: bool
-
-
-STATISTICS: dict[str, Statistic] = {}
-
-
-def statistic(*, log: bool) -> Callable:
-    def file(function: Callable) -> Callable:
-        STATISTICS[function.__name__] = Statistic(function, log)
-        return function
-
-    return file
 
 
 def _label(cell: tuple, noisy: bool, *more: str) -> str:
@@ -55,10 +30,6 @@ def _by_seed(table: pd.DataFrame, **chosen) -> pd.DataFrame:
             np.isclose(table[column], value) if isinstance(value, float) else table[column] == value
         ]
     return table
-
-
-def _frame(rows: Iterable[dict]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=["cell", "seed", "value"])
 
 
 @statistic(log=True)
@@ -109,7 +80,7 @@ def loss_ratio(
             name += f", ratio {cell[2]:g}" if pool == "each" else ""
             means = group.groupby("seed")["value"].mean()
             rows += [{"cell": name, "seed": seed, "value": value} for seed, value in means.items()]
-    return _frame(rows)
+    return frame(rows)
 
 
 def _series(losses: pd.DataFrame, method: str, stage: str, column: str) -> pd.DataFrame:
@@ -126,7 +97,7 @@ def gain_difference(tables, *, noises):
     )
     cell = f"dense trained on, noise {noises[0]:g} against {noises[1]:g}"
     both = (first - second).dropna()
-    return _frame({"cell": cell, "seed": seed, "value": value} for seed, value in both.items())
+    return frame({"cell": cell, "seed": seed, "value": value} for seed, value in both.items())
 
 
 @statistic(log=True)
@@ -136,7 +107,7 @@ def loss_level(tables, *, method, stage, ratio, floor, column="loss"):
     floors = _by_seed(tables["floors"], name=floor)[[*CELL, "seed", "value"]]
     pairs = losses.merge(floors, on=[*CELL, "seed"])
     noisy = tables["losses"]["noise"].nunique() > 1
-    return _frame(
+    return frame(
         {
             "cell": _label((row.widths, row.noise), noisy),
             "seed": row.seed,
@@ -155,7 +126,7 @@ def share_worse(tables, *, method, against, factor):
     pairs = mine.merge(losses[losses["method"] == against][[*keys, "loss"]], on=keys)
     pairs["worse"] = pairs["loss_x"] > factor * pairs["loss_y"]
     shares = pairs.groupby([*CELL, "seed"], sort=False)["worse"].mean().reset_index()
-    return _frame(
+    return frame(
         {
             "cell": _label((row.widths, row.noise), True, f"factor {factor}"),
             "seed": row.seed,
@@ -181,14 +152,14 @@ def rank_agreement(tables, *, noises, stage):
             continue
         taus = [kendalltau(first[ratio], second[ratio].reindex(first.index)).statistic for ratio in shared]
         rows.append({"cell": f"{widths}, {stage}", "seed": seed, "value": float(np.mean(taus))})
-    return _frame(rows)
+    return frame(rows)
 
 
 @statistic(log=False)
 def stability(tables, *, ranking):
     """Rank correlation between the scores from two halves of the training set."""
     chosen = _by_seed(tables["stability"], ranking=ranking)
-    return _frame(
+    return frame(
         {"cell": f"{row.widths}, {ranking}", "seed": row.seed, "value": row.spearman}
         for row in chosen.itertuples()
     )
@@ -201,7 +172,7 @@ def cost_ratio(tables, *, what, against, per_weight=False):
     keys = [*CELL, "seed"]
     mine = _by_seed(cost, what=what)[[*keys, "seconds", "weights"]]
     pairs = mine.merge(_by_seed(cost, what=against)[[*keys, "seconds"]], on=keys)
-    return _frame(
+    return frame(
         {
             "cell": f"{row.widths}, against {against}" + (" a weight" if per_weight else ""),
             "seed": row.seed,

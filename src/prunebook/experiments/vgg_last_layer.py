@@ -1,0 +1,68 @@
+"""VGG-16 on CIFAR-10: the last hidden layer, 512 units, pruned with guarantees.
+
+The convolutions are trained once a seed, together with a head of one hidden layer. Each training circumstance then
+trains a head of its own on their outputs. Circumstances of one seed share everything below the layers that are
+pruned, so that what differs between them is due to these layers.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from torch import nn
+
+from prunebook import datasets
+from prunebook.experiments.last_layer.network import Task
+from prunebook.experiments.last_layer.protocol import measure
+from prunebook.experiments.last_layer.settings import LastLayer
+from prunebook.experiments.trained import milestones, train_on_images
+from prunebook.sgd import Recipe, outputs
+
+
+@dataclass(frozen=True)
+class OnVgg(LastLayer):
+    """The fields of ``LastLayer`` are of the head. ``net`` is the network whose convolutions are used.
+
+    ``trunk_epochs``, ``trunk_batch``, ``trunk_rate`` and ``trunk_decay`` train it: one cycle of the learning rate,
+    batch norm, weight decay on all weights.
+    """
+
+    study: ClassVar[str] = "cb-vgg"
+    dataset: str = "cifar10"
+    net: str = "vgg16"
+    widths: tuple[int, ...] = (512, 512, 10)
+    trunk_epochs: int = 5
+    trunk_batch: int = 128
+    trunk_rate: float = 0.05
+    trunk_decay: float = 5e-4
+
+
+def prepare(config: OnVgg, data, device):
+    """The images, and the configuration under the name of what was really loaded."""
+    found = datasets.load(config.dataset, data=data, device=device, dev=config.dev, limit=config.limit)
+    return replace(config, dataset=found.name), found
+
+
+def run(config: OnVgg, seed: int, found, device, report):
+    """All tables of one seed."""
+    steps = config.trunk_epochs * -(-len(found.train) // config.trunk_batch)
+    recipe = Recipe(
+        steps,
+        learning_rate=config.trunk_rate,
+        batch_size=config.trunk_batch,
+        schedule="one-cycle",
+        weight_decay=config.trunk_decay,
+    )
+    marks = milestones(steps, max(1, steps // 20))
+    model, trajectory = train_on_images(
+        config.net, found, recipe, seed, marks, batch_norm=True, report=report
+    )
+    model = trajectory.load(steps, model)
+    flat = next(place for place, layer in enumerate(model) if isinstance(layer, nn.Flatten))
+    trunk = model[: flat + 1]
+    parts = {"train": found.train, "dev": found.dev, "test": found.test}
+    report("outputs of the convolutions")
+    features = {name: outputs(trunk, part.x) for name, part in parts.items()}
+    labels = {f"y_{name}": part.y for name, part in parts.items()}
+    task = Task(**{f"x_{name}": value for name, value in features.items()}, **labels)
+    config = replace(config, widths=(task.x_train.shape[1], *config.widths[1:]))
+    return measure(config, seed, task, report)

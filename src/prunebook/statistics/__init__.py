@@ -1,0 +1,10 @@
+"""The statistics that claims are judged by. Each gives one value a seed for every cell it looks at.
+
+A statistic is a function of a study's tables, and of the arguments that a condition in ``data/claims.yaml`` gives it,
+to a frame with columns ``cell``, ``seed`` and ``value``. Losses are compared as logarithms of ratios.
+"""
+
+from prunebook.statistics import compensation, general, last_layer
+from prunebook.statistics.registry import STATISTICS, Statistic, statistic
+
+__all__ = ["STATISTICS", "Statistic", "compensation", "general", "last_layer", "statistic"]
