@@ -8,14 +8,16 @@ pruned, so that what differs between them is due to these layers.
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from prunebook import datasets
 from prunebook.experiments.last_layer.network import Task
 from prunebook.experiments.last_layer.protocol import measure
 from prunebook.experiments.last_layer.settings import LastLayer
 from prunebook.experiments.trained import milestones, train_on_images
-from prunebook.sgd import Recipe, outputs
+from prunebook.sgd import Recipe, outputs, write_atomically
+from prunebook.trajectories import Trajectory
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,24 @@ def run(config: OnVgg, seed: int, found, device, report):
     model, trajectory = train_on_images(
         config.net, found, recipe, seed, marks, batch_norm=True, report=report
     )
-    model = trajectory.load(steps, model)
-    flat = next(place for place, layer in enumerate(model) if isinstance(layer, nn.Flatten))
-    trunk = model[: flat + 1]
     parts = {"train": found.train, "dev": found.dev, "test": found.test}
-    report("outputs of the convolutions")
-    features = {name: outputs(trunk, part.x) for name, part in parts.items()}
+    features = _features(trajectory, steps, model, parts, report)
     labels = {f"y_{name}": part.y for name, part in parts.items()}
     task = Task(**{f"x_{name}": value for name, value in features.items()}, **labels)
     config = replace(config, widths=(task.x_train.shape[1], *config.widths[1:]))
     return measure(config, seed, task, report)
+
+
+def _features(
+    trajectory: Trajectory, step: int, model: nn.Sequential, parts: dict, report
+) -> dict[str, Tensor]:
+    """Outputs of the convolutions for each part, kept beside the weights: all circumstances of a seed need the same."""
+    device, kept = next(model.parameters()).device, trajectory.folder / f"features-{step:06d}.pt"
+    if kept.exists():
+        return torch.load(kept, map_location=device, weights_only=True)
+    report("outputs of the convolutions")
+    model = trajectory.load(step, model)
+    flat = next(place for place, layer in enumerate(model) if isinstance(layer, nn.Flatten))
+    features = {name: outputs(model[: flat + 1], part.x) for name, part in parts.items()}
+    write_atomically(kept, features)
+    return features
