@@ -174,7 +174,7 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     for name, claim in read(path).items():
         study, results = _paper_results(claim["study"], store)
         real = results is not None and not results.stand_in
-        verdict, conditions = judge(claim, _complete(study, results) if real else None)
+        verdict, conditions = judge(claim, _complete(study, results, claim.get("only", {})) if real else None)
         key = deciding(conditions)
         rows.append(
             {
@@ -202,24 +202,32 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _complete(study, results) -> dict[str, pd.DataFrame] | None:
-    """The tables of the seeds that were run on all of the study's configurations; None if there are none.
+def _complete(study, results, only: dict) -> dict[str, pd.DataFrame] | None:
+    """The tables of the seeds that were run on all configurations that a claim is about; None if there are none.
 
     A verdict on some of the networks or noise levels would be a verdict on another claim.
     """
+    from prunebook.studies import config_columns  # the studies bring everything with them
+
+    planned = sum(_fits(config_columns(config), only) for config in study.presets["paper"])
     runs: dict[int, int] = {}
     for record in results.records:
-        runs[record["seed"]] = runs.get(record["seed"], 0) + 1
-    seeds = [seed for seed, count in runs.items() if count == len(study.presets["paper"])]
+        runs[record["seed"]] = runs.get(record["seed"], 0) + _fits(record["config"], only)
+    seeds = [seed for seed, count in runs.items() if count == planned]
     tables = {name: table[table["seed"].isin(seeds)] for name, table in results.tables.items()}
     return tables if seeds else None
+
+
+def _fits(config: dict, only: dict) -> bool:
+    return all(config.get(name, value) == value for name, value in only.items())
 
 
 def conditions_table(name: str, store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     """Every condition of one claim as a row: label, effect, low, high, side, threshold, seeds, outcome."""
     claim = read(path)[name]
     study, results = _paper_results(claim["study"], store)
-    _, conditions = judge(claim, _complete(study, results) if results and not results.stand_in else None)
+    real = results is not None and not results.stand_in
+    _, conditions = judge(claim, _complete(study, results, claim.get("only", {})) if real else None)
     columns = ["label", "effect", "low", "high", "side", "threshold", "seeds", "outcome"]
     return pd.DataFrame(
         [{column: getattr(c, column) for column in columns} for c in conditions], columns=columns
@@ -246,10 +254,16 @@ PAGES = {
     "ec-pde": "notebooks/elimination_compensation_pde",
     "cb-lenet": "notebooks/coreset_bounds_lenet",
     "cb-vgg": "notebooks/coreset_bounds_vgg",
+    "mr-training": "notebooks/mean_replacement",
 }
 
 
-TITLES = {"ballini2026": "Elimination-compensation", "gordon2020": "Coreset bounds", "ours": "Questions of our own"}
+TITLES = {
+    "ballini2026": "Elimination-compensation",
+    "gordon2020": "Coreset bounds",
+    "evci2018": "Mean replacement",
+    "ours": "Questions of our own",
+}
 
 
 def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{page}") -> str:
