@@ -136,11 +136,11 @@ def test_seeds_are_the_only_independent_unit():
 
 
 def test_more_seeds_is_the_number_that_would_settle_it():
-    wanted = claims._seeds_needed(distance=0.1, spread=0.2, n=5)
+    wanted = claims.seeds_needed(distance=0.1, spread=0.2, n=5)
     for extra, settled in ((wanted, True), (wanted - 1, False)):
         n = 5 + extra
         assert (stats.t.ppf(0.975, n - 1) * 0.2 / math.sqrt(n) < 0.1) == settled
-    assert claims._seeds_needed(distance=1e-6, spread=1.0, n=5) is None
+    assert claims.seeds_needed(distance=1e-6, spread=1.0, n=5) is None
 
 
 def test_a_claim_needs_the_seeds_of_its_worst_open_condition():
@@ -148,9 +148,9 @@ def test_a_claim_needs_the_seeds_of_its_worst_open_condition():
         return claims.Condition("a", 1.0, 0.9, 1.1, 5, "below", 1.0, claims.INCONCLUSIVE, more)
 
     settled = claims.Condition("b", 0.5, 0.4, 0.6, 5, "below", 1.0, claims.SUPPORTED, None)
-    assert claims._more_seeds([open_(3), settled, open_(8)]) == 8
-    assert claims._more_seeds([open_(3), open_(None)]) is None
-    assert claims._more_seeds([settled]) is None
+    assert claims.more_seeds([open_(3), settled, open_(8)]) == 8
+    assert claims.more_seeds([open_(3), open_(None)]) is None
+    assert claims.more_seeds([settled]) is None
 
 
 @pytest.mark.parametrize(
@@ -212,12 +212,12 @@ def test_only_seeds_that_ran_on_every_network_of_a_claim_count():
     small, large = {"net": "small"}, {"net": "large"}
     runs = [{"seed": 1, "config": small}, {"seed": 1, "config": large}, {"seed": 2, "config": small}]
     results = SimpleNamespace(records=runs, tables={"losses": table})
-    assert claims._complete(study, results, {})["losses"]["loss"].tolist() == [0.1, 0.2]
-    assert claims._complete(study, results, small)["losses"]["loss"].tolist() == [0.1, 0.2, 0.3]
-    assert claims._complete(study, results, large)["losses"]["loss"].tolist() == [0.1, 0.2]
+    assert claims.complete(study, results, {})["losses"]["loss"].tolist() == [0.1, 0.2]
+    assert claims.complete(study, results, small)["losses"]["loss"].tolist() == [0.1, 0.2, 0.3]
+    assert claims.complete(study, results, large)["losses"]["loss"].tolist() == [0.1, 0.2]
     results.records = [runs[0], runs[2]]
-    assert claims._complete(study, results, {}) is None
-    assert claims._complete(study, results, large) is None
+    assert claims.complete(study, results, {}) is None
+    assert claims.complete(study, results, large) is None
 
 
 def test_verdict_table_can_be_printed_without_any_result(tmp_path, monkeypatch):

@@ -151,7 +151,16 @@ def test_paper_presets_are_the_papers_protocol():
     assert sorted({weight_count(config.widths) for config in pde}) == [4256, 8208]
     assert {config.noise for config in pde} == {0.0, 0.005, 0.01}
     assert {config.epochs for config in mnist} == {15}
-    assert all(study.seeds["paper"] == 5 for study in experiments.STUDIES.values())
+    lenet, vgg = (experiments.STUDIES[name].presets["paper"] for name in ("cb-lenet", "cb-vgg"))
+    assert {config.case for config in lenet} >= {"easy", "moderate", "difficult"}
+    assert [config.case for config in vgg] == ["easy", "moderate", "difficult"]
+    along = experiments.STUDIES["mr-training"].presets["paper"]
+    assert [config.net for config in along] == ["small", "medium", "medium", "vgg11"]
+    assert all(config.steps == 60 * -(-50_000 // config.batch_size) for config in along)
+    assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 360 for config in along)
+    seeds = {name: study.seeds["paper"] for name, study in experiments.STUDIES.items()}
+    others = {"mr-training": 8, "mr-tuning": 8, "mr-pictures": 2}
+    assert {name: number for name, number in seeds.items() if number != 5} == others
 
 
 def test_a_folder_without_the_published_file_means_solving(tmp_path):

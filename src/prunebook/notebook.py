@@ -253,7 +253,7 @@ _OUTCOMES = {claims.SUPPORTED: "holds", claims.NOT_SUPPORTED: "fails", claims.IN
 def _conditions(name: str) -> str:
     """All conditions of a claim as a folded table."""
     rows = "".join(
-        f"<tr><td>{html.escape(row.label)}</td><td>{row.effect:.3g} ({row.low:.3g} to {row.high:.3g})</td>"
+        f"<tr><td>{html.escape(row.label)}</td><td>{row.effect:.3g}{_interval(row)}</td>"
         f"<td>{row.side} {row.threshold:.3g}</td><td>{_OUTCOMES.get(row.outcome, row.outcome)}</td></tr>"
         for row in claims.conditions_table(name).itertuples()
     )
@@ -262,6 +262,10 @@ def _conditions(name: str) -> str:
         f'<details><summary>All conditions</summary><div class="pb-scroll"><table class="pb-table">{head}{rows}'
         "</table></div></details>"
     )
+
+
+def _interval(row) -> str:
+    return f" ({row.low:.3g} to {row.high:.3g})" if row.seeds > 1 else ""
 
 
 def _hardware(facts: dict) -> str:

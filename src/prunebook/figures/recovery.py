@@ -5,15 +5,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
 from prunebook.errors import InputError
 from prunebook.figures.last_layer import (
+    BAND,
     DOTS,
     GREY,
     LOOKS,
     arrow_handles,
     cells,
-    grey,
     handle,
     label_axes,
     log_panels,
@@ -30,10 +31,13 @@ STATES = {
     "last layer": Look("#3fa5dd", "s", (), "Last layer tuned"),
     "all layers": Look("#cc3311", "^", (), "All layers tuned"),
 }
-HEURISTICS = {"gates": "Accuracy, units\npruned by L0 gates", "magnitude": "Accuracy, weights\npruned by magnitude"}
+HEURISTICS = {
+    "gates": "Accuracy, units\npruned by L0 gates",
+    "magnitude": "Accuracy, weights\npruned by magnitude",
+}
+NOTHING = 1e-6  # a mean error of a logit that is rounding in single precision
 _COLUMNS = ("method", "ratio", "sparsity", "tuned", "accuracy")
 _DENSE = {"linestyle": DOTS, "linewidth": 1.4, "label": "Dense, tuned without pruning"}
-_HOLLOW = {"markerfacecolor": "none", "markeredgewidth": 1.1}
 
 
 def curve(axis: Axes, part: pd.DataFrame, column: str, style: dict) -> None:
@@ -55,9 +59,7 @@ def curve(axis: Axes, part: pd.DataFrame, column: str, style: dict) -> None:
     values = np.array([np.interp(x, seed.index, seed) for seed in seeds])
     axis.plot(x, values.mean(axis=0), **(style | {"marker": ""}))
     if len(seeds) > 1:
-        axis.fill_between(
-            x, values.min(axis=0), values.max(axis=0), color=style["color"], alpha=0.15, linewidth=0
-        )
+        axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=style["color"], **BAND)
 
 
 def dense_level(axis: Axes, cell: pd.DataFrame, column: str) -> bool:
@@ -83,9 +85,7 @@ def _regularised(recovery: pd.DataFrame, columns=()) -> list[tuple[str, pd.DataF
 
 
 @in_house_style
-def fine_tuning(
-    recovery: pd.DataFrame, *, case: str = "difficult", method: str = "deterministic"
-) -> Figure:
+def fine_tuning(recovery: pd.DataFrame, *, case: str = "difficult", method: str = "deterministic") -> Figure:
     """Accuracy, error of the logits, and that error without each point's mean, which softmax does not see.
 
     All against sparsity, for one circumstance and one method. Errors are against the logits before pruning. Dotted:
@@ -100,7 +100,11 @@ def fine_tuning(
         there = sorted(set(cell["method"]) - {"dense"})
         raise InputError(f"the table recovery has no pruned networks of method {method}: it has {there}")
     figure, axes = grid(1, 3, 2.7)
-    columns = {"accuracy": "Accuracy", "error": "Mean error of a logit", "centred_error": "Mean error, centred"}
+    columns = {
+        "accuracy": "Accuracy",
+        "error": "Mean error of a logit",
+        "centred_error": "Mean error, centred",
+    }
     dense = False
     for place, (axis, (column, text)) in enumerate(zip(axes[0], columns.items(), strict=True)):
         for state, look in STATES.items():
@@ -151,10 +155,10 @@ def _rows(cell: pd.DataFrame, method: str, state: str) -> pd.DataFrame:
 
 @in_house_style
 def error_and_accuracy(recovery: pd.DataFrame, tuned: str = "all layers") -> Figure:
-    """Does the error right after pruning foretell accuracy? Accuracy right after pruning (hollow) and after
-    fine-tuning (filled) of each network that was fine-tuned, over its error right after pruning.
+    """Does the error right after pruning foretell what fine-tuning reaches? Share of wrong labels over that error.
 
-    A point a seed; a thin line joins the two of one network. The same place on the horizontal axis is the same error.
+    Above right after pruning, below after fine-tuning, for each network that was fine-tuned. A point a seed. Each
+    circumstance has its own range of errors, the same in both rows. Errors below ``NOTHING`` count as zero.
     """
     found = cells(recovery, (*_COLUMNS, "error"), "recovery")
     if tuned not in STATES or tuned == "none":
@@ -167,21 +171,22 @@ def error_and_accuracy(recovery: pd.DataFrame, tuned: str = "all layers") -> Fig
     shown = [method for method in LOOKS if method in set(pairs["method"])]
     if not shown:
         raise InputError(f"the table recovery has no pruned network with {tuned} tuned")
-    figure, axes = panels_of_cells(found, 1, 2.7)
-    for axis, (_, cell) in zip(axes[0], found, strict=True):
+    figure, axes = panels_of_cells(found, 2, 2.2, sharex=False)
+    arrows = False
+    for column, (_, cell) in zip(axes.T, found, strict=True):
         mine = pairs[(pairs["reading"] == cell["reading"].iloc[0]) & (pairs["case"] == cell["case"].iloc[0])]
-        for method in shown:
-            part, style = mine[mine["method"] == method], LOOKS[method].points
-            hollow = _HOLLOW | {"markeredgecolor": style["color"], "label": f"_{method}"}
-            ends = part[["accuracy", "accuracy_after"]]
-            axis.vlines(part["error"], ends.min(axis=1), ends.max(axis=1), color=style["color"], linewidth=0.6)
-            axis.plot(part["error"], part["accuracy"], **(style | hollow))
-            axis.plot(part["error"], part["accuracy_after"], **style)
-    percent_axis(axes.flat)
-    arrows = log_panels(axes.flat, "x")
-    label_axes(axes, "Error after pruning", ["Accuracy"])
-    handles = [Line2D([], [], **LOOKS[method].points) for method in shown]
-    handles += [grey(STATES["none"].label, linestyle="", marker="o", **_HOLLOW)]
-    handles += [grey(STATES[tuned].label, linestyle="", marker="o")]
-    legend_below(figure, handles + arrow_handles(arrows))
+        for axis, accuracy in zip(column, ("accuracy", "accuracy_after"), strict=True):
+            for method in shown:
+                part = mine[mine["method"] == method]
+                error = part["error"].where(part["error"] > NOTHING, 0.0)
+                axis.plot(error, 1 - part[accuracy], **LOOKS[method].points)
+        arrows |= log_panels(column, "x")
+    arrows |= log_panels(axes.flat)
+    for axis in axes.flat:
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    names = (STATES["none"].label.lower(), STATES[tuned].label.lower())
+    label_axes(axes, "Error after pruning", [f"Wrong labels,\n{name}" for name in names])
+    legend_below(
+        figure, [*(Line2D([], [], **LOOKS[method].points) for method in shown), *arrow_handles(arrows)]
+    )
     return figure

@@ -178,3 +178,31 @@ def late_signal(tables, *, score, early, late):
         {"cell": row.cell, "seed": row.seed, "value": row.value_x - row.value_y}
         for row in joined.itertuples()
     )
+
+
+def _tuning_gains(tables, since: int, until: int) -> pd.DataFrame:
+    """Mean penalty with zeros minus that with means: a row a net and seed, a column a number of steps tuned."""
+    table = chosen(tables["tuning"], {"step": {"above": since - 1, "below": until}})
+    gains = table.pivot_table(index=["net", "seed", "steps"], columns="replacement", values="penalty")
+    if gains.empty:
+        raise InputError(f"nothing was pruned from step {since} on and before step {until}")
+    return (gains["zero"] - gains["mean"]).unstack("steps")  # noqa: PD010 - one value a cell
+
+
+@statistic(log=False)
+def tuning_gain(tables, *, steps, minus_steps=None, since=0, until=10**9):
+    """Gain of means over zeros after some steps of fine-tuning, or that minus the gain after other steps.
+
+    Averaged over the networks pruned from step ``since`` on and before step ``until``.
+    """
+    gains = _tuning_gains(tables, since, until)
+    value = gains[steps] if minus_steps is None else gains[steps] - gains[minus_steps]
+    return pooled(value.rename("value").reset_index(), ["net"], "mean")
+
+
+@statistic(log=False)
+def tuning_kept(tables, *, steps, late):
+    """Share of the gain that is left after some steps of fine-tuning: networks pruned before minus after ``late``."""
+    early, after = _tuning_gains(tables, 0, late), _tuning_gains(tables, late, 10**9)
+    value = early[steps] / early[0] - after[steps] / after[0]
+    return pooled(value.rename("value").reset_index(), ["net"], "mean")

@@ -1,0 +1,298 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Mean replacement along training
+#
+# When a unit is removed, the next layer misses what it used to get. Evci et al. {cite:p}`evci2018` put the unit's mean in its place. That costs nothing: a constant input folds into the next layer's bias.
+# They claim that this lowers the loss right after pruning, the *pruning penalty*, at any time during training, for any way to choose units, in any layer and network. This page trains their networks and prunes
+# snapshots of them in all of their ways. Whether the advantage outlasts fine-tuning is the subject of the [next page](mean_replacement_tuning.ipynb).
+
+# %% tags=["parameters"]
+scale = None  # "smoke", "laptop" or "paper"; None takes PRUNEBOOK_SCALE, or else "laptop"
+device = "auto"  # "cpu", "cuda" or "auto"
+seeds = None  # how many, or a list; None takes what the scale plans
+data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a stand-in that says so
+fresh = False  # True measures again what is already stored
+
+# %% tags=["hide-input"]
+from prunebook import figures, notebook, unit_summaries
+
+page = notebook.begin(globals(), study="mr-training", notebook="mean_replacement")
+page.banner()
+page.claims()
+
+# %% [markdown]
+# ## What is done to a unit, and how units are chosen
+#
+# Let $a_u(x, p)$ be the output of unit $u$ after its ReLU, for image $x$ at place $p$, and $\bar a_u$ its mean over 1,000 training images and all places. Pruning to zero sets $a_u$ to 0; mean replacement sets it to $\bar a_u$.
+# A constant passes max-pooling and flattening unchanged, so the next layer sees $b' = b + W\bar a$, and the unit is gone. In networks whose convolutions do not pad, as Small and Medium, this is exact, and the test suite
+# proves it against independent packages. Where a convolution pads with zeros, part of its kernel sees no constant at the border, and there are three ways to fold: exactly, with a bias map; by the
+# spatial mean of the response, as in code the authors released later; or with all taps, as the formula is printed.
+#
+# Six scores choose the units; the lowest go first. With $g_u = \partial \ell/\partial a_u$ for the loss $\ell$ of one image, $\langle\cdot\rangle$ the mean over places and $\mathbb E$ the mean over images:
+#
+# | name | score |
+# | :-- | :-- |
+# | `norm` | squared norm of the incoming weights over their number |
+# | `rand` | uniform, drawn anew at each measurement |
+# | `rs`, `abs_rs` | $\mathbb E\langle -a g\rangle$ and $\mathbb E\lvert\langle -a g\rangle\rvert$ |
+# | `mrs`, `abs_mrs` | $\mathbb E\langle(\bar a - a) g\rangle$ and $\mathbb E\lvert\langle(\bar a - a) g\rangle\rvert$ |
+#
+# The signed ones are the loss change to first order, when the unit goes to zero or to its mean. The paper's table prints the first without the minus, which would reverse the order; its text and the authors' later code
+# have it. [Other readings](#other-readings-and-images-not-seen) are run beside these.
+#
+# ```python
+# from prunebook import units
+#
+# seen = units.observe(model, images, labels)  # a chain of layers, nn.Sequential
+# score = units.SCORES["abs_mrs"](seen["conv2"], units.random_generator(0, 0, "conv2"))
+# gone = {"conv2": units.lowest(score, 12)}
+# folded = units.fold(model, gone, {"conv2": seen["conv2"].mean})  # same shapes, the means are in the biases
+# small = units.remove(folded, gone)  # really smaller, same outputs
+# ```
+
+# %% [markdown]
+# ## Set-up, and what we had to assume
+#
+# - **Networks**: Small (three valid convolutions of 32, 64, 128 channels and two dense layers of 512, 128) and Medium (twice as wide) on CIFAR-10; VGG11 with padding; Medium with batch norm as a control. Glorot-uniform weights, zero biases.
+# - **Training**: 46,920 steps of 64 images, 60 epochs. The paper gives neither optimiser nor rate. We take SGD with momentum 0.9 and a constant rate of 0.01, no weight decay, no augmentation, images standardised by channel. The paper's figures end at step 35,000, and so do ours that stand beside them; rules and shares count all steps.
+# - **Measurement**: 1,000 training images, drawn once a seed and left in training, give scores, means and penalties, as in the paper; 1,000 test images give a second penalty. Units are scored every 250 steps, as in the paper, and every 1,000 in VGG11 and with batch norm. Penalties, 360 variants at a time, are measured every 1,000 steps, four times thinner than in the paper.
+# - **How many**: a fraction of each layer's units, rounded down, so 0.01 prunes nothing in a layer of fewer than 100; or one unit. "All layers" prunes in every hidden layer at once, with masks and means of the unpruned network. Of equal scores the higher index goes.
+# - A measurement works on stored snapshots. It cannot disturb the training, and the same training serves all.
+# - The smaller scales shorten all of this; the run card says how.
+
+# %% tags=["remove-cell"]
+nets = list(dict.fromkeys(page.tables["penalties"]["net"]))
+net = "medium" if "medium" in nets else nets[0]
+ours = "small" if "small" in nets else net
+layer_set, amount = page.results.records[0]["config"]["followed"]
+
+
+def of(name, net=net):
+    """The rows of one network without batch norm."""
+    table = page.tables[name]
+    return table[(table["net"] == net) & ~table["batch_norm"]]
+
+
+penalties, followed = of("penalties"), of("followed")
+restart = 10_000 if followed["step"].max() > 10_000 else int(followed["step"].median())
+page.glue("net", net.capitalize())
+page.glue("ours", ours.capitalize())
+page.glue("nets", ", ".join(name.capitalize() for name in nets))
+
+# %% [markdown]
+# Networks measured so far: {glue:text}`mr-training-nets`. The figures that stand for the paper's show {glue:text}`mr-training-net`; our own questions were put to {glue:text}`mr-training-ours`.
+#
+# Lines are means over seeds. Around them are the paper's 80 % interval and, lighter, a 95 % one, wherever there is more than one seed.
+#
+# ## The penalty through training
+#
+# The paper's Figure 2: a tenth of the units of every layer pruned, with means (solid) and with zeros (dashed). If the paper is right, each solid line runs below the dashed one of its colour.
+
+# %% tags=["hide-input"]
+page.figure(
+    figures.penalties_through_training(penalties, of("network"), net=net),
+    caption="Penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed); below, loss and accuracy of the unpruned network. A penalty axis that spans much is logarithmic on both sides of zero.",
+    alt="Four panels: penalties of unsigned and of signed scores against training step, and the loss and accuracy of the unpruned network on training and test images.",
+    table=unit_summaries.along_training(penalties),
+    name="mr-penalties",
+)
+page.verdict("MR-1", "MR-1b", "MR-2")
+
+# %% [markdown]
+# The paper says that this holds regardless of the architecture. Here is the same, averaged over training, in each network.
+
+# %% tags=["hide-input"]
+everywhere = unit_summaries.gains(page.tables["penalties"])
+page.figure(
+    figures.penalties_by_network(page.tables["penalties"], until=None),
+    caption="Penalty averaged over training with a tenth of all units pruned, with means (filled) and with zeros (hollow), for each network measured.",
+    alt="Pairs of points, penalty with means and with zeros, for each score and network.",
+    table=everywhere[everywhere["set"] == "all"],
+    name="mr-networks",
+)
+page.verdict("MR-14a", "MR-14b")
+
+# %% [markdown]
+# ## Zero against mean, point by point
+#
+# The paper's Figures 3 and 9. Each point is one seed, step, set of layers and amount. Below the diagonal, the mean is better. The paper's axes show the dashed square; ours show every point.
+
+# %% tags=["hide-input"]
+page.figure(
+    figures.zero_against_mean(penalties),
+    caption="Penalty with means against penalty with zeros, by score. The share of points below the diagonal leaves out ties, such as points at which nothing is pruned.",
+    alt="Three panels, one a score, of the density of penalties with means over penalties with zeros, with the diagonal.",
+    table=unit_summaries.shares(penalties),
+    name="mr-diagonal",
+)
+page.figure(
+    figures.zero_against_mean(penalties, by="set"),
+    caption="The same by set of layers, for the same three scores together.",
+    alt="Five panels, one a set of layers, of the density of penalties with means over penalties with zeros, with the diagonal.",
+    table=unit_summaries.shares(penalties, by="set"),
+    name="mr-diagonal-sets",
+)
+page.verdict("MR-3", "MR-13")
+
+# %% [markdown]
+# Being below the diagonal says nothing of how far. The next figure gives sizes.
+
+# %% tags=["hide-input"]
+page.figure(
+    figures.penalties_by_set(penalties, until=None),
+    caption="Penalty averaged over training with a tenth of the units pruned, with means (filled) and with zeros (hollow), for each set of layers.",
+    alt="Pairs of points, penalty with means and with zeros, for each score and set of layers.",
+    table=unit_summaries.gains(penalties),
+    name="mr-sets",
+)
+
+# %% [markdown]
+# ## Performance profiles
+#
+# The paper's Figure 5. At each point the twelve methods lie between a best and a worst. The height of a method's profile at $\tau$ is the share of points at which its penalty is below the threshold $\tau\,\text{best} + (1-\tau)\,\text{worst}$; the area
+# under it is the method's mean place, 1 for one that is always the best. Because a single bad method stretches the scale for all others, the second figure leaves out the signed scores.
+
+# %% tags=["hide-input"]
+page.figure(
+    figures.performance_profiles(penalties),
+    caption="Performance profiles of six scores with means (solid) and with zeros (dashed), ordered by the area under each.",
+    alt="Curves of the share of points below the threshold against tau for twelve methods, with their areas in the legend.",
+    table=unit_summaries.areas(penalties),
+    name="mr-profiles",
+)
+page.figure(
+    figures.performance_profiles(penalties, without=("rs", "mrs")),
+    caption="The same without the signed scores.",
+    alt="Curves of the share of points below the threshold against tau for eight methods, with their areas in the legend.",
+    table=unit_summaries.areas(penalties, without=("rs", "mrs")),
+    name="mr-profiles-unsigned",
+)
+page.verdict("MR-6a", "MR-6b", "MR-6c", "MR-6d")
+
+# %% [markdown]
+# ## Which units are chosen
+#
+# The paper's Figures 6 and 7 look at one layer, the middle convolution, with a tenth of its units pruned: the penalties of three scores, how active the chosen units are, and how many different units are ever chosen.
+
+# %% tags=["hide-input"]
+page.figure(
+    figures.single_layer(penalties, followed, layer_set=layer_set, amount=amount),
+    caption="Left: penalty with means when one layer is pruned. Right: squared activations of the units chosen, summed over images and places; ticks at the top are medians.",
+    alt="Left: penalties of abs_mrs, rand and mrs against step. Right: distributions of the squared activations of the units they choose.",
+    table=unit_summaries.along_training(penalties, layer_set=layer_set, amount=amount),
+    name="mr-single-layer",
+)
+page.verdict("MR-7", "MR-8", "MR-9")
+page.figure(
+    figures.unit_coverage(followed, since=(0, restart)),
+    caption=f"Share of the layer's units that have been chosen so far, counted from the start and from step {restart:,}.",
+    alt="Share of units chosen so far against step for six scores, and what random choices are expected to reach.",
+    table=unit_summaries.coverage_table(followed, since=restart),
+    name="mr-coverage",
+)
+page.verdict("MR-10", "MR-11", "MR-12")
+
+# %% [markdown]
+# ## Is the mean the best constant?
+#
+# The mean is what least squares would choose for the next layer's input. The loss may want something else, and behind a max-pooling the next layer sees larger values than the mean before it.
+
+# %% tags=["hide-input"]
+page.figure(
+    figures.multiples_of_mean(of("constants", ours)),
+    caption="Penalty with a multiple of the mean in place of each pruned unit, averaged over the steps measured: 0 is pruning to zero, 1 is mean replacement.",
+    alt="Penalty against the multiple of the mean, a line a score, panels by set of layers and kind of score.",
+    table=unit_summaries.means_over(of("constants", ours), ["set", "score", "alpha"], "penalty"),
+    name="mr-constant",
+)
+page.verdict("MR-15", "MR-X1")
+
+# %% [markdown]
+# ## What is left of a signed score
+#
+# For a ReLU unit the signed score is, up to a factor, the derivative of the loss by the scale of the unit's weights. If training ended at a stationary point, that derivative would be zero for every unit, and what is left to rank by would be
+# noise, times the unit's activity. The first figure asks how much of the signal cancels over images; the second, whether a score says what a unit is worth when it alone is pruned.
+
+# %% tags=["hide-input"]
+page.figure(
+    figures.signed_signal(of("agreement", ours)),
+    caption="Sum of the sizes of a signed score over that of its unsigned twin, mean over layers: the part that does not cancel over images.",
+    alt="Ratio of signed to unsigned scores against training step, a line for rs and one for mrs.",
+    table=unit_summaries.means_over(of("agreement", ours), ["score", "step"], "signal"),
+    name="mr-signal",
+)
+page.figure(
+    figures.single_units(of("single_units", ours)),
+    caption="Score of single units against the penalty when they alone are pruned, with the rank correlation ρ.",
+    alt="Three panels of the penalty of single units over their scores abs_rs, abs_mrs and norm.",
+    table=unit_summaries.foresight_table(of("single_units", ours)),
+    name="mr-single",
+)
+page.verdict("MR-X3", "MR-17")
+
+# %% [markdown]
+# ## Other readings, and images not seen
+#
+# Scores, means and penalties come from the same images. On test images the gain could be smaller, or pruning could even lower a loss that training has driven up.
+
+# %% tags=["hide-input"]
+page.figure(
+    figures.train_against_test(of("penalties", ours), net=ours),
+    caption="Penalty with zeros minus penalty with means, a tenth of all units pruned, on the scoring subset (solid) and on test images (dashed).",
+    alt="Gain of mean replacement against step on training and on test images, for each score.",
+    table=unit_summaries.along_training(of("penalties", ours), column="test_penalty"),
+    name="mr-held-out",
+)
+page.verdict("MR-X4")
+
+# %% [markdown]
+# The paper leaves open where a modulus is taken. `elementwise`: before the mean over places. `average-first`: after everything is averaged. `literal-sign` is `rs` as the table prints it, and `reversed-sign` the same change to `mrs`.
+
+# %% tags=["hide-input"]
+page.table(
+    unit_summaries.readings(of("conventions", ours)),
+    caption="Penalties with other readings of the scores, a tenth of all units pruned, mean over the steps measured. Half widths of intervals need more than one seed.",
+)
+page.verdict("MR-X5")
+
+# %% [markdown]
+# ## Batch norm, borders, and arithmetic
+#
+# Where a batch norm that uses the statistics of the batch follows the next layer, it subtracts whatever constant was folded in, so zero and mean are the same network. That may be why the paper keeps to networks without batch norm. The paper's Table 2 speaks of 1,440 experiments, and its factors give 720; Table 3 repeats the number, and its factors give 192.
+
+# %% tags=["hide-input"]
+if "batch_norm" in page.tables:
+    page.table(
+        unit_summaries.batch_norm_table(page.tables["batch_norm"]),
+        caption="Penalties with batch norm in use, a tenth of the middle convolution pruned, and the largest difference between zero and mean.",
+    )
+if "borders" in page.tables:
+    page.table(
+        unit_summaries.border_table(page.tables["borders"]),
+        caption="Penalty with means for three ways to fold where convolutions pad, a tenth of all units pruned.",
+    )
+page.verdict("MR-16", "MR-X2", "MR-18")
+
+# %% [markdown]
+# ## Run card
+
+# %% tags=["hide-input"]
+page.run_card()
+
+# %% [markdown]
+# To measure it all again, from the repository's root:
+
+# %% tags=["hide-input"]
+page.command()

@@ -1,0 +1,80 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Mean replacement on pictures
+#
+# Evci et al. {cite:p}`evci2018` also plan AlexNet and VGG11 on ImageNet, and mark a part of it as not completed. We have no ImageNet. This page shows that the study runs on any folder of pictures, with what it gives on a small one. It carries no verdict.
+
+# %% tags=["parameters"]
+scale = None  # "smoke", "laptop" or "paper"; None takes PRUNEBOOK_SCALE, or else "laptop"
+device = "auto"  # "cpu", "cuda" or "auto"
+seeds = None  # how many, or a list; None takes what the scale plans
+data = None  # folder with train/ and val/, or with one such folder in it; None takes PRUNEBOOK_DATA, or a stand-in that says so
+fresh = False  # True measures again what is already stored
+
+# %% tags=["hide-input"]
+from prunebook import figures, notebook, unit_summaries
+
+page = notebook.begin(globals(), study="mr-pictures", notebook="mean_replacement_pictures")
+page.banner()
+
+# %% [markdown]
+# ## Set-up
+#
+# - **Pictures** lie as `train/<class>/` and `val/<class>/`. The shorter side is brought to the side that the run card gives, and the centre is cut out. All are kept in memory, so the whole of ImageNet needs 63 GB at 64 pixels.
+# - **Network**: AlexNet with Glorot-uniform weights, without dropout. It is far too large for a few thousand pictures and learns them by heart; its test loss rises. Nothing here speaks of networks trained on all of ImageNet.
+# - Everything else is as on [CIFAR-10](mean_replacement.ipynb), with fewer steps.
+
+# %% tags=["remove-cell"]
+net = page.tables["penalties"]["net"].iloc[0]
+penalties, network = (page.tables[name].query("net == @net") for name in ("penalties", "network"))
+last = network[network["step"] == network["step"].max()]
+for name in ("loss", "test_loss", "accuracy", "test_accuracy"):
+    page.glue(name, last[name].mean())
+page.glue("net", net)
+page.glue("step", f"{last['step'].iloc[0]:,}")
+
+# %% [markdown]
+# After {glue:text}`mr-pictures-step` steps of {glue:text}`mr-pictures-net`, the loss is {glue:text}`mr-pictures-loss` on the scoring images, of which {glue:text}`mr-pictures-accuracy` are right,
+# and {glue:text}`mr-pictures-test_loss` on those held out, of which {glue:text}`mr-pictures-test_accuracy` are right (1 is all).
+#
+# ## The penalty through training
+
+# %% tags=["hide-input"]
+page.figure(
+    figures.penalties_through_training(penalties, network, net=net),
+    caption="Penalty against training step, with means (solid) and zeros (dashed), and the loss of the network itself.",
+    alt="Penalties against training step with means and with zeros, and the training and test loss of the unpruned network.",
+    table=unit_summaries.gains(penalties),
+    name="mr-pictures-penalties",
+)
+page.figure(
+    figures.zero_against_mean(penalties, by="set"),
+    caption="Penalty with means against penalty with zeros, by set of layers; below the diagonal the mean is better.",
+    alt="Scatter plots of the penalty with means against the penalty with zeros, a panel a set of layers, with the diagonal.",
+    table=unit_summaries.gains(penalties),
+    name="mr-pictures-diagonal",
+)
+
+# %% [markdown]
+# ## Run card
+
+# %% tags=["hide-input"]
+page.run_card()
+
+# %% [markdown]
+# To measure it all again, from the repository's root; name your own folder of pictures with `-p data FOLDER`:
+
+# %% tags=["hide-input"]
+page.command()

@@ -1,0 +1,102 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Mean replacement and fine-tuning
+#
+# A pruned network is hardly ever used as it is: it is trained on for a while. Is it still better off with the means a few steps later? Evci et al. {cite:p}`evci2018` say yes, by less and less, and that early in training the
+# advantage fades faster. This page prunes snapshots of a training, with zeros and with means, and trains the pruned networks on.
+
+# %% tags=["parameters"]
+scale = None  # "smoke", "laptop" or "paper"; None takes PRUNEBOOK_SCALE, or else "laptop"
+device = "auto"  # "cpu", "cuda" or "auto"
+seeds = None  # how many, or a list; None takes what the scale plans
+data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a stand-in that says so
+fresh = False  # True measures again what is already stored
+
+# %% tags=["hide-input"]
+from prunebook import figures, notebook, tuning_summaries
+
+page = notebook.begin(globals(), study="mr-tuning", notebook="mean_replacement_tuning")
+page.banner()
+page.claims()
+
+# %% [markdown]
+# ## Set-up, and what we had to assume
+#
+# - The trainings are those of the [page before](mean_replacement.ipynb), from which snapshots are taken at some steps. The paper splits at step 25,000: what is pruned from there on is *late*, the rest *early*.
+# - Pruned: a tenth or half of the units, in all hidden layers together or in the middle convolution alone, chosen by `norm` or by `abs_mrs`. The paper has more scores, sets and fractions; to train them all would cost several trainings for each snapshot.
+# - Where a unit's mean is used, it is folded into the next layer's bias first, and the unit is taken out. The smaller network is what is trained. A test shows that this is the same as training the whole network with the unit's weights held at zero.
+# - **Fine-tuning** is more of the same training: batches of 64, the same rate, and a momentum that starts at zero. The paper does not say what became of the momentum. All networks pruned at one step see the same batches in the same order.
+# - The penalty after fine-tuning is the loss on the 1,000 scoring images minus the loss of the network before it was pruned. It can fall below zero, since the training goes on.
+
+# %% tags=["remove-cell"]
+nets = list(dict.fromkeys(page.tables["tuning"]["net"]))
+net = "medium" if "medium" in nets else nets[0]
+page.glue("net", net)
+page.glue("nets", ", ".join(nets))
+
+
+def of(name):
+    """The rows of the network that the figures show."""
+    table = page.tables[name]
+    return table[table["net"] == net]
+
+
+tuning = of("tuning")
+late = 25_000 if tuning["step"].max() >= 25_000 else float(tuning["step"].median())
+page.glue("late", f"{late:,.0f}")
+
+# %% [markdown]
+# Networks measured so far: {glue:text}`mr-tuning-nets`. The figures show {glue:text}`mr-tuning-net`, and call late what was pruned from step {glue:text}`mr-tuning-late` on.
+#
+# ## What is left of the advantage
+#
+# The paper's Figures 4 and 8.
+
+# %% tags=["hide-input"]
+page.figure(
+    figures.after_tuning(tuning, net=net, late=late),
+    caption="Penalty with zeros minus penalty with means after so many steps of fine-tuning.",
+    alt="Advantage of mean replacement against fine-tuning steps, for networks pruned early and late in training.",
+    table=tuning_summaries.advantage(tuning, late=late),
+    name="mr-tuning",
+)
+page.table(
+    tuning_summaries.advantage(tuning, late=late),
+    caption="Mean advantage in nats over layer sets, amounts, scores and steps of pruning, with the spread over seeds where there are several.",
+)
+page.verdict("MR-4a", "MR-4b", "MR-5a", "MR-5b")
+
+# %% [markdown]
+# ## A smaller network, not only a masked one
+#
+# The units are gone from the tensors, so the network is smaller and takes less time. The table gives the weights that are left, the time for a batch of 100 images before and after, and the largest difference of any logit from the network with folded means. A time is the shortest of fifteen, on the machine of the run card; other work there makes it longer.
+
+# %% tags=["hide-input"]
+page.table(
+    tuning_summaries.removed(of("removal")),
+    caption="Networks without their pruned units, averaged over seeds, scores and steps of pruning.",
+)
+
+# %% [markdown]
+# ## Run card
+
+# %% tags=["hide-input"]
+page.run_card()
+
+# %% [markdown]
+# To measure it all again, from the repository's root:
+
+# %% tags=["hide-input"]
+page.command()

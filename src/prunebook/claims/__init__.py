@@ -1,0 +1,37 @@
+"""The claims that the papers make, the rules that decide on them, and the verdicts."""
+
+from prunebook.claims.judging import Condition, deciding, judge, judge_condition, more_seeds, seeds_needed
+from prunebook.claims.ledger import (
+    CLAIMS_FILE,
+    INCONCLUSIVE,
+    NOT_SUPPORTED,
+    NOT_TESTED,
+    SUPPORTED,
+    read,
+)
+from prunebook.claims.shown import PAGES, TITLES, chip, coverage, evidence, markdown_table
+from prunebook.claims.verdict_table import complete, conditions_table, verdicts
+
+__all__ = [
+    "CLAIMS_FILE",
+    "INCONCLUSIVE",
+    "NOT_SUPPORTED",
+    "NOT_TESTED",
+    "PAGES",
+    "SUPPORTED",
+    "TITLES",
+    "Condition",
+    "chip",
+    "complete",
+    "conditions_table",
+    "coverage",
+    "deciding",
+    "evidence",
+    "judge",
+    "judge_condition",
+    "markdown_table",
+    "more_seeds",
+    "read",
+    "seeds_needed",
+    "verdicts",
+]

@@ -1,0 +1,95 @@
+"""The studies of mean replacement at their three scales: along training, on pictures, and after fine-tuning.
+
+The paper's networks come in this order, small first, so that a machine without a GPU finishes what it can.
+Penalties are measured every 1,000 steps, where the paper measured every 250; scores and the choice of units are
+taken every 250.
+"""
+
+from dataclasses import replace
+
+from prunebook.experiments.mean_replacement import pictures, protocol, tuning
+from prunebook.experiments.mean_replacement.pictures import OnPictures
+from prunebook.experiments.mean_replacement.settings import AlongTraining
+from prunebook.experiments.mean_replacement.tuning import AfterTuning
+from prunebook.studies import Study
+
+LARGE = {"snapshot_every": 1000}  # a snapshot of VGG11 has 39 MB
+PAPER = (
+    AlongTraining(net="small"),
+    AlongTraining(net="medium"),
+    AlongTraining(net="medium", batch_norm=True, **LARGE),
+    AlongTraining(net="vgg11", **LARGE),
+)
+SHORT = {"steps": 3000, "snapshot_every": 500, "every": 500, "probe_steps": (2000,)}
+LEAST = {
+    "net": "tiny",
+    "steps": 12,
+    "snapshot_every": 4,
+    "every": 4,
+    "probe_steps": (8,),
+    "limit": 400,
+    "samples": 60,
+    "followed": ("lastconv", 0.2),
+}
+
+TRAINING = Study(
+    name="mr-training",
+    title="Mean replacement along training",
+    config_type=AlongTraining,
+    presets={
+        "paper": PAPER,
+        "laptop": (replace(PAPER[0], **SHORT),),
+        "smoke": (replace(PAPER[0], **LEAST),),
+    },
+    seeds={"smoke": 1, "laptop": 1, "paper": 8},
+    prepare=protocol.prepare,
+    run=protocol.run,
+    module=protocol.__name__,
+)
+
+LEAST_TUNED = {key: value for key, value in LEAST.items() if key not in ("probe_steps", "every", "followed")}
+TUNING = Study(
+    name="mr-tuning",
+    title="Mean replacement and fine-tuning",
+    config_type=AfterTuning,
+    presets={
+        "paper": (AfterTuning(net="small"), AfterTuning(net="medium")),
+        "laptop": (
+            AfterTuning(
+                net="small", steps=3000, snapshot_every=500, starts=(1000, 2500), tune_steps=(0, 10, 100)
+            ),
+        ),
+        "smoke": (AfterTuning(**LEAST_TUNED, starts=(4, 8), tune_steps=(0, 2, 4), sets=("all", "lastconv")),),
+    },
+    seeds={"smoke": 1, "laptop": 1, "paper": 8},
+    prepare=tuning.prepare,
+    run=tuning.run,
+    module=tuning.__name__,
+)
+
+PICTURES = Study(
+    name="mr-pictures",
+    title="Mean replacement on pictures",
+    config_type=OnPictures,
+    presets={
+        "paper": (OnPictures(),),
+        "laptop": (OnPictures(steps=200, snapshot_every=50, every=100, limit=60, samples=200),),
+        "smoke": (
+            OnPictures(
+                net="tiny",
+                followed=LEAST["followed"],
+                steps=4,
+                snapshot_every=2,
+                every=4,
+                limit=12,
+                samples=20,
+                scores=("norm", "abs_mrs"),
+                amounts=(0.1, 1),
+            ),
+        ),
+    },
+    seeds={"smoke": 1, "laptop": 1, "paper": 2},
+    prepare=pictures.prepare,
+    run=pictures.run,
+    module=pictures.__name__,
+)

@@ -1,0 +1,173 @@
+"""Small tables for the page on mean replacement. Networks with batch norm are networks of their own."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.stats import spearmanr
+
+from prunebook.errors import InputError
+from prunebook.figures.tables import need
+from prunebook.figures.unit_parts import LOOKS, SETS, TIE, named, paired
+from prunebook.statistics.units import KEYS, covered, profile_areas
+
+
+def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame:
+    """Penalties with zeros and with means, averaged over training: a row for each network, score and layer set.
+
+    ``difference`` is zero minus mean; ``half_width_80`` and ``half_width_95`` are those of its Student-t intervals over
+    seeds, empty for one seed. Raises InputError for an amount that was not measured.
+    """
+    need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
+    points = paired(named(_at(penalties, amount))).rename_axis(columns=None)
+    points["difference"] = points["zero"] - points["mean"]
+    keys = ["net", "score", "set"]
+    runs = points.groupby([*keys, "seed"])[["zero", "mean", "difference"]].mean(skipna=False)
+    table = _over_seeds(runs.reset_index(), keys, ["zero", "mean", "difference"], "difference")
+    return _in_order(table)
+
+
+def means_over(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
+    """Mean of a column for each network and each of ``keys``, with half widths and number of seeds as in ``gains``."""
+    need(table, ("net", "seed", *keys, column), "to average")
+    keys = ["net", *keys]
+    runs = named(table).groupby([*keys, "seed"])[column].mean(skipna=False).reset_index()
+    return _in_order(_over_seeds(runs, keys, [column], column))
+
+
+def along_training(
+    penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1, column: str = "penalty"
+) -> pd.DataFrame:
+    """Penalties of one layer set and amount against step: a row for each network, score, replacement and step."""
+    need(penalties, (*KEYS, "score", "replacement", column), "penalties")
+    at = _at(penalties, amount)
+    return means_over(at[at["set"] == layer_set], ["score", "replacement", "step"], column)
+
+
+def shares(
+    penalties: pd.DataFrame, *, scores: Sequence[str] = ("norm", "abs_rs", "abs_mrs"), by: str = "score"
+) -> pd.DataFrame:
+    """How many points there are, how many are ties, and the share of the others at which means have the lower penalty.
+
+    A row for each network and each score or, with ``by="set"``, layer set.
+    """
+    need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
+    points = paired(named(penalties[penalties["score"].isin(list(scores))]))
+    tied = (points["zero"] - points["mean"]).abs() <= TIE
+    lower = (points["mean"] < points["zero"]).astype(float).mask(tied)
+    groups = points.assign(tied=tied, lower=lower).groupby(["net", by])
+    table = groups.agg(points=("tied", "size"), ties=("tied", "sum"), below=("lower", "mean"))
+    return _in_order(table.reset_index())
+
+
+def foresight_table(
+    single_units: pd.DataFrame,
+    pairs: Iterable[tuple[str, str]] = (("abs_rs", "zero"), ("abs_mrs", "mean"), ("norm", "zero")),
+) -> pd.DataFrame:
+    """Rank correlation of a score with the penalty of single units: a row for each network, pair and step.
+
+    Means over seeds, with half widths as in ``gains``.
+    """
+    need(single_units, ("net", "seed", "step", "replacement", "penalty"), "single_units")
+    rows = [
+        {"net": net, "score": score, "replacement": replacement, "step": step, "seed": seed,
+         "correlation": spearmanr(group[f"score_{score}"], group["penalty"])[0]}
+        for score, replacement in pairs
+        for (net, step, seed), group in named(
+            single_units[single_units["replacement"] == replacement]
+        ).groupby(["net", "step", "seed"])
+    ]  # fmt: skip
+    return means_over(pd.DataFrame(rows), ["score", "replacement", "step"], "correlation")
+
+
+def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Areas under the performance profiles: a row for each network, score and replacement, the largest first.
+
+    Scores in ``without`` are left out before the best and the worst are sought. Half widths as in ``gains``.
+    """
+    need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
+    kept = [score for score in penalties["score"].unique() if score not in without]
+    runs = profile_areas(named(penalties), kept)
+    table = _over_seeds(runs, ["net", "score", "replacement"], ["area"], "area")
+    first = {net: place for place, net in enumerate(dict.fromkeys(named(penalties)["net"]))}
+    order = table.assign(first=table["net"].map(first)).sort_values(
+        ["first", "area"], ascending=[True, False]
+    )
+    return order.drop(columns="first").reset_index(drop=True)
+
+
+def coverage_table(followed: pd.DataFrame, *, since: int = 10_000, until: int | None = None) -> pd.DataFrame:
+    """Share of the followed units that each score chose at least once: from the start, and from a later step on.
+
+    Means over seeds; a row for each network and score.
+    """
+    need(followed, ("net", "seed", "step", "score", "site", "unit", "width"), "followed")
+    followed = named(followed)
+    keys = ["net", "score"]
+    columns = {"from the start": 0, f"from step {since:,}": since}
+    shares = {
+        name: covered(followed, start, until).groupby(keys)["share"].mean() for name, start in columns.items()
+    }
+    return _in_order(pd.DataFrame(shares).reset_index())
+
+
+def readings(conventions: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
+    """As ``gains``, for other readings of the scores and one layer set; averaged over the steps measured."""
+    need(conventions, (*KEYS, "score", "replacement", "penalty"), "conventions")
+    at = _at(conventions, amount)
+    points = paired(named(at[at["set"] == layer_set])).rename_axis(columns=None)
+    points["difference"] = points["zero"] - points["mean"]
+    keys = ["net", "score"]
+    runs = points.groupby([*keys, "seed"])[["zero", "mean", "difference"]].mean(skipna=False)
+    return _over_seeds(runs.reset_index(), keys, ["zero", "mean", "difference"], "difference")
+
+
+def border_table(borders: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
+    """Penalty with means for each way to fold at a border: a row a network and score, a column a way."""
+    need(borders, (*KEYS, "score", "border", "penalty"), "borders")
+    at = _at(borders, amount)
+    means = named(at[at["set"] == layer_set]).groupby(["net", "score", "border", "seed"])["penalty"].mean()
+    table = means.groupby(["net", "score", "border"]).mean().unstack("border")  # noqa: PD010 - few and complete
+    ways = [way for way in ("exact", "response-mean", "all-taps") if way in table]
+    return _in_order(table[ways].rename_axis(columns=None).reset_index())
+
+
+def batch_norm_table(batch_norm: pd.DataFrame) -> pd.DataFrame:
+    """Penalties with zeros and with means where batch norm uses the batch's statistics, and their largest difference.
+
+    A row for each network and score; means over steps and seeds, but for the last column.
+    """
+    need(batch_norm, ("net", "seed", "step", "score", "zero", "mean", "difference"), "batch_norm")
+    groups = named(batch_norm).groupby(["net", "score"])
+    table = groups[["zero", "mean"]].mean().assign(largest_difference=groups["difference"].max())
+    return _in_order(table.reset_index())
+
+
+def _at(table: pd.DataFrame, amount: float) -> pd.DataFrame:
+    at = table[np.isclose(table["amount"], amount)]
+    if at.empty:
+        there = ", ".join(f"{value:g}" for value in sorted(table["amount"].unique()))
+        raise InputError(f"an amount of {amount:g} was not measured: choose one of {there}")
+    return at
+
+
+def _over_seeds(runs: pd.DataFrame, keys: list[str], columns: list[str], judged: str) -> pd.DataFrame:
+    """Means over seeds, the number of seeds, and half the widths of the 80 and 95 % intervals of one column."""
+    groups = runs.groupby(keys)
+    table = groups[columns].mean(skipna=False)
+    count, spread = groups.size(), groups[judged].std()
+    for level in (80, 95):
+        quantile = stats.t.ppf(0.5 + level / 200, count - 1)
+        table[f"half_width_{level}"] = quantile * spread / np.sqrt(count)
+    table["seeds"] = count
+    return table.reset_index()
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Networks as they come, scores and layer sets in the order of the figures."""
+    order = {"score": list(LOOKS), "set": list(SETS)}
+    keys = [column for column in ("net", "score", "set") if column in table]
+    return table.sort_values(
+        keys, key=lambda values: values.map(order[values.name].index) if values.name in order else values
+    ).reset_index(drop=True)

@@ -1,0 +1,468 @@
+"""Figures of pruned units read back: what is drawn is what the tables say, and nothing covers anything."""
+
+import itertools
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from scipy import stats
+
+from prunebook.errors import InputError
+from prunebook.figures import layout, unit_choices, unit_parts, unit_probes, unit_scatter, unit_tuning, units
+from prunebook.statistics.units import below_diagonal, covered, foresight, profile_areas
+
+SCORES = ("norm", "rand", "rs", "abs_rs", "mrs", "abs_mrs")
+STEPS = (0, 10_000, 20_000, 30_000, 40_000)
+SIZES = {"norm": 0.1, "rand": 0.2, "rs": 4.0, "abs_rs": 0.05, "mrs": 2.0, "abs_mrs": 0.04}
+
+
+def made_penalties(seeds=3, nets=("medium",)) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    keys = ("net", "seed", "step", "score", "set", "amount", "replacement")
+    grid = itertools.product(
+        nets, range(seeds), STEPS, SCORES, ("all", "midconv"), (0.1, 1.0), ("zero", "mean")
+    )
+    table = pd.DataFrame(grid, columns=keys)
+    for column in ("penalty", "test_penalty"):
+        table[column] = table["score"].map(SIZES) * rng.uniform(-0.2, 1, len(table))
+    none = (table["amount"] == 1.0) & (table["step"] == 0)  # nothing was pruned
+    return table.assign(batch_norm=False, **{"penalty": table["penalty"].mask(none, 0.0)})
+
+
+def made_network(seeds=3) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    rows = [{"net": "medium", "seed": seed, "step": step} for seed in range(seeds) for step in STEPS]
+    columns = ("loss", "test_loss", "accuracy", "test_accuracy")
+    return pd.DataFrame(rows).assign(**{column: rng.uniform(0.1, 1, len(rows)) for column in columns})
+
+
+def made_followed(seeds=3) -> pd.DataFrame:
+    """Every score chooses 2 of 10 units; rand fresh ones, others among a few."""
+    rng = np.random.default_rng(2)
+    rows = []
+    for seed, step, score in itertools.product(range(seeds), range(0, 40_001, 2500), SCORES):
+        found = rng.choice(10 if score == "rand" else 4, 2, replace=False)
+        energy = 10 ** rng.uniform(1, 4, 2) * (rng.random(2) > 0.1)
+        rows += [
+            {"net": "medium", "seed": seed, "step": step, "score": score, "site": "conv2", "unit": int(unit),
+             "energy": loud, "width": 10}
+            for unit, loud in zip(found, energy, strict=True)
+        ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def made_constants() -> pd.DataFrame:
+    grid = itertools.product(
+        ("medium",), range(2), (5000, 15_000), ("all", "midconv"), SCORES, (0.0, 0.5, 1.0, 1.5)
+    )
+    table = pd.DataFrame(grid, columns=["net", "seed", "step", "set", "score", "alpha"])
+    bowl = (table["alpha"] - 0.9) ** 2 + 0.1 * table["seed"] + table["step"] * 1e-5
+    return table.assign(penalty=table["score"].map(SIZES) * bowl)
+
+
+def made_agreement() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    grid = itertools.product(("medium",), range(3), STEPS, ("conv1", "conv2"), ("rs", "mrs"))
+    table = pd.DataFrame(grid, columns=["net", "seed", "step", "site", "score"])
+    return table.assign(signal=rng.uniform(0.1, 0.5, len(table)))
+
+
+def made_single_units() -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    grid = itertools.product(("medium",), range(2), (5000, 25_000), ("conv2",), range(12), ("zero", "mean"))
+    table = pd.DataFrame(grid, columns=["net", "seed", "step", "site", "unit", "replacement"])
+    table["penalty"] = rng.uniform(-0.01, 0.1, len(table))
+    for score in SCORES:
+        table[f"score_{score}"] = np.abs(table["penalty"] + rng.normal(0, 0.03, len(table))) * (
+            table["unit"] > 0
+        )
+    return table
+
+
+def made_tuning() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    keys = ("net", "seed", "step", "score", "set", "amount", "replacement", "steps")
+    grid = itertools.product(
+        ("medium",), range(3), (5000, 15_000, 25_000, 35_000), ("norm", "abs_rs", "abs_mrs"), ("all", "midconv"),
+        (0.1,), ("zero", "mean"), (0, 10, 100, 500)
+    )  # fmt: skip
+    table = pd.DataFrame(grid, columns=keys)
+    return table.assign(penalty=rng.uniform(0, 0.1, len(table)))
+
+
+@pytest.fixture(scope="module")
+def penalties():
+    return made_penalties()
+
+
+@pytest.fixture(scope="module")
+def followed():
+    return made_followed()
+
+
+@pytest.fixture(scope="module")
+def drawn(penalties, followed):
+    """Every figure once."""
+    return {
+        "through": units.penalties_through_training(penalties, made_network(), net="medium"),
+        "scatter": unit_scatter.zero_against_mean(penalties),
+        "scatter by set": unit_scatter.zero_against_mean(penalties, by="set"),
+        "profiles": unit_choices.performance_profiles(penalties),
+        "followed": unit_choices.single_layer(penalties, followed),
+        "coverage": unit_choices.unit_coverage(followed),
+        "single layer": units.penalties_by_set(penalties),
+        "constant": unit_probes.multiples_of_mean(made_constants()),
+        "signal": unit_probes.signed_signal(made_agreement()),
+        "single units": unit_probes.single_units(made_single_units()),
+        "by network": units.penalties_by_network(made_penalties(3, ("small", "medium", "vgg11"))),
+        "test": units.train_against_test(penalties),
+        "tuning": unit_tuning.after_tuning(made_tuning()),
+    }
+
+
+def panels(figure):
+    return [axis for axis in figure.axes if axis.get_visible()]
+
+
+def line(axis, label, place=0):
+    """Data of a line with this label."""
+    found = [line for line in axis.lines if line.get_label() == label][place]
+    return np.asarray(found.get_xdata(), float), np.asarray(found.get_ydata(), float)
+
+
+def chosen(table, **wanted):
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    return table
+
+
+def test_nothing_covers_anything_and_all_is_on_the_page(drawn):
+    for name, figure in drawn.items():
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        tight = figure.get_tightbbox(renderer)
+        assert tight.x0 >= -0.02, name
+        assert tight.x1 <= layout.WIDTH + 0.02, name
+        assert tight.y0 >= -0.02, name
+        assert tight.height <= figure.get_figheight() + 0.02, name
+        for legend, axis in itertools.product(figure.legends, panels(figure)):
+            assert not legend.get_window_extent(renderer).overlaps(axis.get_tightbbox(renderer)), name
+        for axis in panels(figure):
+            texts = [text for text in (axis._left_title, *axis.texts) if text.get_text()]
+            boxes = [text.get_window_extent(renderer) for text in texts]
+            assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2)), name
+            for which in (axis.xaxis, axis.yaxis):
+                ticks = [
+                    t.label1
+                    for t in which.get_major_ticks()
+                    if t.label1.get_visible() and t.label1.get_text()
+                ]
+                for a, b in itertools.pairwise(t.get_window_extent(renderer) for t in ticks):
+                    assert not a.overlaps(b), f"{name}: tick labels overlap"
+
+
+def test_text_is_large_enough_and_every_score_has_one_look(drawn):
+    for name, figure in drawn.items():
+        sizes = [text.get_fontsize() for text in figure.findobj(mpl.text.Text) if text.get_text()]
+        assert min(sizes) >= 8.5, name
+        assert figure.get_figwidth() == layout.WIDTH
+        for axis in panels(figure):
+            for found in axis.lines:
+                if found.get_label() in SCORES:
+                    assert found.get_color() == unit_parts.COLOURS[found.get_label()], name
+    assert len({look.marker for look in unit_parts.LOOKS.values()}) == len(SCORES)
+
+
+def test_penalties_through_training(drawn, penalties):
+    unsigned, signed, loss, accuracy = panels(drawn["through"])
+    for score in SCORES:
+        axis = signed if score in ("rs", "mrs") else unsigned
+        for replacement, label in (("mean", score), ("zero", f"_{score}")):
+            part = chosen(penalties, score=score, replacement=replacement, set="all", amount=0.1)
+            part = part[part["step"] <= 35_000]
+            x, y = line(axis, label)
+            assert list(x) == [0, 10_000, 20_000, 30_000]
+            np.testing.assert_allclose(y, part.groupby("step")["penalty"].mean(), rtol=1e-12)
+    own = made_network()
+    own = own[own["step"] <= 35_000].groupby("step").mean(numeric_only=True)
+    np.testing.assert_allclose(line(loss, "Test subset")[1], own["test_loss"], rtol=1e-12)
+    np.testing.assert_allclose(line(accuracy, "Scoring subset")[1], own["accuracy"], rtol=1e-12)
+    ticks = {tick.get_position()[0]: tick.get_text() for tick in loss.get_xticklabels()}
+    assert ticks[0] == "0"
+    assert ticks[10_000] == "10"
+
+
+def test_bands_over_seeds():
+    values = np.random.default_rng(6).normal(size=(4, 5))
+    assert unit_parts.bands(pd.DataFrame(values[:, :1])) == []
+    ((ends, _),) = unit_parts.bands(pd.DataFrame(values[:, :2]))
+    np.testing.assert_allclose(ends, (values[:, :2].min(axis=1), values[:, :2].max(axis=1)))
+    found = unit_parts.bands(pd.DataFrame(values))
+    for (ends, _), level in zip(found, (0.95, 0.8), strict=True):
+        expected = stats.t.interval(level, 4, values.mean(axis=1), stats.sem(values, axis=1))
+        np.testing.assert_allclose(ends, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "text"), [(1, None), (2, "Band: the two seeds"), (3, "Bands: 80 and 95 % intervals")]
+)
+def test_the_legend_says_what_bands_are(seeds, text):
+    figure = unit_choices.single_layer(made_penalties(seeds), made_followed(seeds))
+    labels = [entry.get_text() for entry in figure.legends[0].get_texts()]
+    assert [label for label in labels if label.startswith("Band")] == ([text] if text else [])
+
+
+def test_few_round_ticks_on_both_sides_of_zero():
+    _, axes = layout.grid(1, 1, 2.0)
+    axis = axes[0, 0]
+    axis.plot([0, 1, 2], [-0.02, 0.5, 30])
+    unit_parts.symlog_axis([axis], [-0.02, 0.5, 30])
+    assert axis.get_yscale() == "symlog"
+    ticks = axis.get_yticks()
+    assert list(ticks) == [0, 0.1, 1, 10]
+    unit_parts.power_axis(axis, "y", -2, (-50.0, 50.0), apart=0.06)
+    assert list(axis.get_yticks()) == [-10, -1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10]
+    unit_parts.power_axis(axis, "y", -2, (-50.0, 50.0), apart=0.18)
+    assert list(axis.get_yticks()) == [-10, -0.1, 0, 0.1, 10]
+    _, axes = layout.grid(1, 1, 2.0)
+    axes[0, 0].plot([0, 1, 2], [1, 2, 5])
+    unit_parts.symlog_axis([axes[0, 0]], [1, 2, 5])
+    assert axes[0, 0].get_yscale() == "linear"
+
+
+def test_a_seed_without_a_number_leaves_a_gap(penalties):
+    broken = penalties.copy()
+    broken.loc[(broken["seed"] == 1) & (broken["step"] == 20_000), "penalty"] = np.nan
+    y = line(panels(unit_choices.single_layer(broken, made_followed()))[0], "rand")[1]
+    assert list(np.isnan(y)) == [False, False, True, False]
+
+
+def test_shares_below_the_diagonal_are_those_of_the_statistic(drawn, penalties):
+    for axis, score in zip(panels(drawn["scatter"]), ("norm", "abs_rs", "abs_mrs"), strict=True):
+        pairs = unit_parts.paired(penalties[penalties["score"] == score])
+        tied = (pairs["zero"] - pairs["mean"]).abs() <= 1e-6
+        assert tied.any()
+        # Ties are as many in every seed, so the mean of the seeds' shares is the share of all.
+        below = below_diagonal({"penalties": penalties}, scores=[score])["value"].mean()
+        assert axis.get_title(loc="left").endswith(f"{score}\n{below:.1%} below, {tied.mean():.1%} ties")
+
+
+def test_cells_count_the_points_in_them(drawn, penalties):
+    points = unit_parts.paired(penalties[penalties["score"] == "norm"])
+    limits = (-1.0, 10.0)
+    cells = unit_scatter.density(points, limits)
+    assert cells["count"].sum() == len(points)
+    for cell in cells.itertuples():
+        inside = points["zero"].between(cell.left, cell.right) & points["mean"].between(cell.low, cell.high)
+        assert cell.count == inside.sum()
+    for axis, score in zip(panels(drawn["scatter"]), ("norm", "abs_rs", "abs_mrs"), strict=True):
+        points = unit_parts.paired(penalties[penalties["score"] == score])
+        (boxes,) = [found for found in axis.collections if found.get_label() == "_density"]
+        corners = np.array([path.vertices[:4] for path in boxes.get_paths()])
+        x, y = corners[..., 0], corners[..., 1]
+        for point in points.itertuples():
+            in_x = (x.min(axis=1) <= point.zero) & (point.zero <= x.max(axis=1))
+            assert (in_x & (y.min(axis=1) <= point.mean) & (point.mean <= y.max(axis=1))).any()
+        assert axis.get_xlim() == axis.get_ylim()
+        assert axis.get_xlim()[0] < points[["zero", "mean"]].min(axis=None)
+        assert axis.get_xlim()[1] > points[["zero", "mean"]].max(axis=None)
+
+
+def test_profiles_are_those_of_brute_force_and_areas_those_of_the_statistic(drawn, penalties):
+    small = penalties[penalties["score"].isin(["norm", "rs", "abs_rs"])]
+    taus = np.array([0, 0.3, 0.9, 1.0])
+    curves = unit_choices.profile_curves(small, taus)
+    points = small.groupby(["net", "seed", "step", "set", "amount"])
+    for (net, seed, score, replacement), row in curves.iterrows():
+        hits = []
+        for (_, own, *_), point in points:
+            d = point["penalty"]
+            if own != seed or d.max() == d.min():
+                continue
+            value = chosen(point, score=score, replacement=replacement)["penalty"].item()
+            bounds = taus * d.min() + (1 - taus) * d.max()
+            hits.append([value < bound for bound in bounds[:-1]] + [value <= d.min()])
+        np.testing.assert_allclose(row, np.mean(hits, axis=0), err_msg=f"{net} {score} {replacement}")
+    fine = unit_choices.profile_curves(penalties, np.linspace(0, 1, 4001))
+    integral = pd.Series(np.trapezoid(fine, fine.columns, axis=1), index=fine.index)
+    areas = profile_areas(penalties).set_index(["net", "seed", "score", "replacement"])["area"]
+    np.testing.assert_allclose(integral, areas.loc[integral.index], atol=5e-4)
+    labels = [text.get_text() for text in drawn["profiles"].legends[0].get_texts()]
+    mean = areas.groupby(level=["score", "replacement"]).mean().sort_values(ascending=False)
+    assert labels == [f"{score}, {kind}: {area:.3f}" for (score, kind), area in mean.items()]
+
+
+def test_profiles_without_signed_scores_seek_the_best_and_the_worst_anew(penalties):
+    axis = panels(unit_choices.performance_profiles(penalties, without=("rs", "mrs")))[0]
+    rest = penalties[~penalties["score"].isin(["rs", "mrs"])]
+    curves = unit_choices.profile_curves(rest).groupby(level=["score", "replacement"]).mean()
+    assert len(axis.lines) == 8
+    for found in axis.lines:
+        score, kind = found.get_label().split(":")[0].split(", ")
+        np.testing.assert_allclose(found.get_ydata(), curves.loc[(score, kind)])
+
+
+def test_units_chosen_so_far(followed):
+    for since in (0, 10_000):
+        share, random = unit_choices.chosen_so_far(followed, since)
+        for until in (since, 20_000, 40_000):
+            expected = covered(followed, since, until).set_index(["score", "seed"])["share"]
+            found = share[share["step"] == until].set_index(["score", "seed"])["share"]
+            pd.testing.assert_series_equal(found.sort_index(), expected.sort_index())
+        np.testing.assert_allclose(random, 1 - 0.8 ** np.arange(1, len(random) + 1))
+    ended = followed[(followed["seed"] > 0) | (followed["step"] <= 20_000)]
+    share, _ = unit_choices.chosen_so_far(ended)
+    assert share[share["seed"] == 0]["step"].max() == 20_000
+    with pytest.raises(InputError, match="ends at step 40000"):
+        unit_choices.chosen_so_far(followed, 50_000)
+
+
+def test_coverage_has_a_panel_for_each_start(drawn, followed):
+    for axis, since in zip(panels(drawn["coverage"]), (0, 10_000), strict=True):
+        x, y = line(axis, "abs_rs")
+        assert x[0] == since
+        expected = covered(followed, since, 35_000)
+        assert y[-1] == pytest.approx(chosen(expected, score="abs_rs")["share"].mean())
+
+
+def test_energies_of_chosen_units(drawn, followed):
+    left, right = panels(drawn["followed"])
+    early = followed[followed["step"] <= 35_000]
+    for score in ("abs_mrs", "rand", "mrs"):
+        energy = chosen(early, score=score)["energy"]
+        assert line(right, f"_median {score}")[0][0] == pytest.approx(energy.median())
+        steps = [patch for patch in right.patches if patch.get_label() == score]
+        assert steps[0].get_data().values.sum() == pytest.approx((energy > 0).mean())
+        assert f"{score} {(energy == 0).mean():.1%}" in right.texts[0].get_text()
+    assert {found.get_label() for found in left.lines} == {"_zero", "abs_mrs", "rand", "mrs"}
+
+
+def test_penalties_by_layer_set(drawn, penalties):
+    unsigned, _ = panels(drawn["single layer"])
+    early = penalties[penalties["step"] <= 35_000]
+    for place, layer_set in enumerate(("all", "midconv")):
+        part = chosen(early, set=layer_set, score="norm", amount=0.1)
+        for label, replacement in (("norm", "mean"), ("_norm", "zero")):
+            x, y = line(unsigned, label, place)
+            assert x[0] == pytest.approx(chosen(part, replacement=replacement)["penalty"].mean())
+            assert round(float(y[0])) == place
+
+
+def test_penalties_by_network():
+    table = pd.concat([made_penalties(2), made_penalties(2).assign(batch_norm=True, penalty=3.0)])
+    unsigned, _ = panels(units.penalties_by_network(table, layer_set="midconv"))
+    assert [tick.get_text() for tick in unsigned.get_yticklabels()] == ["Medium", "Medium\nwith batch norm"]
+    part = chosen(table, set="midconv", score="norm", amount=0.1, replacement="mean", batch_norm=False)
+    expected = part.loc[part["step"] <= 35_000, "penalty"].mean()
+    assert line(unsigned, "norm", 0)[0][0] == pytest.approx(expected)
+    assert line(unsigned, "norm", 1)[0][0] == pytest.approx(3.0)
+
+
+def test_constants_and_the_least_of_them(drawn):
+    table = made_constants()
+    axis = panels(drawn["constant"])[0]
+    part = chosen(table, set="all", score="norm").groupby("alpha")["penalty"].mean()
+    np.testing.assert_allclose(line(axis, "norm")[1], part, rtol=1e-12)
+    assert line(axis, "_least")[0] == [1.0]  # 0.9 is not on the grid
+
+
+def test_signal_is_the_mean_over_layers(drawn):
+    part = chosen(made_agreement(), score="mrs")
+    x, y = line(panels(drawn["signal"])[0], "mrs")
+    np.testing.assert_allclose(y, part.groupby("step")["signal"].mean(), rtol=1e-12)
+    assert x[-1] == 40_000
+
+
+def test_single_units_and_their_rank_correlation(drawn):
+    table = made_single_units()
+    for axis, (score, kind) in zip(
+        panels(drawn["single units"]),
+        (("abs_rs", "zero"), ("abs_mrs", "mean"), ("norm", "zero")),
+        strict=True,
+    ):
+        found = foresight({"single_units": table}, scores=[score], replacement=kind)["value"].mean()
+        assert axis.texts[0].get_text() == f"ρ = {found:.2f}"
+        part = chosen(table, step=5000, replacement=kind)
+        np.testing.assert_array_equal(line(axis, "Step 5,000"), [part[f"score_{score}"], part["penalty"]])
+        assert any(found.get_label() == "_arrow" for found in axis.lines)  # one unit's score is zero
+
+
+def test_gains_on_both_subsets(drawn, penalties):
+    axis = panels(drawn["test"])[0]
+    part = chosen(penalties, set="all", amount=0.1, score="abs_rs")
+    for label, column in (("abs_rs", "penalty"), ("_abs_rs", "test_penalty")):
+        means = part.groupby(["replacement", "step"])[column].mean()
+        np.testing.assert_allclose(line(axis, label)[1], (means["zero"] - means["mean"])[:4], rtol=1e-9)
+
+
+def test_advantage_after_tuning(drawn):
+    table = chosen(made_tuning(), score="abs_rs")
+    axis = panels(drawn["tuning"])[1]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0", "10", "100", "500"]
+    for label, half in (
+        ("Pruned early", table[table["step"] < 25_000]),
+        ("Pruned late", table[table["step"] >= 25_000]),
+    ):
+        means = half.groupby(["replacement", "steps"])["penalty"].mean()
+        np.testing.assert_allclose(line(axis, label)[1], means["zero"] - means["mean"], rtol=1e-9)
+
+
+def test_every_pair_after_tuning(drawn):
+    table = made_tuning()
+    assert [axis.get_title(loc="left")[-12:] for axis in panels(drawn["tuning"])[3:]] == [
+        "ter 10 steps",
+        "er 100 steps",
+        "er 500 steps",
+    ]
+    axis = panels(drawn["tuning"])[4]
+    part = table[(table["steps"] == 100) & (table["step"] >= 25_000)]
+    x, y = line(axis, "Pruned late")
+    wide = unit_parts.paired(part, keys=("steps",))
+    np.testing.assert_array_equal(
+        sorted(zip(x, y, strict=True)), sorted(zip(wide["zero"], wide["mean"], strict=True))
+    )
+    assert axis.get_xlim() == axis.get_ylim()
+
+
+def test_tuning_with_one_seed_two_scores_and_early_starts_only():
+    table = made_tuning()
+    table = table[(table["seed"] == 0) & (table["step"] < 25_000) & (table["score"] != "norm")]
+    figure = unit_tuning.after_tuning(table[table["steps"] <= 10], net="medium", late=25_000.0)
+    assert len(panels(figure)) == 3
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Pruned before step 25,000"]
+    assert len(panels(unit_tuning.after_tuning(table[table["steps"] == 0]))) == 2
+
+
+def test_wrong_tables_are_refused(penalties, followed):
+    with pytest.raises(InputError, match="no column amount"):
+        unit_scatter.zero_against_mean(penalties.drop(columns="amount"))
+    with pytest.raises(InputError, match="is empty"):
+        unit_choices.performance_profiles(penalties[:0])
+    with pytest.raises(InputError, match="several networks"):
+        units.penalties_by_set(made_penalties(1, ("small", "medium")))
+    with pytest.raises(InputError, match=r"no amount 0.3: it has 0.1, 1.0"):
+        units.train_against_test(penalties, amount=0.3)
+    with pytest.raises(InputError, match="no net vgg11"):
+        units.penalties_through_training(penalties, made_network(), net="vgg11")
+    with pytest.raises(InputError, match="until=-1"):
+        unit_choices.unit_coverage(followed, until=-1)
+    with pytest.raises(InputError, match="must be score or set"):
+        unit_scatter.zero_against_mean(penalties, by="net")
+    with pytest.raises(InputError, match="no score"):
+        unit_choices.performance_profiles(penalties.assign(score="obd"))
+    with pytest.raises(InputError, match="no place on the axes"):
+        unit_scatter.zero_against_mean(penalties.assign(penalty=np.inf))
+    with pytest.raises(InputError, match="several rows"):
+        unit_scatter.zero_against_mean(pd.concat([penalties, penalties]))
+    with pytest.raises(InputError, match="each method once"):
+        unit_choices.performance_profiles(penalties[1:])
+    with pytest.raises(InputError, match="not finite"):
+        unit_choices.performance_profiles(penalties.assign(penalty=np.inf))
+
+
+def test_batch_norm_makes_another_network(penalties):
+    both = pd.concat([penalties, penalties.assign(batch_norm=True, penalty=7.0)])
+    with pytest.raises(InputError, match="medium, medium with batch norm"):
+        unit_parts.choose(both, ("step",), "penalties")
+    assert (unit_parts.choose(both, (), "penalties", net="medium with batch norm")["penalty"] == 7).all()

@@ -1,0 +1,171 @@
+"""Small tables of mean replacement against plain averages."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from prunebook import unit_summaries
+from prunebook.errors import InputError
+from prunebook.statistics.units import below_diagonal, covered, foresight, profile_areas
+
+
+@pytest.fixture(scope="module")
+def penalties():
+    keys = ["net", "seed", "step", "score", "set", "amount", "replacement"]
+    nets, scores = ("small", "medium"), ("abs_mrs", "rs", "norm")
+    grid = itertools.product(
+        nets, range(3), (0, 1000), scores, ("midconv", "all"), (0.1, 1.0), ("zero", "mean")
+    )
+    table = pd.DataFrame(grid, columns=keys)
+    return table.assign(penalty=np.random.default_rng(0).normal(size=len(table)), batch_norm=False)
+
+
+def test_gains(penalties):
+    found = unit_summaries.gains(penalties)
+    assert list(found.columns) == [
+        "net",
+        "score",
+        "set",
+        "zero",
+        "mean",
+        "difference",
+        "half_width_80",
+        "half_width_95",
+        "seeds",
+    ]
+    assert list(found["score"][:5]) == ["norm", "norm", "rs", "rs", "abs_mrs"]
+    assert list(found["set"][:2]) == ["all", "midconv"]
+    assert len(found) == 12
+    for row in found.itertuples():
+        own = penalties[(penalties["net"] == row.net) & (penalties["score"] == row.score)]
+        own = own[(own["set"] == row.set) & (own["amount"] == 0.1)]
+        seeds = own.groupby(["replacement", "seed"])["penalty"].mean().unstack("replacement")  # noqa: PD010
+        assert row.zero == pytest.approx(seeds["zero"].mean())
+        assert row.mean == pytest.approx(seeds["mean"].mean())
+        error = stats.sem(seeds["zero"] - seeds["mean"])
+        for level, width in ((0.8, row.half_width_80), (0.95, row.half_width_95)):
+            low, high = stats.t.interval(level, 2, row.difference, error)
+            assert width == pytest.approx((high - low) / 2)
+        assert row.difference == pytest.approx(row.zero - row.mean)
+        assert row.seeds == 3
+    with pytest.raises(InputError, match=r"0.3 was not measured: choose one of 0.1, 1"):
+        unit_summaries.gains(penalties, amount=0.3)
+
+
+def test_one_seed_has_no_interval_and_a_missing_number_is_not_left_out(penalties):
+    one = penalties[penalties["seed"] == 0].copy()
+    one.loc[(one["step"] == 1000) & (one["score"] == "rs") & (one["replacement"] == "zero"), "penalty"] = (
+        np.nan
+    )
+    found = unit_summaries.gains(one)
+    assert found[["half_width_80", "half_width_95"]].isna().all(axis=None)
+    assert list(found["difference"].isna()) == list(found["score"] == "rs")
+
+
+def test_areas(penalties):
+    found = unit_summaries.areas(penalties)
+    expected = profile_areas(penalties).groupby(["net", "score", "replacement"])["area"].mean()
+    for row in found.itertuples():
+        assert row.area == pytest.approx(expected[row.net, row.score, row.replacement])
+    assert list(found["net"].unique()) == ["small", "medium"]
+    assert found.groupby("net")["area"].is_monotonic_decreasing.all()
+    rest = unit_summaries.areas(penalties, without=("rs",))
+    assert set(rest["score"]) == {"norm", "abs_mrs"}
+    fewer = profile_areas(penalties, ["norm", "abs_mrs"])
+    assert rest["area"].mean() == pytest.approx(fewer["area"].mean())
+
+
+def test_batch_norm_is_told_apart(penalties):
+    both = pd.concat([penalties, penalties.assign(batch_norm=True, penalty=-penalties["penalty"])])
+    found = unit_summaries.gains(both).set_index(["net", "score", "set"])["difference"]
+    assert found["medium with batch norm", "rs", "all"] == pytest.approx(-found["medium", "rs", "all"])
+
+
+def test_coverage_table():
+    grid = itertools.product(("small",), range(2), range(0, 30_000, 5000), ("rand", "norm"), range(2))
+    followed = pd.DataFrame(grid, columns=["net", "seed", "step", "score", "unit"]).assign(
+        site="conv2", width=20
+    )
+    moving = followed["score"] == "rand"
+    followed["unit"] += moving * followed["step"] // 2500
+    found = unit_summaries.coverage_table(followed)
+    assert list(found["score"]) == ["norm", "rand"]
+    assert list(found["from the start"]) == [0.1, 0.6]
+    assert list(found["from step 10,000"]) == [0.1, 0.4]
+    assert found["from the start"].mean() == pytest.approx(covered(followed)["share"].mean())
+    with pytest.raises(InputError, match="no column width"):
+        unit_summaries.coverage_table(followed.drop(columns="width"))
+
+
+def test_other_readings_are_those_of_one_layer_set(penalties):
+    table = penalties.replace({"score": {"rs": "rs/literal-sign"}})
+    found = unit_summaries.readings(table, layer_set="midconv").set_index(["net", "score"])
+    gains = unit_summaries.gains(penalties).set_index(["net", "score", "set"])
+    row = gains.loc[("small", "rs", "midconv")]
+    for column in ("zero", "mean", "difference", "half_width_95"):
+        assert found.loc[("small", "rs/literal-sign"), column] == pytest.approx(row[column])
+    assert len(found) == 6
+
+
+def test_borders_side_by_side(penalties):
+    means = penalties[penalties["replacement"] == "mean"]
+    ways = {"exact": 1, "response-mean": 2, "all-taps": 3}
+    borders = pd.concat(
+        means.assign(border=way, penalty=factor * means["penalty"]) for way, factor in ways.items()
+    )
+    found = unit_summaries.border_table(borders)
+    assert list(found.columns) == ["net", "score", *ways]
+    gains = unit_summaries.gains(penalties).set_index(["net", "score", "set"])["mean"]
+    for row in found.itertuples(index=False):
+        assert row[2] == pytest.approx(gains[row.net, row.score, "all"])
+        assert row[4] == pytest.approx(3 * row[2])
+
+
+def test_batch_norm_table_tells_the_largest_difference(penalties):
+    rows = [("medium", True, seed, step, "norm", 0.2, 0.1, seed * step) for seed in (0, 1) for step in (0, 7)]
+    columns = ["net", "batch_norm", "seed", "step", "score", "zero", "mean", "difference"]
+    (row,) = unit_summaries.batch_norm_table(pd.DataFrame(rows, columns=columns)).itertuples()
+    assert (row.net, row.score, row.largest_difference) == ("medium with batch norm", "norm", 7)
+    assert row.zero == pytest.approx(0.2)
+
+
+def test_along_training_is_a_mean_over_seeds(penalties):
+    found = unit_summaries.along_training(penalties, layer_set="midconv")
+    assert list(found.columns) == [
+        "net", "score", "replacement", "step", "penalty", "half_width_80", "half_width_95", "seeds",
+    ]  # fmt: skip
+    assert len(found) == 2 * 3 * 2 * 2
+    for row in found.itertuples():
+        own = penalties[(penalties["net"] == row.net) & (penalties["score"] == row.score)]
+        own = own[(own["set"] == "midconv") & (own["amount"] == 0.1) & (own["step"] == row.step)]
+        own = own.loc[own["replacement"] == row.replacement, "penalty"]
+        assert row.penalty == pytest.approx(own.mean())
+        low, high = stats.t.interval(0.95, 2, own.mean(), stats.sem(own))
+        assert row.half_width_95 == pytest.approx((high - low) / 2)
+
+
+def test_shares_leave_out_ties(penalties):
+    table = penalties.copy()
+    table.loc[table["step"] == 0, "penalty"] = 0.0
+    for by in ("score", "set"):
+        found = unit_summaries.shares(table, scores=["norm", "abs_mrs"], by=by)
+        assert (found["ties"] * 2 == found["points"]).all()
+        statistic = below_diagonal({"penalties": table}, scores=["norm", "abs_mrs"], cells=("net", by))
+        expected = statistic.groupby("cell")["value"].mean()
+        for row in found.itertuples():
+            assert row.below == pytest.approx(expected[f"{row.net}, {getattr(row, by)}"])
+
+
+def test_foresight_table():
+    rng = np.random.default_rng(1)
+    grid = itertools.product(("small",), range(2), (0, 5), range(9), ("zero", "mean"))
+    table = pd.DataFrame(grid, columns=["net", "seed", "step", "unit", "replacement"])
+    table = table.assign(penalty=rng.normal(size=len(table)), score_norm=rng.normal(size=len(table)))
+    found = unit_summaries.foresight_table(table, [("norm", "zero"), ("norm", "mean")])
+    assert len(found) == 4
+    for kind in ("zero", "mean"):
+        expected = foresight({"single_units": table}, scores=["norm"], replacement=kind)["value"].mean()
+        assert found.loc[found["replacement"] == kind, "correlation"].mean() == pytest.approx(expected)
