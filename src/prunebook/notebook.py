@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -37,6 +38,11 @@ class Page:
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         return self.results.tables
+
+    @cached_property
+    def judged(self) -> pd.DataFrame:
+        """All verdicts; to judge them takes seconds, and a page asks often."""
+        return claims.verdicts()
 
     def banner(self) -> None:
         """Say what the page is made of if that is not the paper's protocol on the paper's data."""
@@ -102,8 +108,7 @@ class Page:
 
     def claims(self) -> None:
         """All claims of this page's study with where they stand in the paper, and their verdicts."""
-        judged = claims.verdicts()
-        judged = judged[judged["study"] == self.study.name]
+        judged = self.judged[self.judged["study"] == self.study.name]
         rows = "".join(
             f"<tr><th scope='row'>{row['claim']}</th><td>{html.escape(row['statement'])} "
             f'<span class="pb-where">({html.escape(row["where"])})</span></td>'
@@ -123,7 +128,7 @@ class Page:
 
         They come from the stored results of the paper scale, whatever the scale of this page.
         """
-        judged = claims.verdicts().set_index("claim")
+        judged = self.judged.set_index("claim")
         known = claims.read()
         for name in names:
             row, claim = judged.loc[name], known[name]

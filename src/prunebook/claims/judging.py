@@ -77,6 +77,8 @@ def _safe(function: Callable, value: float) -> float:
 
 def seeds_needed(distance: float, spread: float, n: int, most: int = 1000) -> int | None:
     """Further seeds after which the interval would clear the threshold, if mean and spread stay; None: too many."""
+    if distance <= 1e-9 * max(1.0, spread):  # on the threshold, but for rounding: seeds decide nothing
+        return None
     for total in range(n + 1, most):
         if stats.t.ppf(0.975, total - 1) * spread / math.sqrt(total) < distance:
             return total - n
