@@ -50,7 +50,7 @@ page.claims()
 # | `mrs`, `abs_mrs` | $\mathbb E\langle(\bar a - a) g\rangle$ and $\mathbb E\lvert\langle(\bar a - a) g\rangle\rvert$ |
 #
 # The signed ones are the loss change to first order, when the unit goes to zero or to its mean. The paper's table prints the first without the minus, which would reverse the order; its text and the authors' later code
-# have it. [Other readings](#other-readings-and-images-not-seen) are run beside these.
+# have it. Other readings are run beside these.
 #
 # ```python
 # from prunebook import units
@@ -87,9 +87,9 @@ def of(name, net=net):
 
 penalties, followed = of("penalties"), of("followed")
 restart = 10_000 if followed["step"].max() > 10_000 else int(followed["step"].median())
-page.glue("net", net.capitalize())
-page.glue("ours", ours.capitalize())
-page.glue("nets", ", ".join(name.capitalize() for name in nets))
+page.glue("net", unit_summaries.networks(penalties))
+page.glue("ours", unit_summaries.networks(of("penalties", ours)))
+page.glue("nets", unit_summaries.networks(page.tables["penalties"]))
 
 # %% [markdown]
 # Networks measured so far: {glue:text}`mr-training-nets`. The figures that stand for the paper's show {glue:text}`mr-training-net`; our own questions were put to {glue:text}`mr-training-ours`.
@@ -258,11 +258,11 @@ page.figure(
 page.verdict("MR-X4")
 
 # %% [markdown]
-# The paper leaves open where a modulus is taken. `elementwise`: before the mean over places. `average-first`: after everything is averaged. `literal-sign` is `rs` as the table prints it, and `reversed-sign` the same change to `mrs`.
+# The paper leaves open where a modulus is taken. `elementwise`: before the mean over places. `average-first`: after everything is averaged. `literal-sign` is `rs` as the table prints it; `reversed-sign` is `mrs` against the sign that the table prints, as a control.
 
 # %% tags=["hide-input"]
 page.table(
-    unit_summaries.readings(of("conventions", ours)).dropna(axis="columns", how="all"),
+    unit_summaries.readings(of("conventions", ours)).drop(columns="net").dropna(axis="columns", how="all"),
     caption="Penalties with other readings of the scores, a tenth of all units pruned, mean over the steps measured; intervals need more than one seed.",
 )
 page.verdict("MR-X5")

@@ -141,7 +141,9 @@ def test_more_seeds_is_the_number_that_would_settle_it():
         n = 5 + extra
         assert (stats.t.ppf(0.975, n - 1) * 0.2 / math.sqrt(n) < 0.1) == settled
     assert claims.seeds_needed(distance=1e-6, spread=1.0, n=5) is None
-    assert claims.seeds_needed(distance=1e-16, spread=1e-17, n=5) is None  # on the threshold, but for rounding
+    assert (
+        claims.seeds_needed(distance=1e-16, spread=1e-17, n=5) is None
+    )  # on the threshold, but for rounding
 
 
 def test_a_claim_needs_the_seeds_of_its_worst_open_condition():

@@ -81,6 +81,8 @@ def test_areas(penalties):
 def test_batch_norm_is_told_apart(penalties):
     both = pd.concat([penalties, penalties.assign(batch_norm=True, penalty=-penalties["penalty"])])
     found = unit_summaries.gains(both).set_index(["net", "score", "set"])["difference"]
+    assert unit_summaries.networks(both) == "Small, Medium, Small with batch norm, Medium with batch norm"
+    assert unit_summaries.networks(both.assign(net="vgg11")) == "VGG11, VGG11 with batch norm"
     assert found["medium with batch norm", "rs", "all"] == pytest.approx(-found["medium", "rs", "all"])
 
 

@@ -9,8 +9,13 @@ from scipy.stats import spearmanr
 
 from prunebook.errors import InputError
 from prunebook.figures.tables import need
-from prunebook.figures.unit_parts import LOOKS, SETS, TIE, named, paired
+from prunebook.figures.unit_parts import LOOKS, SETS, TIE, named, network_name, paired
 from prunebook.statistics.units import KEYS, covered, profile_areas
+
+
+def networks(table: pd.DataFrame) -> str:
+    """The names of a table's networks, for a sentence."""
+    return ", ".join(map(network_name, dict.fromkeys(named(table)["net"])))
 
 
 def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame:
@@ -55,7 +60,7 @@ def shares(
     need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
     points = paired(named(penalties[penalties["score"].isin(list(scores))]))
     tied = (points["zero"] - points["mean"]).abs() <= TIE
-    lower = (points["mean"] < points["zero"]).astype(float).mask(tied)
+    lower = (points["mean"] < points["zero"]).astype(float)
     groups = points.assign(tied=tied, lower=lower).groupby(["net", by])
     table = groups.agg(points=("tied", "size"), ties=("tied", "sum"), below=("lower", "mean"))
     return _in_order(table.reset_index())

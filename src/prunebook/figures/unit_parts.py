@@ -61,6 +61,12 @@ def named(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(net=table["net"].where(~normed, table["net"].astype(str) + " with batch norm"))
 
 
+def network_name(net: str) -> str:
+    """A network's name for the reader: VGG11, Small, Medium with batch norm."""
+    first, *rest = net.split()
+    return " ".join([first.upper() if first.startswith("vgg") else first.capitalize(), *rest])
+
+
 def choose(
     table: pd.DataFrame,
     columns: Iterable[str],

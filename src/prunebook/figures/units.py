@@ -28,6 +28,7 @@ from prunebook.figures.unit_parts import (
     choose,
     finish,
     named,
+    network_name,
     paired,
     replaced_handles,
     scores_in,
@@ -159,14 +160,7 @@ def penalties_by_network(
     nets = list(dict.fromkeys(named(penalties)["net"]))
     where = {"set": layer_set, "amount": float(amount)}
     found = {net: choose(penalties, (), "penalties", net=net, until=until, **where) for net in nets}
-    return _dots({_name(net): rows for net, rows in found.items()})
-
-
-def _name(net: str) -> str:
-    """VGG11, Small, Medium with batch norm on two lines."""
-    first = net.split()[0]
-    first = first.upper() if first.startswith("vgg") else first.capitalize()
-    return " ".join([first, *net.split()[1:]]).replace(" with", "\nwith")
+    return _dots({network_name(net).replace(" with", "\nwith"): rows for net, rows in found.items()})
 
 
 def _dots(found: dict[str, pd.DataFrame]) -> Figure:
