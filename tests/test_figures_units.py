@@ -83,7 +83,7 @@ def made_single_units() -> pd.DataFrame:
 
 def made_tuning() -> pd.DataFrame:
     rng = np.random.default_rng(5)
-    keys = ("net", "seed", "step", "score", "set", "amount", "replacement", "steps")
+    keys = ("net", "seed", "step", "score", "set", "amount", "replacement", "tuned")
     grid = itertools.product(
         ("medium",), range(3), (5000, 15_000, 25_000, 35_000), ("norm", "abs_rs", "abs_mrs"), ("all", "midconv"),
         (0.1,), ("zero", "mean"), (0, 10, 100, 500)
@@ -404,7 +404,7 @@ def test_advantage_after_tuning(drawn):
         ("Pruned early", table[table["step"] < 25_000]),
         ("Pruned late", table[table["step"] >= 25_000]),
     ):
-        means = half.groupby(["replacement", "steps"])["penalty"].mean()
+        means = half.groupby(["replacement", "tuned"])["penalty"].mean()
         np.testing.assert_allclose(line(axis, label)[1], means["zero"] - means["mean"], rtol=1e-9)
 
 
@@ -416,9 +416,9 @@ def test_every_pair_after_tuning(drawn):
         "er 500 steps",
     ]
     axis = panels(drawn["tuning"])[4]
-    part = table[(table["steps"] == 100) & (table["step"] >= 25_000)]
+    part = table[(table["tuned"] == 100) & (table["step"] >= 25_000)]
     x, y = line(axis, "Pruned late")
-    wide = unit_parts.paired(part, keys=("steps",))
+    wide = unit_parts.paired(part, keys=("tuned",))
     np.testing.assert_array_equal(
         sorted(zip(x, y, strict=True)), sorted(zip(wide["zero"], wide["mean"], strict=True))
     )
@@ -428,10 +428,10 @@ def test_every_pair_after_tuning(drawn):
 def test_tuning_with_one_seed_two_scores_and_early_starts_only():
     table = made_tuning()
     table = table[(table["seed"] == 0) & (table["step"] < 25_000) & (table["score"] != "norm")]
-    figure = unit_tuning.after_tuning(table[table["steps"] <= 10], net="medium", late=25_000.0)
+    figure = unit_tuning.after_tuning(table[table["tuned"] <= 10], net="medium", late=25_000.0)
     assert len(panels(figure)) == 3
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Pruned before step 25,000"]
-    assert len(panels(unit_tuning.after_tuning(table[table["steps"] == 0]))) == 2
+    assert len(panels(unit_tuning.after_tuning(table[table["tuned"] == 0]))) == 2
 
 
 def test_wrong_tables_are_refused(penalties, followed):

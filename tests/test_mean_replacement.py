@@ -150,7 +150,7 @@ def test_every_must_be_a_multiple():
 def test_fine_tuning_starts_from_the_penalty(tuned, found):
     """At 0 steps the two studies measure the same networks, one as masks and one without the units."""
     keys = ["step", "score", "set", "amount", "replacement"]
-    mine = tuned[2]["tuning"].query("steps == 0 and amount == 0.5").set_index(keys)
+    mine = tuned[2]["tuning"].query("tuned == 0 and amount == 0.5").set_index(keys)
     assert len(mine) == 2 * 2 * 2 * 2
     theirs = found[2]["penalties"].set_index(keys)
     both = mine.join(theirs.add_suffix("_grid"))
@@ -162,9 +162,9 @@ def test_the_fine_tuned_table_is_complete(tuned):
     config, _, tables = tuned
     table = tables["tuning"]
     cells = len(config.scores) * len(config.sets) * len(config.amounts) * 2
-    assert (table.groupby(["step", "steps"]).size() == cells).all()
-    assert set(table["steps"]) == set(config.tune_steps)
-    assert set(tables["untouched"]["steps"]) == set(config.tune_steps)
+    assert (table.groupby(["step", "tuned"]).size() == cells).all()
+    assert set(table["tuned"]) == set(config.tune_steps)
+    assert set(tables["untouched"]["tuned"]) == set(config.tune_steps)
     assert (tables["removal"]["difference"] < 1e-4).all()
     assert (tables["removal"]["weights_left"] < tables["removal"]["weights"]).all()
 

@@ -125,7 +125,7 @@ def test_overlap_and_energy():
 
 
 def tuning(gain):
-    keys = ("net", "seed", "step", "set", "steps", "replacement")
+    keys = ("net", "seed", "step", "set", "tuned", "replacement")
     cells = itertools.product(
         ["small"], [1, 2], [5000, 15000, 25000, 35000], ["all", "midconv"], [0, 10, 100], ["zero", "mean"]
     )
@@ -139,7 +139,7 @@ def tuning(gain):
 
 def test_gain_after_tuning_by_start():
     tables = tuning(
-        lambda step, steps, seed, **_: seed * (1 if step >= 25000 else 2) * {0: 8, 10: 4, 100: 2}[steps]
+        lambda step, tuned, seed, **_: seed * (1 if step >= 25000 else 2) * {0: 8, 10: 4, 100: 2}[tuned]
     )
     assert value(units.tuning_gain(tables, steps=10, since=25000)) == {("small", 1): 4, ("small", 2): 8}
     assert value(units.tuning_gain(tables, steps=10, until=25000)) == {("small", 1): 8, ("small", 2): 16}
@@ -150,7 +150,7 @@ def test_gain_after_tuning_by_start():
 
 
 def test_share_of_the_gain_that_is_kept():
-    tables = tuning(lambda step, steps, **_: 8 if steps == 0 else (1 if step < 25000 else 6))
+    tables = tuning(lambda step, tuned, **_: 8 if tuned == 0 else (1 if step < 25000 else 6))
     assert set(value(units.tuning_kept(tables, steps=100, late=25000)).values()) == {1 / 8 - 6 / 8}
 
 

@@ -18,13 +18,13 @@ def tuning(seeds=(1, 2)):
         gain = (replacement == "zero") * seed * (1 if steps else 4) * (1 if step < 25000 else 3)
         row = {"net": "small", "seed": seed, "step": step, "set": layers, "amount": amount, "score": name}
         rows.append(
-            row | {"replacement": replacement, "steps": steps, "penalty": gain, "test_penalty": -gain}
+            row | {"replacement": replacement, "tuned": steps, "penalty": gain, "test_penalty": -gain}
         )
     return pd.DataFrame(rows)
 
 
 def test_advantage_by_start_and_steps():
-    table = tuning_summaries.advantage(tuning()).set_index(["pruned", "steps"])
+    table = tuning_summaries.advantage(tuning()).set_index(["pruned", "tuned"])
     assert table.loc[("before", 0), "advantage"] == 6
     late = table.loc[("from step 25,000 on", 10)]
     assert (late["advantage"], late["kept"], late["held_out"], late["seeds"]) == (4.5, 0.25, -4.5, 2)
@@ -50,5 +50,5 @@ def test_removed_networks():
 
 
 def test_a_table_that_lacks_a_column_is_named():
-    with pytest.raises(InputError, match="steps"):
-        tuning_summaries.advantage(tuning().drop(columns="steps"))
+    with pytest.raises(InputError, match="tuned"):
+        tuning_summaries.advantage(tuning().drop(columns="tuned"))

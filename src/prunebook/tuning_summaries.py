@@ -10,7 +10,7 @@ from prunebook.figures.tables import need
 def advantage(tuning: pd.DataFrame, *, late: float = 25_000) -> pd.DataFrame:
     """Penalty with zeros minus that with means: a row for early and late pruning and each number of steps tuned.
 
-    Columns: pruned, steps, advantage, half_width (95 % Student-t interval over seeds; empty for one), kept (share of
+    Columns: pruned, tuned, advantage, half_width (95 % Student-t interval over seeds; empty for one), kept (share of
     the advantage before fine-tuning), held_out (the advantage on test images), seeds.
     """
     columns = (
@@ -21,23 +21,23 @@ def advantage(tuning: pd.DataFrame, *, late: float = 25_000) -> pd.DataFrame:
         "amount",
         "score",
         "replacement",
-        "steps",
+        "tuned",
         "penalty",
         "test_penalty",
     )
     need(tuning, columns, "tuning")
     values = ["penalty", "test_penalty"]
     pruned = np.where(tuning["step"] >= late, f"from step {late:,.0f} on", "before")
-    means = tuning.assign(pruned=pruned).groupby(["pruned", "steps", "seed", "replacement"])[values].mean()
+    means = tuning.assign(pruned=pruned).groupby(["pruned", "tuned", "seed", "replacement"])[values].mean()
     zero, mean = (means.xs(name, level="replacement") for name in ("zero", "mean"))
     runs = (zero - mean).rename(columns={"penalty": "advantage", "test_penalty": "held_out"})
-    groups = runs.groupby(["pruned", "steps"])
+    groups = runs.groupby(["pruned", "tuned"])
     table, count = groups.mean(), groups.size()
     table["half_width"] = stats.t.ppf(0.975, count - 1) * groups["advantage"].std() / np.sqrt(count)
     table["seeds"] = count
     table = table.reset_index()
     table["kept"] = table["advantage"] / table.groupby("pruned")["advantage"].transform("first")
-    return table[["pruned", "steps", "advantage", "half_width", "kept", "held_out", "seeds"]]
+    return table[["pruned", "tuned", "advantage", "half_width", "kept", "held_out", "seeds"]]
 
 
 def removed(removal: pd.DataFrame) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def shares(
     need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
     points = paired(named(penalties[penalties["score"].isin(list(scores))]))
     tied = (points["zero"] - points["mean"]).abs() <= TIE
-    lower = (points["mean"] < points["zero"]).astype(float)
+    lower = (points["mean"] < points["zero"]).astype(float).mask(tied)
     groups = points.assign(tied=tied, lower=lower).groupby(["net", by])
     table = groups.agg(points=("tied", "size"), ties=("tied", "sum"), below=("lower", "mean"))
     return _in_order(table.reset_index())

@@ -207,7 +207,9 @@ def power_axis(axis: Axes, which: str, first: int, limits: tuple[float, float], 
     getattr(axis, f"set_{which}lim")(limits)
     lines = getattr(axis, f"{which}axis")
     lines.set_major_locator(FixedLocator(sorted(ticks)))
-    lines.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    lines.set_major_formatter(
+        FuncFormatter(lambda value, _: ("\N{MINUS SIGN}" if value < 0 else "") + number(abs(value)))
+    )
     lines.set_minor_locator(NullLocator())
 
 

@@ -35,13 +35,13 @@ def after_tuning(table: pd.DataFrame, *, net: str | None = None, late: float | i
     steps but zero, and at most the last three: every penalty with means over the same with zeros, a point a seed,
     score, layer set, amount and step of pruning.
     """
-    columns = ("step", "score", "replacement", "set", "amount", "steps", "penalty")
+    columns = ("step", "score", "replacement", "set", "amount", "tuned", "penalty")
     rows = choose(table, columns, "tuning", net=net)
-    points = paired(rows, keys=("steps",))
-    ticks = sorted(points["steps"].unique().tolist())
+    points = paired(rows, keys=("tuned",))
+    ticks = sorted(points["tuned"].unique().tolist())
     points = points.assign(
         gain=points["zero"] - points["mean"],
-        place=np.searchsorted(ticks, points["steps"]),
+        place=np.searchsorted(ticks, points["tuned"]),
         half=np.where(points["step"] < late, "early", "late"),
     )
     shown, after = scores_in(rows), [steps for steps in ticks if steps > 0][-3:]
@@ -50,7 +50,7 @@ def after_tuning(table: pd.DataFrame, *, net: str | None = None, late: float | i
     for axis, score in zip(panels, shown, strict=False):
         _advantage(axis, points[points["score"] == score], halves, ticks)
     for axis, steps in zip(panels[len(shown) :], after, strict=True):
-        _scatter(axis, points[points["steps"] == steps], halves)
+        _scatter(axis, points[points["tuned"] == steps], halves)
     titles = [*shown, *(f"After {steps:,} step{'s' * (steps != 1)}" for steps in after)]
     for place, (axis, title) in enumerate(zip(panels, titles, strict=True)):
         panel_label(axis, place, title)
@@ -100,7 +100,7 @@ def _scatter(axis: Axes, part: pd.DataFrame, halves: list[str]) -> None:
 
 def _equal_axes(axis: Axes, points: pd.DataFrame) -> None:
     """The same scale on both axes and in all panels, with the diagonal."""
-    values = points.loc[points["steps"] > 0, ["zero", "mean"]].to_numpy()
+    values = points.loc[points["tuned"] > 0, ["zero", "mean"]].to_numpy()
     values = values[np.isfinite(values)]
     room = 0.06 * (values.max() - values.min() or 1.0)
     ends = (values.min() - room, values.max() + room)

@@ -183,10 +183,10 @@ def late_signal(tables, *, score, early, late):
 def _tuning_gains(tables, since: int, until: int) -> pd.DataFrame:
     """Mean penalty with zeros minus that with means: a row a net and seed, a column a number of steps tuned."""
     table = chosen(tables["tuning"], {"step": {"above": since - 1, "below": until}})
-    gains = table.pivot_table(index=["net", "seed", "steps"], columns="replacement", values="penalty")
+    gains = table.pivot_table(index=["net", "seed", "tuned"], columns="replacement", values="penalty")
     if gains.empty:
         raise InputError(f"nothing was pruned from step {since} on and before step {until}")
-    return (gains["zero"] - gains["mean"]).unstack("steps")  # noqa: PD010 - one value a cell
+    return (gains["zero"] - gains["mean"]).unstack("tuned")  # noqa: PD010 - one value a cell
 
 
 @statistic(log=False)

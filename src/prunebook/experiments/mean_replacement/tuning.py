@@ -1,8 +1,8 @@
 """Fine-tuning after pruning: is the gain of mean replacement still there some steps later?
 
-tuning     step (of pruning), set, amount, score, replacement, steps (of fine-tuning), loss, test_loss, penalty,
+tuning     step (of pruning), set, amount, score, replacement, tuned (steps of fine-tuning), loss, test_loss, penalty,
            test_penalty: loss minus that of the network before pruning
-untouched  step, steps, loss, test_loss: the network that goes on training unpruned
+untouched  step, tuned, loss, test_loss: the network that goes on training unpruned
 removal    step, set, amount, score, replacement, units, weights, weights_left, seconds, seconds_left, difference: the
            network without its pruned units, its time for one batch, and how far its logits are from the folded one's
 """
@@ -90,7 +90,7 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
             rows = []
             for steps in config.tune_steps:
                 trainer.advance(steps)
-                rows.append({"step": place, "steps": steps, **_losses(network, data)})
+                rows.append({"step": place, "tuned": steps, **_losses(network, data)})
             return rows
 
         done: dict[bytes, list[dict]] = {}
