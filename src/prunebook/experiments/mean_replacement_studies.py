@@ -20,7 +20,7 @@ PAPER = (
     AlongTraining(net="medium", batch_norm=True, **LARGE),
     AlongTraining(net="vgg11", **LARGE),
 )
-SHORT = {"steps": 3000, "snapshot_every": 500, "every": 500, "probe_steps": (2000,)}
+SHORT = {"steps": 2000, "snapshot_every": 250, "every": 500, "probe_steps": (1500,), "samples": 500}
 LEAST = {
     "net": "tiny",
     "steps": 12,
@@ -56,7 +56,12 @@ TUNING = Study(
         "paper": (AfterTuning(net="small"), AfterTuning(net="medium")),
         "laptop": (
             AfterTuning(
-                net="small", steps=3000, snapshot_every=500, starts=(1000, 2500), tune_steps=(0, 10, 100)
+                steps=SHORT["steps"],
+                snapshot_every=SHORT["snapshot_every"],
+                samples=SHORT["samples"],
+                starts=(500, 1500),
+                tune_steps=(0, 10, 100),
+                scores=("abs_mrs",),
             ),
         ),
         "smoke": (AfterTuning(**LEAST_TUNED, starts=(4, 8), tune_steps=(0, 2, 4), sets=("all", "lastconv")),),
@@ -73,7 +78,7 @@ PICTURES = Study(
     config_type=OnPictures,
     presets={
         "paper": (OnPictures(),),
-        "laptop": (OnPictures(steps=200, snapshot_every=50, every=100, limit=60, samples=200),),
+        "laptop": (OnPictures(steps=150, snapshot_every=50, every=50, limit=60, samples=100),),
         "smoke": (
             OnPictures(
                 net="tiny",
