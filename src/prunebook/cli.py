@@ -167,6 +167,43 @@ def list_studies() -> None:
 
 
 @app.command()
+def plan(
+    study: Annotated[str, typer.Argument(help="Name of the study; 'prunebook list' shows them.")],
+    scale: Scale = "paper",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    seeds: Annotated[int | None, typer.Option(help="How many seeds, from 1.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is missing of a study, and what it will cost, before anything is started."""
+    with _told():
+        from prunebook.plan import plan as plan_of
+        from prunebook.plan import summary
+        from prunebook.studies import registered
+
+        known = registered()
+        if study not in known:
+            raise InputError(f"there is no study {study!r}: use one of {', '.join(known)}")
+        if scale not in known[study].presets:
+            raise InputError(f"--scale {scale}: use one of {', '.join(known[study].presets)}")
+        if device not in ("cpu", "cuda"):
+            raise InputError(f"--device {device}: use cpu or cuda")
+        if seeds is not None and seeds < 1:
+            raise InputError(f"--seeds {seeds} must be at least 1")
+        jobs = plan_of(known[study], scale, device=device, seeds=range(1, seeds + 1) if seeds else None)
+        if as_json:
+            typer.echo(json.dumps([dataclasses.asdict(job) for job in jobs], indent=1))
+            return
+        for job in jobs:
+            cost = "unknown" if job.seconds is None else f"{job.seconds / 60:.1f} min a run ({job.source})"
+            typer.echo(
+                f"{job.config}: {job.missing} of {job.wanted} missing, {cost}, {job.megabytes:.0f} MB a run"
+            )
+            if job.note:
+                typer.echo(f"    {job.note}")
+        typer.echo(summary(jobs))
+
+
+@app.command()
 def doctor(data: Data = None, as_json: AsJson = False) -> None:
     """Check the environment, the device, the data and the stored results, and say what to do."""
     with _told():

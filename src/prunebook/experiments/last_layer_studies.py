@@ -37,7 +37,7 @@ LEAST = {
     "gate_strengths": (1e-3, 0.03),
     "alphas": (1.0, 100.0, 1e12),
 }
-SHORT = {"epochs": 3, "tune_ratios": (0.5, 0.9), "tune_epochs": 1, "draws": 5}
+SHORT = {"epochs": 4, "limit": 15_000, "tune_ratios": (0.5, 0.9), "tune_epochs": 1, "draws": 5}
 
 
 def _each(config, cases, **changes) -> tuple:

@@ -27,9 +27,9 @@ class OnPictures(AlongTraining):
     dataset: str = "imagefolder"
     net: str = "alexnet"
     size: int = 64
-    steps: int = 2000
+    steps: int = 800
     snapshot_every: int = 100
-    every: int = 400
+    every: int = 200
     probe_steps: tuple[int, ...] = ()
 
 
