@@ -2,8 +2,9 @@
 
 import inspect
 import itertools
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -221,6 +222,17 @@ def test_only_seeds_that_ran_on_every_network_of_a_claim_count():
     results.records = [runs[0], runs[2]]
     assert claims.complete(study, results, {}) is None
     assert claims.complete(study, results, large) is None
+
+
+@pytest.mark.parametrize("name", list(claims.read()))
+def test_a_claim_finds_the_records_of_its_configurations(name):
+    claim = claims.read()[name]
+    study = STUDIES[claim["study"]]
+    # A record keeps its configuration as JSON, where a tuple of widths is a list.
+    runs = [{"seed": 1, "config": json.loads(json.dumps(asdict(c)))} for c in study.presets["paper"]]
+    tables = {"losses": pd.DataFrame({"seed": [1], "loss": [0.1]})}
+    results = SimpleNamespace(records=runs, tables=tables)
+    assert claims.complete(study, results, claim.get("only", {}))["losses"]["loss"].tolist() == [0.1]
 
 
 def test_verdict_table_can_be_printed_without_any_result(tmp_path, monkeypatch):

@@ -81,7 +81,13 @@ def complete(study, results, only: dict) -> dict[str, pd.DataFrame] | None:
 
 
 def _fits(config: dict, only: dict) -> bool:
-    return all(config.get(name, value) == value for name, value in only.items())
+    """Whether a configuration, from a preset or from a record, is one that ``only`` asks for."""
+    return all(_as_column(config.get(name, value)) == value for name, value in only.items())
+
+
+def _as_column(value):
+    """A record keeps widths as a list, and a table's column as 784-32-32-10."""
+    return "-".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def conditions_table(name: str, store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
