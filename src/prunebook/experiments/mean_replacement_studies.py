@@ -78,7 +78,17 @@ PICTURES = Study(
     config_type=OnPictures,
     presets={
         "paper": (OnPictures(),),
-        "laptop": (OnPictures(steps=150, snapshot_every=50, every=50, limit=60, samples=100),),
+        "laptop": (
+            OnPictures(
+                steps=60,
+                snapshot_every=30,
+                every=30,
+                limit=60,
+                samples=50,
+                scores=("norm", "abs_mrs"),
+                amounts=(0.1, 0.3),
+            ),
+        ),
         "smoke": (
             OnPictures(
                 net="tiny",
