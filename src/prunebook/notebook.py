@@ -7,7 +7,9 @@ import base64
 import html
 import inspect
 import io
+import json
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -68,7 +70,15 @@ class Page:
         if lines:
             display(HTML("".join(f'<div class="pb-banner"><p>{line}</p></div>' for line in lines)))
 
-    def figure(self, figure, caption: str, alt: str, table: pd.DataFrame, name: str) -> None:
+    def figure(
+        self,
+        figure,
+        caption: str,
+        alt: str,
+        table: pd.DataFrame,
+        name: str,
+        interactive: dict | None = None,
+    ) -> None:
         """Show a numbered figure with caption, alternative text and its numbers as CSV.
 
         Args:
@@ -76,19 +86,22 @@ class Page:
             caption, alt: plain text. ``alt`` says what is drawn to somebody who does not see it.
             table: the numbers that are drawn.
             name: file name of the CSV, without suffix; also the anchor of the figure.
+            interactive: the same figure for the browser, from ``prunebook.explore``; it takes the place of the static
+                one where scripts run.
         """
         self.figures += 1
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", bbox_inches="tight")
         plt.close(figure)
-        image = base64.b64encode(buffer.getvalue().encode()).decode()
+        svg = _short_numbers(buffer.getvalue())
+        image = base64.b64encode(svg.encode()).decode()
         csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
         display(
             HTML(
                 f'<figure class="pb-figure" id="{html.escape(name)}">'
                 f'<div class="pb-scroll" tabindex="0" role="region" aria-label="Figure {self.figures}">'
-                f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{image}"></div>'
-                f"<figcaption><b>Figure {self.figures}.</b> {html.escape(caption)} "
+                f'<img alt="{html.escape(alt)}" {_size(svg)} src="data:image/svg+xml;base64,{image}"></div>'
+                f"{_embedded(interactive)}<figcaption><b>Figure {self.figures}.</b> {html.escape(caption)} "
                 f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{csv}">Numbers (CSV)</a>'
                 "</figcaption></figure>"
             )
@@ -129,7 +142,7 @@ class Page:
         They come from the stored results of the paper scale, whatever the scale of this page.
         """
         judged = self.judged.set_index("claim")
-        known = claims.read()
+        known, printed = claims.read(), claims.reported()
         for name in names:
             row, claim = judged.loc[name], known[name]
             display(
@@ -140,6 +153,7 @@ class Page:
                     f"<dl><dt>Rule</dt><dd>{html.escape(claim['rule'])}</dd>"
                     f"<dt>Measured</dt><dd>{html.escape(claims.evidence(row))}"
                     f"{claims.coverage(row)}</dd>"
+                    f"{_reported(printed[printed['id'] == name])}"
                     f"<dt>What would change our mind</dt><dd>{html.escape(claim['change'])}</dd></dl>"
                     f"{_conditions(name) if row['conditions'] > 1 else ''}</div>"
                 )
@@ -252,7 +266,43 @@ def _progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _short_numbers(svg: str) -> str:
+    """The picture with its outlines to a hundredth of a point: nobody sees more, and everybody would load it."""
+
+    def shorter(attribute: re.Match) -> str:
+        return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", attribute[0])
+
+    return re.sub(r' (?:d|x|y)="[^"]*"', shorter, svg)
+
+
+def _size(svg: str) -> str:
+    """Width and height of a picture in pixels, so that the page keeps its place free."""
+    width, height = (
+        float(re.search(rf'<svg[^>]* {side}="([\d.]+)pt"', svg)[1]) for side in ("width", "height")
+    )
+    return f'width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
+
+
+def _embedded(spec: dict | None) -> str:
+    if spec is None:
+        return ""
+    # Inside a script element only "</" could end it early.
+    text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
+    return f'<script type="application/json" class="pb-spec">{text}</script>'
+
+
 _OUTCOMES = {claims.SUPPORTED: "holds", claims.NOT_SUPPORTED: "fails", claims.INCONCLUSIVE: "open"}
+
+
+def _reported(rows: pd.DataFrame) -> str:
+    """What the paper gives as a number, and ours beside it."""
+    return "".join(
+        f"<dt>In the paper</dt><dd>{html.escape(row.quantity)}: {html.escape(row.reported)} "
+        f'<span class="pb-where">({html.escape(row.where)}'
+        f"{f', read off with an error of {row.error:g}' if row.reading == 'axis' else ''})</span>. "
+        f"Ours: {html.escape(row.ours)}.{' ' + html.escape(row.note) if row.note else ''}</dd>"
+        for row in rows.itertuples()
+    )
 
 
 def _conditions(name: str) -> str:

@@ -9,6 +9,7 @@ from prunebook.claims.ledger import (
     SUPPORTED,
     read,
 )
+from prunebook.claims.reported import NOT_YET, read_reported, reported
 from prunebook.claims.shown import PAGES, TITLES, chip, coverage, evidence, markdown_table
 from prunebook.claims.verdict_table import complete, conditions_table, verdicts
 
@@ -17,6 +18,7 @@ __all__ = [
     "INCONCLUSIVE",
     "NOT_SUPPORTED",
     "NOT_TESTED",
+    "NOT_YET",
     "PAGES",
     "SUPPORTED",
     "TITLES",
@@ -32,6 +34,8 @@ __all__ = [
     "markdown_table",
     "more_seeds",
     "read",
+    "read_reported",
+    "reported",
     "seeds_needed",
     "verdicts",
 ]

@@ -93,7 +93,7 @@ def judge(claim: dict, tables: dict[str, pd.DataFrame] | None) -> tuple[str, lis
     for spec in claim["conditions"]:
         arguments = {k: v for k, v in spec.items() if k not in ("statistic", "above", "below")}
         statistic = STATISTICS[spec["statistic"]]
-        chosen = {name: _restrict(table, claim.get("only", {})) for name, table in tables.items()}
+        chosen = restricted(tables, claim.get("only", {}))
         side = "below" if "below" in spec else "above"
         values = statistic.function(chosen, **arguments)
         conditions += judge_condition(values, side, float(spec[side]), statistic.log)
@@ -105,11 +105,15 @@ def judge(claim: dict, tables: dict[str, pd.DataFrame] | None) -> tuple[str, lis
     return (INCONCLUSIVE if INCONCLUSIVE in outcomes else SUPPORTED), conditions
 
 
-def _restrict(table: pd.DataFrame, only: dict) -> pd.DataFrame:
-    for column, value in only.items():
-        if column in table:
-            table = table[table[column] == value]
-    return table
+def restricted(tables: dict[str, pd.DataFrame], only: dict) -> dict[str, pd.DataFrame]:
+    """The rows of each table that agree with ``only`` in the columns that the table has."""
+    chosen = {}
+    for name, table in tables.items():
+        for column, value in only.items():
+            if column in table:
+                table = table[table[column] == value]
+        chosen[name] = table
+    return chosen
 
 
 def deciding(conditions: list[Condition]) -> Condition | None:

@@ -36,7 +36,7 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     for name, claim in read(path).items():
         study, results = _paper_results(claim["study"], store)
         real = results is not None and not results.stand_in
-        verdict, conditions = judge(claim, complete(study, results, claim.get("only", {})) if real else None)
+        verdict, conditions = judge(claim, tables_for(study.name, claim.get("only", {}), store))
         key = deciding(conditions)
         rows.append(
             {
@@ -90,12 +90,20 @@ def _as_column(value):
     return "-".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
+def tables_for(name: str, only: dict, store=None) -> dict[str, pd.DataFrame] | None:
+    """The paper-scale tables of the study ``name`` that a verdict may use; None if there are none.
+
+    They are of real data, and of seeds that were run on all configurations that ``only`` asks for.
+    """
+    study, results = _paper_results(name, store)
+    real = results is not None and not results.stand_in
+    return complete(study, results, only) if real else None
+
+
 def conditions_table(name: str, store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     """Every condition of one claim as a row: label, effect, low, high, side, threshold, seeds, outcome."""
     claim = read(path)[name]
-    study, results = _paper_results(claim["study"], store)
-    real = results is not None and not results.stand_in
-    _, conditions = judge(claim, complete(study, results, claim.get("only", {})) if real else None)
+    _, conditions = judge(claim, tables_for(claim["study"], claim.get("only", {}), store))
     columns = ["label", "effect", "low", "high", "side", "threshold", "seeds", "outcome"]
     return pd.DataFrame(
         [{column: getattr(c, column) for column in columns} for c in conditions], columns=columns

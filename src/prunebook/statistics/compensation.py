@@ -88,6 +88,24 @@ def _series(losses: pd.DataFrame, method: str, stage: str, column: str) -> pd.Da
     return table[[*CELL, "seed", "ratio", column]].rename(columns={column: "loss"})
 
 
+@statistic(log=False)
+def ratio_kept(tables, *, method, stage, factor, against="dense"):
+    """Largest ratio up to which the loss stays below ``factor`` times a level, at every ratio on the way; 0 if none.
+
+    The level is the loss of the dense network before pruning, or, for ``against="first"``, that of the same method at
+    its lowest ratio.
+    """
+    noisy, rows = tables["losses"]["noise"].nunique() > 1, []
+    dense = _series(tables["losses"], "dense", "trained", "loss").set_index([*CELL, "seed"])["loss"]
+    mine = _series(tables["losses"], method, stage, "loss").sort_values("ratio")
+    for key, group in mine.groupby([*CELL, "seed"], sort=False):
+        level = group["loss"].iloc[0] if against == "first" else dense.loc[key]
+        good = (group["loss"] < factor * level).cumprod().astype(bool)
+        value = group.loc[good, "ratio"].max() if good.any() else 0.0
+        rows.append({"cell": _label(key[:2], noisy), "seed": key[2], "value": float(value)})
+    return frame(rows)
+
+
 @statistic(log=True)
 def gain_difference(tables, *, noises):
     """Log of (dense trained on / dense) at the first noise level over the same at the second."""
