@@ -1,0 +1,118 @@
+"""Re-runs of stored results: what is compared, what counts as drift, and that a run comes out again."""
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from prunebook import drift
+from prunebook.errors import InputError
+from prunebook.experiments import STUDIES
+from prunebook.results import Store
+from prunebook.studies import collect, stored
+
+TABLE = pd.DataFrame(
+    {"method": ["a", "b", "c", "d"], "loss": [1.0, 2.0, 4.0, math.nan], "seconds": [1.0] * 4}
+)
+
+
+def compared(now, **allowed):
+    entry = {"t": {"rows": ["method"], "loss": allowed}}
+    return drift.compare({"t": TABLE}, {"t": now}, entry).iloc[0]
+
+
+def test_equal_tables_do_not_differ_in_any_order():
+    found = compared(TABLE.sample(frac=1, random_state=1).assign(seconds=9), absolute=0)
+    assert (found["largest"], found["within"], found["ok"], found["rows"]) == (0, 1, True, 4)
+
+
+def test_a_difference_is_measured_in_the_unit_of_its_tolerance():
+    moved = TABLE.assign(loss=[1.0, 2.0, 5.0, math.nan])
+    assert compared(moved, absolute=1.0)["ok"]
+    assert not compared(moved, absolute=0.99)["ok"]
+    found = compared(moved, relative=0.24)
+    assert found["largest"] == 0.25
+    assert not found["ok"]
+    assert found["within"] == 0.75
+    assert compared(moved, relative=0.24, share=0.75)["ok"]
+
+
+@pytest.mark.parametrize("now", [TABLE.iloc[:3], TABLE.fillna(1.0), TABLE.replace("a", "z")])
+def test_a_row_that_is_lost_or_new_drifts(now):
+    found = compared(now, absolute=100)
+    assert found["largest"] == math.inf
+    assert not found["ok"]
+
+
+def test_rows_that_are_named_twice_are_refused():
+    with pytest.raises(InputError, match="more than one row"):
+        compared(pd.concat([TABLE, TABLE]), absolute=0)
+
+
+def test_only_the_rows_that_are_asked_for_count():
+    entry = {"t": {"rows": ["method"], "where": {"method": ["a", "b"]}, "loss": {"absolute": 0}}}
+    moved = TABLE.assign(loss=[1.0, 2.0, 9.0, 9.0])
+    assert drift.compare({"t": TABLE}, {"t": moved}, entry)["ok"].all()
+
+
+def test_declared_tolerances_fit_the_committed_results():
+    for name, tolerances in drift.read_tolerances().items():
+        if results := stored(STUDIES[name], "paper"):
+            tables = results.results[0].tables
+            assert drift.compare(tables, tables, tolerances)["largest"].max() == 0, name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("s: {t: {loss: {absolute: 1}}}", "which columns"),
+        ("s: {t: {rows: [a], loss: {share: 1}}}", "needs one of"),
+        ("s: {t: {rows: [a], loss: {absolute: 1, relative: 1}}}", "needs one of"),
+    ],
+)
+def test_broken_tolerances_are_refused(tmp_path, text, message):
+    path = tmp_path / "tolerances.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        drift.read_tolerances(path)
+
+
+def test_a_run_comes_out_again_and_its_outcome_is_kept(tmp_path):
+    study, store, told = STUDIES["ec-pde"], Store(tmp_path / "results"), []
+    collect(study, "smoke", seeds=[3], device="cpu", store=store, report=told.append)
+    (found,) = drift.drift(study, "smoke", device="cpu", store=store, report=told.append)
+    assert (found["seed"], found["ok"]) == (3, True)
+    assert all(row["largest"] == 0 for row in found["metrics"])
+    path = tmp_path / "drift.json"
+    drift.keep([found], path)
+    drift.keep([found | {"study": "another", "ok": False}], path)
+    drift.keep([found], path)
+    assert [(entry["study"], entry["ok"]) for entry in drift.last(path)] == [
+        ("another", False),
+        ("ec-pde", True),
+    ]
+
+
+def test_a_changed_result_drifts(tmp_path):
+    study, store = STUDIES["ec-pde"], Store(tmp_path)
+    collect(study, "smoke", seeds=1, device="cpu", store=store, report=lambda line: None)
+
+    def worse(*given):
+        tables = study.run(*given)
+        return tables | {"losses": tables["losses"].assign(loss=tables["losses"]["loss"] * 3)}
+
+    changed = replace(study, run=worse)
+    (found,) = drift.drift(changed, "smoke", device="cpu", store=store, report=lambda line: None)
+    assert not found["ok"]
+    assert {row["metric"] for row in found["metrics"] if not row["ok"]} == {"loss"}
+
+
+def test_what_cannot_be_drawn_is_told_before_any_work(tmp_path):
+    store, study = Store(tmp_path), STUDIES["ec-pde"]
+    with pytest.raises(InputError, match="no stored result of ec-pde at smoke"):
+        drift.drift(study, "smoke", store=store)
+    with pytest.raises(InputError, match="at least 1"):
+        drift.drift(study, "smoke", runs=0, store=store)
+    with pytest.raises(InputError, match="no tolerance for mr-pictures"):
+        drift.drift(STUDIES["mr-pictures"], store=store)

@@ -1,0 +1,87 @@
+"""The page on the state of the evidence: its tables, and the invariants that it shows."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from prunebook import invariants, status
+from prunebook.results import Store
+from prunebook.studies import registered
+
+
+def losses(**changes):
+    table = pd.DataFrame(
+        {
+            "widths": "4-5",
+            "noise": 0.0,
+            "seed": 1,
+            "method": "magnitude",
+            "ratio": [0.5, 0.5],
+            "stage": ["pruned", "fine-tuned"],
+            "weights": [10, 10],
+            "reached": [0.5, 0.5],
+        }
+    )
+    return {"losses": table.assign(**changes)}
+
+
+def test_one_weight_too_many_is_seen():
+    assert invariants.ratio_reached(losses()).all()
+    assert not invariants.ratio_reached(losses(weights=9, reached=0.55)).any()
+    assert invariants.ratio_reached(
+        losses(weights=9, reached=0.55, method="wanda")
+    ).all()  # rounds in each row
+    assert invariants.ratio_reached(losses(weights=9, reached=0.55, method="dense")).empty
+
+
+def test_a_weight_that_comes_back_is_seen():
+    assert invariants.weights_kept(losses()).all()
+    assert not invariants.weights_kept(losses(weights=[10, 11])).any()
+
+
+def test_last_layers_keep_their_sparsity_and_draws_bound_what_is_kept():
+    rows = pd.DataFrame(
+        {"reading": "r", "case": "easy", "seed": 1, "method": "m", "ratio": 0.5, "sparsity": [0.5, 0.5]}
+    )
+    assert invariants.sparsity_kept({"recovery": rows}).all()
+    assert not invariants.sparsity_kept({"recovery": rows.assign(sparsity=[0.5, 0.4])}).any()
+    rows = pd.DataFrame({"kept": [3.0, 5.0, float("nan")], "samples": [4.0, 4.0, 4.0]})
+    assert invariants.kept_within_draws({"epsilon_first": rows}).tolist() == [True, False]
+
+
+def test_units_that_were_not_removed_cost_nothing():
+    keys = {"net": "small", "batch_norm": False, "seed": 1, "step": 0, "set": "all", "amount": 0.01}
+    rows = pd.DataFrame([keys | {"units": 0, "penalty": p} for p in (0.0, 0.1)])
+    assert invariants.nothing_removed({"penalties": rows}).tolist() == [True, False]
+    assert invariants.same_units({"penalties": rows}).all()
+    assert not invariants.same_units({"penalties": rows.assign(units=[0, 1])}).any()
+
+
+def test_committed_results_break_no_invariant():
+    rows = invariants.invariants()
+    assert rows["broken"].sum() == 0, rows.to_string()
+    assert (rows["cases"] > 0).all()
+
+
+def test_every_study_has_a_row_and_what_is_missing_is_said(tmp_path):
+    text = status.studies_table(Store(tmp_path))
+    assert text.count("not measured yet") == len(registered())
+    assert all(study.title in text for study in registered().values())
+    assert status.invariants_table(Store(tmp_path)).count("\n") == 1
+
+
+@pytest.mark.parametrize(("ok", "word"), [(True, "| ok |"), (False, "**drifted**")])
+def test_outcomes_of_re_runs_are_told(tmp_path, ok, word):
+    path = tmp_path / "drift.json"
+    assert "No result" in status.drift_table(path)
+    row = {"table": "t", "metric": "loss", "rows": 4, "largest": None, "allowed": 0.1}
+    row |= {"unit": "absolute", "within": 0.75, "share": 0.7, "ok": ok}
+    entry = {"study": "s", "config": "c", "seed": 3, "date": "2020-01-01", "ok": ok, "metrics": [row]}
+    entry |= {"hardware": {"cpu": "A"}, "then": {"hardware": {"cpu": "B"}}}
+    path.write_text(json.dumps([entry]))
+    text = status.drift_table(path)
+    assert word in text
+    assert "a row is missing" in text
+    assert f"{int(ok)} of 1 results" in text
+    assert "0 of them on the kind of processor" in text
