@@ -1,5 +1,6 @@
 """The claims that the papers make, the rules that decide on them, and the verdicts."""
 
+from prunebook.claims.first_page import findings, findings_cards
 from prunebook.claims.judging import Condition, deciding, judge, judge_condition, more_seeds, seeds_needed
 from prunebook.claims.ledger import (
     CLAIMS_FILE,
@@ -29,6 +30,8 @@ __all__ = [
     "coverage",
     "deciding",
     "evidence",
+    "findings",
+    "findings_cards",
     "judge",
     "judge_condition",
     "markdown_table",

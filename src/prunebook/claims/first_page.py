@@ -1,0 +1,59 @@
+"""What was found, in a few sentences a paper: each stands only while the verdicts that it rests on do."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from prunebook.claims.ledger import CLAIMS_FILE, INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
+from prunebook.claims.shown import chip
+from prunebook.claims.verdict_table import verdicts
+from prunebook.errors import InputError
+
+FINDINGS_FILE = Path(__file__).parents[3] / "data" / "findings.yaml"
+_EFFECT = re.compile(r"\{([A-Z]{2}-\w+):([^}]+)\}")
+
+
+def findings(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE) -> pd.DataFrame:
+    """One row a sentence: paper, text (with its numbers put in), stands, and ``off``, the verdicts that differ.
+
+    Raises InputError for a sentence that needs nothing, or that names a claim that does not exist or that it does not
+    need.
+    """
+    judged = verdicts(store, claims).set_index("claim")
+    rows = []
+    for paper, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        for sentence in entry["sentences"]:
+            text, needs = sentence["text"].strip(), sentence.get("needs", {})
+            used = {match[1] for match in _EFFECT.finditer(text)}
+            if not needs or used - set(needs) or set(needs) - set(judged.index):
+                raise InputError(
+                    f"{path.name}: {text[:60]!r} must name, under needs, known claims and all that it quotes"
+                )
+            off = [
+                f"{name} is {judged.loc[name, 'verdict']}"
+                for name, verdict in needs.items()
+                if judged.loc[name, "verdict"] != verdict
+            ]
+            put = _EFFECT.sub(lambda match: format(float(judged.loc[match[1], "effect"]), match[2]), text)
+            rows.append({"paper": paper, "text": put, "stands": not off, "off": ", ".join(off)})
+    return pd.DataFrame(rows, columns=["paper", "text", "stands", "off"])
+
+
+def findings_cards(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE) -> str:
+    """The findings as cards of sphinx-design, one a paper: question, answer, count of verdicts, link to the chapter."""
+    sentences = findings(store, path, claims)
+    counts = verdicts(store, claims).groupby("paper", sort=False)["verdict"].value_counts()
+    cards = []
+    for paper, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        own = sentences[(sentences["paper"] == paper) & sentences["stands"]]
+        answer = " ".join(own["text"]) or "No answer yet."
+        known = counts.loc[paper] if paper in counts.index.get_level_values(0) else {}
+        order = [v for v in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_TESTED) if known.get(v)]
+        tally = " ".join(f"{known[v]} {chip(v)}" for v in order)
+        cards.append(
+            f":::{{grid-item-card}} {entry['title']}\n:link: /{entry['page']}\n:link-type: doc\n\n"
+            f"*{entry['question']}*\n\n{answer}\n+++\n{tally}\n:::"
+        )
+    return "::::{grid} 1 1 1 1\n:gutter: 2\n\n" + "\n\n".join(cards) + "\n::::"

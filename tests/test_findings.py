@@ -1,0 +1,76 @@
+"""The first page's sentences stand only while the ledger's verdicts are those that they presume."""
+
+import pandas as pd
+import pytest
+
+from prunebook import claims
+from prunebook.claims import first_page as module
+from prunebook.errors import InputError
+
+FILE = """
+evci2018:
+  title: Title
+  question: Why?
+  page: notebooks/mean_replacement
+  sentences:
+    - {text: "Half goes at {EC-1:.2f} times the loss.", needs: {EC-1: supported}}
+    - {text: "Never.", needs: {EC-1: not supported, EC-2: supported}}
+"""
+
+
+@pytest.fixture
+def ledger(monkeypatch):
+    table = pd.DataFrame(
+        {
+            "claim": ["EC-1", "EC-2"],
+            "paper": "evci2018",
+            "verdict": [claims.SUPPORTED, claims.NOT_TESTED],
+            "effect": [1.004, float("nan")],
+        }
+    )
+    monkeypatch.setattr(module, "verdicts", lambda *args: table)
+
+
+def write(folder, text=FILE):
+    path = folder / "findings.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_every_published_sentence_stands_on_the_committed_results():
+    rows = claims.findings()
+    fallen = rows[~rows["stands"]]
+    assert fallen.empty, f"write anew: {fallen[['text', 'off']].to_dict('records')}"
+    assert not rows["text"].str.contains("nan").any()
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_sentence_falls_with_its_verdicts_and_is_left_out(tmp_path):
+    rows = claims.findings(path=write(tmp_path))
+    assert rows["stands"].tolist() == [True, False]
+    assert rows["text"].iloc[0] == "Half goes at 1.00 times the loss."
+    assert rows["off"].iloc[1] == "EC-1 is supported, EC-2 is not tested"
+    cards = claims.findings_cards(path=write(tmp_path))
+    assert "1.00 times" in cards
+    assert "Never" not in cards
+    assert "1 <span" in cards
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_card_without_a_sentence_says_so(tmp_path):
+    lines = [line for line in FILE.splitlines() if "Half goes" not in line]
+    assert "No answer yet." in claims.findings_cards(path=write(tmp_path, "\n".join(lines)))
+
+
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize(
+    "changed",
+    [
+        ("needs: {EC-1: supported}", "needs: {}"),
+        ("{EC-1:.2f}", "{EC-2:.2f}"),
+        ("EC-2: supported", "EC-9: supported"),
+    ],
+)
+def test_a_sentence_must_rest_on_claims_that_exist(tmp_path, changed):
+    with pytest.raises(InputError, match="must name"):
+        claims.findings(path=write(tmp_path, FILE.replace(*changed)))
