@@ -1,6 +1,12 @@
 """The studies by name. Each turns (configuration, seed) into tidy tables."""
 
-from prunebook.experiments import ec_mnist, ec_pde, last_layer_studies, mean_replacement_studies
+from prunebook.experiments import (
+    ec_mnist,
+    ec_pde,
+    head_to_head_studies,
+    last_layer_studies,
+    mean_replacement_studies,
+)
 
 STUDIES = {
     study.name: study
@@ -12,5 +18,6 @@ STUDIES = {
         mean_replacement_studies.PICTURES,
         ec_mnist.STUDY,
         ec_pde.STUDY,
+        head_to_head_studies.STUDY,
     )
 }

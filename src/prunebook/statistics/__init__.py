@@ -4,7 +4,16 @@ A statistic is a function of a study's tables, and of the arguments that a condi
 to a frame with columns ``cell``, ``seed`` and ``value``. Losses are compared as logarithms of ratios.
 """
 
-from prunebook.statistics import compensation, general, last_layer, units
+from prunebook.statistics import compensation, general, head_to_head, last_layer, units
 from prunebook.statistics.registry import STATISTICS, Statistic, statistic
 
-__all__ = ["STATISTICS", "Statistic", "compensation", "general", "last_layer", "statistic", "units"]
+__all__ = [
+    "STATISTICS",
+    "Statistic",
+    "compensation",
+    "general",
+    "head_to_head",
+    "last_layer",
+    "statistic",
+    "units",
+]
