@@ -30,7 +30,7 @@ class Observation:
         absolute_product: mean of |a * g| over samples and positions.
         absolute_displacement: mean of |(mean - a) * g| over samples and positions.
         weight: of the layer that makes the units, its first axis the units; a copy.
-        positions: P.
+        positions: how many there are, P.
     """
 
     mean: Float[Tensor, " units"]

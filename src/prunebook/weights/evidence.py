@@ -60,7 +60,7 @@ class Evidence:
 
     @property
     def statistics(self) -> dict[str, LayerStatistics]:
-        """Statistics of each layer: one pass over the data, the first time."""
+        """Statistics of each layer, by one pass over the data the first time."""
         return self.cached("statistics", self._pass)
 
     @property

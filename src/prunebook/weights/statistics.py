@@ -50,7 +50,7 @@ class LayerStatistics:
 
     @property
     def residual(self) -> Float[Tensor, "n_out n_in"]:
-        """I = W^2 (A2 - A1^2/d): mean squared linearised output change left after the best bias shift; 0
+        """Mean squared linearised output change left after the best bias shift, I = W^2 (A2 - A1^2/d); 0
         for dead units.
         """
         return self.weight.square() * self.spread
