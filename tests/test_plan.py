@@ -83,7 +83,8 @@ def test_every_entry_of_the_table_fits_a_configuration():
         columns = [config_columns(config) for config in STUDIES[name].presets["paper"]]
         for entry in entries:
             assert any(all(c.get(k) == v for k, v in entry["where"].items()) for c in columns), entry
-            assert entry["cpu"] > 0
+            assert entry.get("cpu", 1) > 0
+            assert entry["memory"] > 0
 
 
 def test_the_command_prints_hours_and_refuses_nonsense():

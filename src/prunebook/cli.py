@@ -96,10 +96,16 @@ def run(
             metavar="KEY=VALUE", help="Only such configurations; may be repeated.", show_default=False
         ),
     ] = None,
+    config: Annotated[
+        str | None, typer.Option(metavar="HASH", help="Only this configuration.", show_default=False)
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads that torch uses.", show_default=False)] = None,
+    exclusive: Annotated[
+        bool, typer.Option("--exclusive", help="Use one GPU, and one that no other such run has.")
+    ] = False,
 ) -> None:
     """Measure what is missing of a study. It may be interrupted, and run in several processes at once."""
-    with _told():
+    with _told(), _own_gpu(exclusive and device != "cpu"):
         from prunebook.studies import collect, registered
 
         known = registered()
@@ -109,9 +115,16 @@ def run(
             raise InputError("give --seed or --seeds, not both")
         if threads is not None:
             _set_threads(threads)
-        configs = (
-            select(known[study].presets[scale], only) if only and scale in known[study].presets else None
-        )
+        configs = None
+        if scale in known[study].presets:  # else it is refused below, with all other arguments
+            if only and config is not None:
+                raise InputError("give --only or --config, not both")
+            if only:
+                configs = select(known[study].presets[scale], only)
+            elif config is not None:
+                from prunebook.workflow import configuration
+
+                configs = (configuration(known[study], scale, config),)
         done = collect(
             known[study],
             scale,
@@ -129,6 +142,18 @@ def run(
         for notice in done.notices:
             typer.echo(f"notice: {notice}")
         typer.echo(f"{len(done.results)} results, {done.measured} of them measured now")
+
+
+@contextmanager
+def _own_gpu(wanted: bool) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    from prunebook.gpus import claimed
+
+    with claimed(typer.echo) as name:
+        typer.echo(f"GPU {name}" if name else "no GPU can be seen here")
+        yield
 
 
 def _set_threads(threads: int) -> None:
@@ -195,8 +220,10 @@ def plan(
             return
         for job in jobs:
             cost = "unknown" if job.seconds is None else f"{job.seconds / 60:.1f} min a run ({job.source})"
+            memory = "" if job.memory is None else f", {job.memory:.0f} MB of memory"
             typer.echo(
-                f"{job.config}: {job.missing} of {job.wanted} missing, {cost}, {job.megabytes:.0f} MB a run"
+                f"{job.config}: {job.missing} of {job.wanted} missing, {cost}{memory}, "
+                f"{job.megabytes:.0f} MB of disk a run"
             )
             if job.note:
                 typer.echo(f"    {job.note}")
@@ -237,3 +264,56 @@ def verdicts(as_json: AsJson = False) -> None:
         for row in table.to_dict("records"):
             note = " (stale)" if row["stale"] else ""
             typer.echo(f"{row['claim']:<8} {row['verdict'] + note:<24} {row['statement']}")
+
+
+@app.command()
+def drift(
+    studies: Annotated[
+        list[str] | None, typer.Argument(help="Which; left out: all with a tolerance.")
+    ] = None,
+    runs: Annotated[int, typer.Option(help="How many results of each study.")] = 1,
+    pick: Annotated[int, typer.Option(help="Another number draws other results.")] = 0,
+    at_most: Annotated[
+        float | None, typer.Option(help="Only results that took at most so many minutes.", show_default=False)
+    ] = None,
+    scale: Scale = "paper",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    data: Data = None,
+    threads: Annotated[int | None, typer.Option(help="Threads that torch uses.", show_default=False)] = None,
+) -> None:
+    """Measure a sample of the stored results again, and say how far the numbers are."""
+    with _told():
+        from prunebook import drift as drifting
+        from prunebook.studies import registered
+
+        known, declared = registered(), drifting.read_tolerances()
+        if unknown := sorted(set(studies or ()) - set(known)):
+            raise InputError(f"there is no study {unknown[0]!r}: use one of {', '.join(known)}")
+        if threads is not None:
+            _set_threads(threads)
+        seconds = None if at_most is None else 60 * at_most
+        wanted = studies or [n for n in known if n in declared and drifting.there(known[n], scale, seconds)]
+        drifted = False
+        for name in wanted:
+            found = drifting.drift(
+                known[name],
+                scale,
+                runs=runs,
+                pick=pick,
+                at_most=seconds,
+                device=device,
+                data=data,
+                report=typer.echo,
+            )
+            drifting.keep(found)
+            for entry in found:
+                drifted |= not entry["ok"]
+                for row in entry["metrics"]:
+                    largest = "a row is missing" if row["largest"] is None else f"{row['largest']:.3g}"
+                    typer.echo(
+                        f"  {'ok   ' if row['ok'] else 'DRIFT'} {row['table']}, {row['metric']}: largest {largest} "
+                        f"{row['unit']}, allowed {row['allowed']:g} in {row['share']:.0%} of {row['rows']} rows; "
+                        f"{row['within']:.1%} are within"
+                    )
+        if drifted:
+            raise typer.Exit(1)

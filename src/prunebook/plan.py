@@ -1,13 +1,14 @@
 """What a grid costs before it is started: from measured runs, and from ``data/costs.yaml`` where there are none."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 import yaml
 
-from prunebook.results import Store
+from prunebook.results import Store, config_hash
 from prunebook.studies import Study, config_columns, describe
 
 COSTS_FILE = Path(__file__).parents[2] / "data" / "costs.yaml"
@@ -19,14 +20,18 @@ class Job:
 
     Attributes:
         config: in words.
+        address: the configuration's hash.
         wanted, missing: runs in all, and those not stored yet.
         seconds: of one run on ``device``; None where nothing is known.
         megabytes: what one run leaves on the disk.
         source: "measured" (the median of stored runs) or "table".
         note: how the number of the table was got.
+        memory: the most that one run holds at a time, in MB; None where it has not been measured.
+        after: study → columns of those of its runs, with the same seed, that make a training which this one needs too.
     """
 
     config: str
+    address: str
     wanted: int
     missing: int
     device: str
@@ -34,6 +39,8 @@ class Job:
     megabytes: float
     source: str
     note: str = ""
+    memory: float | None = None
+    after: dict[str, dict] = field(default_factory=dict)
 
 
 def plan(
@@ -53,21 +60,21 @@ def plan(
     jobs = []
     for config in study.presets[scale]:
         there = store.seeds(scale, config)
-        known = [store.open(store.path(scale, config, seed)) for seed in there]
+        known = [store.path(scale, config, seed) for seed in there]
+        records = [_record(store, path) for path in known]
         times = [
-            run.record["wall_time"]
-            for run in known
-            if ("gpu" in run.record["hardware"]) == (device == "cuda")
+            record["wall_time"] for record in records if ("gpu" in record["hardware"]) == (device == "cuda")
         ]
         size = median(map(_megabytes, known)) if known else 0.0
-        entry = _entry(table.get(study.name, []), config) if scale == "paper" else {}
-        seconds, source = (entry.get(device), "table") if device in entry else (None, "")
-        seconds = None if seconds is None else float(seconds)
+        listed = _entry(table.get(study.name, []), config)
+        entry = listed if scale == "paper" else {}
+        seconds, source = (float(entry[device]), "table") if device in entry else (None, "")
         if seconds is None and times:
             seconds, source = median(times), "measured"
         jobs.append(
             Job(
                 describe(config, study.presets[scale]) or study.name,
+                config_hash(config),
                 len(chosen),
                 len(set(chosen) - set(there)),
                 device,
@@ -75,6 +82,8 @@ def plan(
                 size + entry.get("megabytes", 0.0),
                 source,
                 entry.get("note", "") if source == "table" else "",
+                entry.get("memory"),
+                listed.get("after", {}),
             )
         )
     return jobs
@@ -86,8 +95,16 @@ def _entry(entries: list[dict], config: object) -> dict:
     return next(fits, {})
 
 
-def _megabytes(run) -> float:
-    return sum(file.stat().st_size for file in Path(run.path).iterdir()) / 1e6
+def _record(store: Store, path: Path) -> dict:
+    """The record alone, as plans are made often; whoever uses the tables has them checked."""
+    try:
+        return json.loads((path / "record.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return store.open(path).record  # says what is wrong with it
+
+
+def _megabytes(path: Path) -> float:
+    return sum(file.stat().st_size for file in path.iterdir()) / 1e6
 
 
 def summary(jobs: Sequence[Job]) -> str:

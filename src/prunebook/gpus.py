@@ -1,0 +1,103 @@
+"""One GPU for one process: each takes a device that no other has taken, and sees no other.
+
+A scheduler that counts GPUs does not say which one a job may use. Here a lock file stands for each device of a machine;
+the operating system frees it when the process that holds it ends, however it ends.
+"""
+
+import getpass
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def listed() -> dict[str, str]:
+    """Index → UUID of the GPUs that the driver shows to this process; empty without a GPU or a working driver."""
+    command = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    pairs = (line.split(",") for line in shown.splitlines() if line.count(",") == 1)
+    return {index.strip(): uuid.strip() for index, uuid in pairs}
+
+
+def visible(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What ``CUDA_VISIBLE_DEVICES`` may name here → what tells the device from all others of the machine.
+
+    Where the variable is set, a scheduler or the user has chosen already, and only the devices in it count. A device is
+    known by its UUID: the same index may mean different devices to two jobs of a cluster.
+    """
+    known = listed()
+    if VISIBLE not in environment:
+        return {uuid: uuid for uuid in known.values()}
+    chosen = {}
+    for name in map(str.strip, environment[VISIBLE].split(",")):
+        if name in ("", "-1"):  # CUDA stops reading here
+            break
+        chosen[name] = known.get(name, name)
+    return chosen
+
+
+def lock_folder() -> Path:
+    """Where the locks of this user are: on the machine itself, as devices are the machine's own."""
+    return Path(tempfile.gettempdir()) / f"prunebook-gpus-{getpass.getuser()}"
+
+
+@contextmanager
+def claimed(
+    report: Callable[[str], None],
+    *,
+    devices: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    pause: float = 2.0,
+) -> Iterator[str | None]:
+    """Wait for a device that no other such process has, and make it the only one that CUDA shows to this one.
+
+    To be entered before CUDA is used. Yields the device's name; None where there is no GPU, and CUDA then shows none.
+
+    Args:
+        report: told once if all devices are taken.
+        devices, folder: in place of :func:`visible` and :func:`lock_folder`.
+        pause: seconds between two looks.
+    """
+    devices = visible() if devices is None else devices
+    name, lock = _taken(devices, folder or lock_folder(), pause, report) if devices else (None, None)
+    before = {key: os.environ.get(key) for key in (VISIBLE, "CUDA_DEVICE_ORDER")}
+    # In this order CUDA counts devices as nvidia-smi does.
+    os.environ |= {VISIBLE: name or "", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    try:
+        yield name
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key)
+            else:
+                os.environ[key] = value
+        if lock is not None:
+            lock.release()
+
+
+def _taken(devices, folder, pause, report) -> tuple[str, filelock.BaseFileLock]:
+    folder.mkdir(parents=True, exist_ok=True)
+    told = False
+    while True:
+        for name, identity in devices.items():
+            lock = filelock.FileLock(folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', identity)}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                continue
+            return name, lock
+        if not told:
+            report(f"waiting for a GPU: {len(devices)} of {len(devices)} are taken")
+            told = True
+        time.sleep(pause)
