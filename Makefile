@@ -19,7 +19,7 @@ export UV_HTTP_TIMEOUT ?= 300
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test bench readme lock format clean
+.PHONY: help book test browser bench readme lock format clean
 
 help: ## Say what can be made.
 	@echo "make TARGET [PYTHON=python3.12] [SCALE=smoke|laptop|paper] [DATA=folder] [DEVICE=auto|cpu|cuda] [SEEDS=n]"
@@ -38,6 +38,16 @@ test: $(READY) ## Lint, tests, every notebook and the whole book at smoke scale.
 	$(RUN) -m ruff format --check .
 	PRUNEBOOK_SCALE=smoke $(RUN) -m pytest -n 2 --dist loadgroup --nbmake tests notebooks
 	$(RUN) book/build.py --scale smoke --output "$(TESTED)"
+
+browser: export OMP_NUM_THREADS = 1
+browser: export PRUNEBOOK_RESULTS = $(TESTED)/results
+browser: $(READY) ## Look at the built book in Chromium, which the system must have; PRUNEBOOK_BOOK names another book.
+	if [ ! -f "$${PRUNEBOOK_BOOK:-_build/html}/index.html" ] && [ ! -f "$(TESTED)/html/index.html" ]; then \
+	  mkdir -p "$(TESTED)/results" && \
+	  if [ -d data/results/paper ]; then cp -R data/results/paper "$(TESTED)/results/"; fi && \
+	  $(RUN) book/build.py --scale smoke --output "$(TESTED)"; fi
+	$(RUN) tests/browser/reader.py
+	$(RUN) -m pytest -n 2 --dist loadgroup tests/browser
 
 bench: $(READY) ## Time the fast ways against the straightforward ones, into data/benchmarks.json.
 	$(RUN) benchmarks/run.py

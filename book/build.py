@@ -7,6 +7,7 @@ Sphinx reads them, and `html/` the book, which is replaced only by a book that w
 
 import argparse
 import importlib.metadata
+import importlib.resources
 import json
 import logging
 import os
@@ -16,14 +17,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbformat
 import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
-from prunebook.claims import markdown_table
+from prunebook.claims import findings_cards, markdown_table
+from prunebook.figures.card import VERDICTS, card
+from prunebook.status import drift_table, invariants_table, studies_table
+from prunebook.webpages import finish
 
 ROOT = Path(__file__).resolve().parents[1]
 # Seconds that one cell may take; the paper scale takes as long as it takes.
@@ -90,8 +96,9 @@ class Progress(logging.Handler):
 def pages(toc: Path = ROOT / "_toc.yml") -> list[str]:
     """The pages of the book in reading order, as paths from the repository root without a suffix."""
     content = yaml.safe_load(toc.read_text(encoding="utf-8"))
-    chapters = [chapter["file"] for part in content["parts"] for chapter in part["chapters"]]
-    return [content["root"], *chapters]
+    chapters = [chapter for part in content["parts"] for chapter in part["chapters"]]
+    files = [page["file"] for chapter in chapters for page in (chapter, *chapter.get("sections", ()))]
+    return [content["root"], *files]
 
 
 def sources() -> dict[str, Path]:
@@ -184,6 +191,10 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     generated.mkdir()
     verdicts = markdown_table() or "No verdicts yet."
     (generated / "verdicts.md").write_text(verdicts + "\n", encoding="utf-8")
+    (generated / "findings.md").write_text(findings_cards() + "\n", encoding="utf-8")
+    (generated / "studies.md").write_text(studies_table() + "\n", encoding="utf-8")
+    (generated / "invariants.md").write_text(invariants_table() + "\n", encoding="utf-8")
+    (generated / "drift.md").write_text(drift_table() + "\n", encoding="utf-8")
     (generated / "benchmarks.md").write_text(benchmarks() + "\n", encoding="utf-8")
     banner = (
         f":::{{div}} pb-banner\nThis copy was built at the **{scale}** scale: its chapters show small runs. "
@@ -192,13 +203,59 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     (generated / "built.md").write_text("" if scale == "paper" else banner, encoding="utf-8")
 
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    if url := os.environ.get("PRUNEBOOK_REPOSITORY"):
-        config["repository"]["url"] = url
-        config["html"] |= {"use_repository_button": True, "use_issues_button": True}
-    if mathjax(src / "book" / "_static" / "mathjax"):
+    static = src / "book" / "_static"
+    picture = card(
+        config["title"],
+        "What three papers say of pruning, each claim held against a rule.",
+        count_verdicts(verdicts),
+    )
+    picture.savefig(static / "card.png", dpi=100)
+    where_it_stands(config, os.environ)
+    if mathjax(static / "mathjax"):
         config["sphinx"]["config"]["mathjax_path"] = "mathjax/tex-svg.js"
+    if not plotly(static):
+        config["sphinx"]["config"]["html_js_files"] = [
+            entry for entry in config["sphinx"]["config"]["html_js_files"] if "interactive.js" not in entry
+        ]
     (src / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     return src
+
+
+def where_it_stands(config: dict, environment: Mapping[str, str]) -> None:
+    """Add to the settings what depends on where the book and its source are published, if they are.
+
+    ``PRUNEBOOK_REPOSITORY`` gives the pages buttons for the source, and notebooks those that run them elsewhere;
+    ``PRUNEBOOK_URL``, the address of the book, completes what other sites show of a link.
+    """
+    if repository := environment.get("PRUNEBOOK_REPOSITORY"):
+        config["repository"]["url"] = repository
+        config["html"] |= {"use_repository_button": True, "use_issues_button": True}
+        launch = {"notebook_interface": "jupyterlab", "binderhub_url": "https://mybinder.org"}
+        if urlsplit(repository).hostname == "github.com":  # the only place that Colab opens notebooks from
+            launch["colab_url"] = "https://colab.research.google.com"
+        config["launch_buttons"] = launch
+    if address := environment.get("PRUNEBOOK_URL"):
+        config["sphinx"]["config"] |= {
+            "ogp_site_url": address.rstrip("/") + "/",
+            "ogp_image": "_static/card.png",
+        }
+
+
+def count_verdicts(table: str) -> dict[str, int]:
+    """How often each verdict stands in the table of claims."""
+    found = re.findall(r"pb-verdict-([a-z-]+)", table)
+    return {verdict: found.count(verdict.replace(" ", "-")) for verdict in VERDICTS}
+
+
+def plotly(folder: Path) -> bool:
+    """Put the script that draws interactive figures beside the book, once for all pages; False if it is missing."""
+    try:
+        script = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
+    except ModuleNotFoundError:
+        print("plotly is not installed: all figures will be static.", flush=True)
+        return False
+    (folder / "plotly.min.js").write_bytes(script.read_bytes())
+    return True
 
 
 def mathjax(folder: Path) -> bool:
@@ -235,6 +292,7 @@ def render(src: Path, output: Path) -> Path:
             "\n".join(["Jupyter Book complains:", *(complaints or lines[-20:]), f"  all of it: {log}"])
         )
     html = output / "html"
+    finish(work / "_build" / "html")
     shutil.rmtree(html, ignore_errors=True)
     (work / "_build" / "html").replace(html)
     shutil.rmtree(work)

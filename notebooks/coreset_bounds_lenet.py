@@ -27,7 +27,7 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import coreset_summaries, figures, notebook
+from prunebook import coreset_summaries, explore, figures, notebook
 
 page = notebook.begin(globals(), study="cb-lenet", notebook="coreset_bounds_lenet")
 page.banner()
@@ -185,6 +185,7 @@ page.figure(
     alt="Rows of panels for epsilon and observed error, draws and sparsity, against the share of labels kept, for each training circumstance.",
     table=main["epsilon_first"],
     name="cb-lenet-sweep",
+    interactive=explore.draws(main["epsilon_first"]),
 )
 page.verdict("CB-11", "CB-12")
 
@@ -207,6 +208,7 @@ page.figure(
     alt="Rows of panels, accuracy, error of units and error of weights against sparsity, for four ways of pruning, seen and guaranteed.",
     table=main["sparsity_first"],
     name="cb-lenet-guaranteed",
+    interactive=explore.guarantees(main["sparsity_first"]),
 )
 page.table(
     coreset_summaries.useful_until(main["sparsity_first"]),

@@ -28,7 +28,7 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import figures, notebook, summaries
+from prunebook import explore, figures, notebook, summaries
 
 page = notebook.begin(globals(), study="ec-mnist", notebook="elimination_compensation_mnist")
 page.banner()
@@ -97,6 +97,7 @@ page.figure(
     alt="Four panels of test loss on a log axis against pruning ratio for six methods: two networks, right after pruning and after fine-tuning.",
     table=summaries.losses_summary(losses),
     name="ec-mnist-losses",
+    interactive=explore.losses(losses),
 )
 
 # %% tags=["remove-cell"]
@@ -129,6 +130,7 @@ page.figure(
     alt="Four panels of test accuracy against pruning ratio for six methods: two networks, right after pruning and after fine-tuning.",
     table=summaries.losses_summary(losses, column="accuracy"),
     name="ec-mnist-accuracy",
+    interactive=explore.losses(losses, "accuracy"),
 )
 
 # %% [markdown]
@@ -201,6 +203,7 @@ page.figure(
     alt="Small panels, one a layer, of the share of kept weights against pruning ratio for several methods.",
     table=summaries.layers_summary(page.tables["layers"]),
     name="ec-mnist-layers",
+    interactive=explore.layers(page.tables["layers"]),
 )
 
 # %% [markdown]

@@ -27,7 +27,7 @@ data = None  # PDEBench's own HDF5 file, or a folder that holds it; None solves 
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import figures, notebook, solver_checks, summaries
+from prunebook import explore, figures, notebook, solver_checks, summaries
 
 page = notebook.begin(globals(), study="ec-pde", notebook="elimination_compensation_pde")
 page.banner()
@@ -92,6 +92,7 @@ for number, (widths, part) in enumerate(losses.groupby("widths", sort=False), st
         alt=f"Panels of test loss on a log axis against pruning ratio for six methods on architecture {number}: a row for each noise level, right after pruning and after fine-tuning.",
         table=summaries.losses_summary(part),
         name=f"ec-pde-losses-{number}",
+        interactive=explore.losses(part, floors=floors[floors["widths"] == widths]),
     )
 
 # %% tags=["hide-input"]
@@ -110,6 +111,7 @@ for number, (widths, part) in enumerate(losses.groupby("widths", sort=False), st
         alt=f"Panels of test loss on clean targets against pruning ratio for six methods on architecture {number}.",
         table=summaries.losses_summary(part, column="clean_loss"),
         name=f"ec-pde-clean-{number}",
+        interactive=explore.losses(part, "clean_loss"),
     )
 
 # %% [markdown]

@@ -26,7 +26,7 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import figures, notebook, unit_summaries
+from prunebook import explore, figures, notebook, unit_summaries
 
 page = notebook.begin(globals(), study="mr-training", notebook="mean_replacement")
 page.banner()
@@ -106,8 +106,11 @@ page.figure(
     figures.penalties_through_training(penalties, of("network"), net=net),
     caption="Penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed); below, loss and accuracy of the unpruned network. A penalty axis that spans much is logarithmic on both sides of zero.",
     alt="Four panels: penalties of unsigned and of signed scores against training step, and the loss and accuracy of the unpruned network on training and test images.",
-    table=unit_summaries.along_training(penalties),
+    table=unit_summaries.means_over(
+        explore.penalty_rows(penalties), ["set", "amount", "score", "replacement", "step"], "penalty"
+    ),
     name="mr-penalties",
+    interactive=explore.penalties(penalties),
 )
 page.verdict("MR-1", "MR-1b", "MR-2")
 
@@ -172,6 +175,7 @@ page.figure(
     alt="Curves of the share of points below the threshold against tau for twelve methods, with their areas in the legend.",
     table=unit_summaries.areas(penalties),
     name="mr-profiles",
+    interactive=explore.profiles(penalties),
 )
 page.figure(
     figures.performance_profiles(penalties, without=("rs", "mrs")),

@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from prunebook.claims import chip
+
 ROOT = Path(__file__).resolve().parents[1]
 
 spec = importlib.util.spec_from_file_location("build", ROOT / "book" / "build.py")
@@ -117,15 +119,69 @@ def test_a_notebook_that_fails_is_named_and_leaves_nothing_to_be_used(tmp_path):
     assert not old.exists()
 
 
-def test_repository_buttons_only_where_an_address_is_given(tmp_path, monkeypatch):
-    monkeypatch.delenv("PRUNEBOOK_REPOSITORY", raising=False)
-    config = build.stage({}, tmp_path, "paper") / "_config.yml"
-    assert build.yaml.safe_load(config.read_text())["html"]["use_repository_button"] is False
-    monkeypatch.setenv("PRUNEBOOK_REPOSITORY", "https://example.org/prunebook")
-    build.stage({}, tmp_path, "paper")
-    content = build.yaml.safe_load(config.read_text())
-    assert content["repository"]["url"] == "https://example.org/prunebook"
+def settings(tmp_path):
+    path = build.stage({}, tmp_path, "paper") / "_config.yml"
+    return build.yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def no_verdicts(monkeypatch):
+    """To judge takes seconds, and does not matter to where the book stands."""
+    for name in ("markdown_table", "findings_cards", "studies_table", "invariants_table", "drift_table"):
+        monkeypatch.setattr(build, name, lambda: "Nothing yet.")
+    for name in ("PRUNEBOOK_REPOSITORY", "PRUNEBOOK_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_buttons_only_where_an_address_is_given(tmp_path, monkeypatch, no_verdicts):
+    content = settings(tmp_path)
+    assert content["html"]["use_repository_button"] is False
+    assert "launch_buttons" not in content
+    assert "ogp_site_url" not in content["sphinx"]["config"]
+    monkeypatch.setenv("PRUNEBOOK_REPOSITORY", "https://example.org/group/prunebook")
+    monkeypatch.setenv("PRUNEBOOK_URL", "https://example.org/book")
+    content = settings(tmp_path)
+    assert content["repository"]["url"] == "https://example.org/group/prunebook"
     assert content["html"]["use_repository_button"] is True
+    assert set(content["launch_buttons"]) == {"notebook_interface", "binderhub_url"}
+    assert content["sphinx"]["config"]["ogp_site_url"] == "https://example.org/book/"
+    monkeypatch.setenv("PRUNEBOOK_REPOSITORY", "https://github.com/group/prunebook")
+    assert "colab_url" in settings(tmp_path)["launch_buttons"]
+
+
+def test_what_the_pages_load_is_staged_once(tmp_path, no_verdicts):
+    content = settings(tmp_path)
+    static = tmp_path / "src" / "book" / "_static"
+    for entry in content["sphinx"]["config"]["html_js_files"]:
+        assert (static / (entry if isinstance(entry, str) else entry[0])).is_file()
+    assert (static / "plotly.min.js").stat().st_size > 1e6
+    assert (static / "card.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_plotly_all_figures_are_static_and_the_terminal_says_so(
+    tmp_path, monkeypatch, capsys, no_verdicts
+):
+    monkeypatch.setitem(build.sys.modules, "plotly", None)
+    content = settings(tmp_path)
+    assert "plotly is not installed" in capsys.readouterr().out
+    assert not any("interactive.js" in entry for entry in content["sphinx"]["config"]["html_js_files"])
+
+
+def test_verdicts_are_counted_from_the_table():
+    chips = {"supported": 2, "not supported": 1, "inconclusive": 0, "not tested": 3}
+    table = " ".join(chip(verdict) * times for verdict, times in chips.items())
+    assert build.count_verdicts(table) == chips
+
+
+@pytest.mark.xdist_group("book")
+def test_pages_are_finished(book):
+    front = (book / "book" / "index.html").read_text(encoding="utf-8")
+    assert 'property="og:title" content="Pruning, re-run"' in front
+    assert 'property="og:site_name" content="Pruning, re-run"' in front
+    assert "THEBE" not in front
+    script = (book / "_static" / "previews-data.js").read_text(encoding="utf-8")
+    found = build.json.loads(script.removeprefix("window.pbPreviews = ").rstrip().removesuffix(";"))
+    assert any(address.startswith("book/references.html#") for address in found)
 
 
 def test_no_file_names_a_place_that_only_one_machine_has():

@@ -1,9 +1,11 @@
 """A notebook's own helper: parameters are checked before any work, figures carry their numbers, prose gets its own."""
 
 import base64
+import json
 import re
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -85,8 +87,17 @@ def test_paper_scale_shows_what_is_stored_unless_asked_for_more(asked):
     begin(scale="paper", seeds=None)
     begin(scale="paper", seeds=3)
     begin(scale="paper", seeds=None, fresh=True)
-    # Nothing is stored here, so the first call goes on to measure.
+    # Nothing is stored here, so the first call shows the small scale: a book never starts days of work by itself.
     assert [call[0] for call in asked] == ["stored", "collect", "collect", "collect"]
+    assert [call[2] for call in asked] == ["paper", "laptop", "paper", "paper"]
+
+
+def test_a_page_without_paper_results_says_that_it_shows_the_small_scale(asked, monkeypatch):
+    shown = []
+    monkeypatch.setattr(notebook, "display", shown.append)
+    begin(scale="paper", seeds=None).banner()
+    assert "Nothing of this study has been measured at the paper scale" in shown[0].data
+    assert "<b>laptop</b>" in shown[0].data
 
 
 def test_a_figure_is_numbered_described_and_carries_its_table(asked, monkeypatch):
@@ -105,6 +116,24 @@ def test_a_figure_is_numbered_described_and_carries_its_table(asked, monkeypatch
         csv = base64.b64decode(re.search(r"data:text/csv;base64,([^\"]+)", text)[1]).decode()
         assert csv.splitlines() == ["ratio", "0.1", "0.25"]
     assert not plt.get_fignums()
+
+
+def test_an_interactive_figure_carries_its_numbers_and_cannot_end_its_element(asked, monkeypatch):
+    shown = []
+    monkeypatch.setattr(notebook, "display", shown.append)
+    figure, axes = plt.subplots(figsize=(6, 3))
+    axes.plot(np.linspace(0, 1, 50), np.random.default_rng(0).random(50))
+    spec = {"x": {"title": "</script><b>"}, "curves": [[0, [], 0, 0, 0, [1.5, None], [], []]]}
+    begin().figure(figure, "What it shows.", "A line.", pd.DataFrame({"a": [1]}), "a-name", interactive=spec)
+    text = shown[-1].data
+    (inside,) = re.findall(r'<script type="application/json" class="pb-spec">(.*?)</script>', text)
+    assert json.loads(inside) == spec
+    width, height = (int(re.search(rf' {side}="(\d+)"', text)[1]) for side in ("width", "height"))
+    svg = base64.b64decode(re.search(r"svg\+xml;base64,([^\"]+)", text)[1]).decode()
+    # Outlines are short, what scales and shifts them is as it was, and the page knows the size before it loads.
+    assert not re.search(r' d="[^"]*\.\d{3}', svg)
+    assert re.search(r"scale\(0\.\d{3,}", svg)
+    assert width / height == pytest.approx(2, rel=0.1)
 
 
 def test_command_repeats_the_parameters_that_were_given(asked, monkeypatch):

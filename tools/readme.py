@@ -1,11 +1,15 @@
-"""Write the verdicts from the committed results into README.md, between its two marks."""
+"""Write the findings and the verdicts from the committed results into README.md, between its two marks."""
 
 from pathlib import Path
 
-from prunebook.claims import markdown_table
+from prunebook.claims import findings_text, markdown_table
 from prunebook.results import Store
 
 ROOT = Path(__file__).resolve().parents[1]
+EFFECT = (
+    "*Effect* is the mean over seeds, with its 95 % interval, of the condition that decides; mostly a ratio of losses. "
+    "*Rule* says on which side it must lie."
+)
 BEGIN, END = "<!-- verdicts: written by `make readme` -->", "<!-- end of verdicts -->"
 
 
@@ -13,8 +17,9 @@ def with_verdicts(text: str) -> str:
     """The README's text with its verdicts as the committed results have them now."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    table = markdown_table(Store(ROOT / "data" / "results"), link=None)
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+    store = Store(ROOT / "data" / "results")
+    table = f"<details><summary>Every claim</summary>\n\n{EFFECT}\n\n{markdown_table(store, link=None)}\n\n</details>"
+    return f"{before}{BEGIN}\n\n{findings_text(store)}\n\n{table}\n\n{END}{after}"
 
 
 if __name__ == "__main__":

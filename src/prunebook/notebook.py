@@ -51,6 +51,8 @@ class Page:
         lines = [html.escape(notice) for notice in self.results.notices if notice]
         if self.results.scale != "paper":
             seeds = len({record["seed"] for record in self.results.records})
+            if self.parameters["scale"] == "paper":
+                lines.append("Nothing of this study has been measured at the paper scale yet.")
             lines.append(
                 f"This copy was made at the <b>{self.results.scale}</b> scale: shorter training, "
                 f"{seeds} seed{'s' * (seeds > 1)}. It shows how the study works and carries no verdict; verdicts "
@@ -147,7 +149,7 @@ class Page:
             row, claim = judged.loc[name], known[name]
             display(
                 HTML(
-                    f'<div class="pb-claim"><p>{claims.chip(row["verdict"])} <b>{name}</b> · '
+                    f'<div class="pb-claim" id="claim-{name}"><p>{claims.chip(row["verdict"])} <b>{name}</b> · '
                     f"{html.escape(claim['claim'])} "
                     f'<span class="pb-where">({html.escape(claim["where"])})</span></p>'
                     f"<dl><dt>Rule</dt><dd>{html.escape(claim['rule'])}</dd>"
@@ -246,8 +248,12 @@ def begin(namespace: dict, study: str, notebook: str) -> Page:
     parameters = {name: given[name] for name in PARAMETERS}
     results = None
     if scale == "paper" and given["seeds"] is None and not given["fresh"]:
-        # The published book shows what has been measured so far and says how much that is.
+        # The published book shows what has been measured so far and says how much that is. It never starts days of
+        # work by itself: with nothing measured yet, the page shows the small scale, and says so.
         results = stored(chosen, scale)
+        if results is None:
+            _progress(f"nothing of {study} is stored at the paper scale: showing laptop (seeds=N measures)")
+            scale = "laptop"
     if results is None:
         results = collect(
             chosen,

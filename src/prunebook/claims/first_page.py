@@ -1,6 +1,7 @@
 """What was found, in a few sentences a paper: each stands only while the verdicts that it rests on do."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,10 @@ def findings(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE)
     Raises InputError for a sentence that needs nothing, or that names a claim that does not exist or that it does not
     need.
     """
-    judged = verdicts(store, claims).set_index("claim")
+    return _read(path, verdicts(store, claims).set_index("claim"))
+
+
+def _read(path: Path, judged: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for paper, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
         for sentence in entry["sentences"]:
@@ -41,19 +45,33 @@ def findings(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE)
     return pd.DataFrame(rows, columns=["paper", "text", "stands", "off"])
 
 
-def findings_cards(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE) -> str:
-    """The findings as cards of sphinx-design, one a paper: question, answer, count of verdicts, link to the chapter."""
-    sentences = findings(store, path, claims)
-    counts = verdicts(store, claims).groupby("paper", sort=False)["verdict"].value_counts()
-    cards = []
+def _answers(store, path: Path, claims: Path) -> Iterator[tuple[dict, str, list[tuple[int, str]]]]:
+    """Each paper's entry, its sentences that stand, and how many claims have which verdict."""
+    judged = verdicts(store, claims).set_index("claim")  # takes seconds
+    sentences = _read(path, judged)
+    counts = judged.groupby("paper", sort=False)["verdict"].value_counts()
     for paper, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
         own = sentences[(sentences["paper"] == paper) & sentences["stands"]]
-        answer = " ".join(own["text"]) or "No answer yet."
         known = counts.loc[paper] if paper in counts.index.get_level_values(0) else {}
         order = [v for v in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_TESTED) if known.get(v)]
-        tally = " ".join(f"{known[v]} {chip(v)}" for v in order)
-        cards.append(
-            f":::{{grid-item-card}} {entry['title']}\n:link: /{entry['page']}\n:link-type: doc\n\n"
-            f"*{entry['question']}*\n\n{answer}\n+++\n{tally}\n:::"
-        )
+        yield entry, " ".join(own["text"]) or "No answer yet.", [(int(known[v]), v) for v in order]
+
+
+def findings_cards(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE) -> str:
+    """The findings as cards of sphinx-design, one a paper: question, answer, count of verdicts, link to the chapter."""
+    cards = [
+        f":::{{grid-item-card}} {entry['title']}\n:link: /{entry['page']}\n:link-type: doc\n\n"
+        f"*{entry['question']}*\n\n{answer}\n\n"
+        f"{' '.join(f'{count} {chip(verdict)}' for count, verdict in tally)}\n:::"
+        for entry, answer, tally in _answers(store, path, claims)
+    ]
     return "::::{grid} 1 1 1 1\n:gutter: 2\n\n" + "\n\n".join(cards) + "\n::::"
+
+
+def findings_text(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE) -> str:
+    """The findings in plain Markdown, a paragraph a paper."""
+    return "\n\n".join(
+        f"**{entry['title']}.** *{entry['question']}* {answer} "
+        f"({', '.join(f'{count} {verdict}' for count, verdict in tally)})"
+        for entry, answer, tally in _answers(store, path, claims)
+    )
