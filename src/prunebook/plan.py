@@ -82,7 +82,7 @@ def plan(
                 size + entry.get("megabytes", 0.0),
                 source,
                 entry.get("note", "") if source == "table" else "",
-                entry.get("memory"),
+                float(entry["memory"]) if "memory" in entry else None,
                 listed.get("after", {}),
             )
         )
