@@ -159,7 +159,7 @@ def test_paper_presets_are_the_papers_protocol():
     assert all(config.steps == 60 * -(-50_000 // config.batch_size) for config in along)
     assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 360 for config in along)
     seeds = {name: study.seeds["paper"] for name, study in experiments.STUDIES.items()}
-    others = {"mr-training": 8, "mr-tuning": 8, "mr-pictures": 2}
+    others = {"mr-training": 8, "mr-tuning": 8, "mr-pictures": 2, "head-to-head": 8}
     assert {name: number for name, number in seeds.items() if number != 5} == others
 
 
