@@ -26,7 +26,7 @@ PAGES = {path.stem: path for path in sorted((flow.ROOT / "notebooks").glob("*.py
 OUTPUT = ASKED.output
 RECEIPT = OUTPUT + "/workflow/{call}"
 LOGS = f"{OUTPUT}/logs/{ASKED.scale}"
-SEEDS = str(list(ASKED.seeds)) if ASKED.seeds else ""
+SEEDS = ["--seeds", str(list(ASKED.seeds))] if ASKED.seeds else []
 BIN = Path(sys.executable).parent  # of the environment that Snakemake itself runs in
 DATA = ["--data", ASKED.data] if ASKED.data else []
 # Kubernetes wants to know whose GPU it is, and takes a limit for one only where limits are set at all (scale=0).
@@ -103,7 +103,7 @@ rule page:
         mem_mb=flow.MEGABYTES,
     shell:
         "{BIN}/python {flow.ROOT}/tools/pages.py page {wildcards.page} --scale {ASKED.scale}"
-        " --seeds {SEEDS:q} {DATA:q} --output {OUTPUT:q}"
+        " {SEEDS:q} {DATA:q} --output {OUTPUT:q}"
 
 
 # What became of each claim, from the results of the paper scale.

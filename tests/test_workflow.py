@@ -301,6 +301,7 @@ def test_the_workflow_plans_what_is_missing(tmp_path):
         "--scale smoke",
     ):
         assert part in command
+    assert "pages.py page one_theory --scale smoke --seeds '[1, 2]'" in text
     assert "gpu=1" in text
     assert "runtime=60" in text, "three times the 20 minutes that seed 1 took"
     assert not (tmp_path / "build" / "workflow").exists(), "a dry run writes nothing"
