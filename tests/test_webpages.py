@@ -36,7 +36,11 @@ CHAPTER = """<article><section id="chapter"><h1>Chapter</h1><p>What it says of <
 <dl><dt>Rule</dt><dd>Below 1.</dd></dl></div></section></article>
 <script>const THEBE_JS_URL = "https://elsewhere.example/index.js"; const a = 1</script>
 <script async="async" src="../_static/sphinx-thebe.js?v=1"></script><script>let kept = 1;</script>"""
-REFERENCES = """<article><div class="citation" id="id1" role="doc-biblioentry">
+SIGNATURE = (
+    '<dl class="py function"><dt>prune(<dl>\n<dd><em>weight</em>,</dd>\n</dl>)</dt><dd><p>Prunes.</p></dd></dl>'
+    '<details><summary><span class="toctree-toggle"></span></summary><ul></ul></details>'
+)
+REFERENCES = f"""<article>{SIGNATURE}<div class="citation" id="id1" role="doc-biblioentry">
 <span class="label">Smi20<span class="backrefs">1</span></span>
 <p>A. Smith. A title. 2020.</p></div>
 <dl><dt id="term-mask">mask<a class="headerlink" href="#term-mask">#</a></dt><dd><p>Which weights stay.</p></dd></dl>
@@ -90,6 +94,12 @@ def test_nothing_is_prepared_that_would_be_fetched_from_elsewhere(html):
 
 def test_references_are_items_of_their_list(html):
     assert soup(html, "book/references").find(id="id1")["role"] == "listitem"
+
+
+def test_screen_readers_hear_words_and_no_empty_lists(html):
+    page = soup(html, "book/references")
+    assert page.summary["aria-label"] == "Pages below"
+    assert [listed.get("role") for listed in page.find_all("dl")] == [None, "presentation", None]
 
 
 def test_links_called_like_a_claim_lead_to_it(html):

@@ -43,8 +43,14 @@ def finish(html: Path) -> None:
 
 
 def mended(text: str) -> str:
-    """The page without the preparation for live code, and with references that are items of their list."""
-    return _LIVE_CODE.sub("", text).replace('role="doc-biblioentry"', 'role="listitem"')
+    """The page without the preparation for live code, and with words where a screen reader would find none.
+
+    References are items of their list; the parameters of a long signature, which have no terms, are no list of
+    definitions; and what opens a part of the contents says so.
+    """
+    text = _LIVE_CODE.sub("", text).replace('role="doc-biblioentry"', 'role="listitem"')
+    text = re.sub(r"<dl>(?=\s*<dd>)", '<dl role="presentation">', text)
+    return text.replace("<summary><span class", '<summary aria-label="Pages below"><span class')
 
 
 def claims(texts: dict[Path, str], html: Path) -> dict[str, str]:
