@@ -28,7 +28,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from prunebook.claims import findings_cards, markdown_table
 from prunebook.figures.card import VERDICTS, card
-from prunebook.status import drift_table, invariants_table, studies_table
+from prunebook.status import drift_table, invariants_table, plans_table, studies_table
 from prunebook.webpages import finish
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -195,6 +195,7 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     (generated / "studies.md").write_text(studies_table() + "\n", encoding="utf-8")
     (generated / "invariants.md").write_text(invariants_table() + "\n", encoding="utf-8")
     (generated / "drift.md").write_text(drift_table() + "\n", encoding="utf-8")
+    (generated / "plans.md").write_text(plans_table() + "\n", encoding="utf-8")
     (generated / "benchmarks.md").write_text(benchmarks() + "\n", encoding="utf-8")
     banner = (
         f":::{{div}} pb-banner\nThis copy was built at the **{scale}** scale: its chapters show small runs. "

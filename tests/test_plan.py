@@ -108,3 +108,17 @@ def test_the_command_prints_hours_and_refuses_nonsense():
 def test_the_table_is_for_the_paper_scale(tmp_path, scale):
     store = Runs(tmp_path, None)
     assert all(job.seconds is None for job in plan.plan(STUDY, scale, store=store))
+
+
+def test_plans_are_held_against_the_seeds_they_did_not_see(tmp_path):
+    config = STUDIES["ec-pde"].presets["paper"][0]
+    found = plan.held_out(STUDIES["ec-pde"], "paper", Runs(tmp_path, config))
+    assert (found.runs, found.planned, found.measured) == (1, 60 / 3600, 120 / 3600)
+    assert found.factor == found.lowest == found.highest == 2
+    (tmp_path / "other").mkdir()
+    assert plan.held_out(STUDIES["cb-lenet"], "paper", Runs(tmp_path / "other", config)) is None
+
+
+def test_what_the_table_of_costs_knows_is_not_foretold_from_runs_that_found_their_training(tmp_path):
+    config = next(c for c in STUDY.presets["paper"] if config_columns(c)["net"] == "small")
+    assert plan.held_out(STUDY, "paper", Runs(tmp_path, config)) is None

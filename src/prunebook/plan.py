@@ -89,6 +89,51 @@ def plan(
     return jobs
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """How far plans of a study's configurations were off.
+
+    Attributes:
+        study: its name.
+        runs: how many were foretold, each from the first stored seed of its configuration.
+        planned, measured: hours of these runs.
+        lowest, highest: of single runs, the measured time over the planned one.
+    """
+
+    study: str
+    runs: int
+    planned: float
+    measured: float
+    lowest: float
+    highest: float
+
+    @property
+    def factor(self) -> float:
+        """Measured over planned, all runs together."""
+        return self.measured / self.planned
+
+
+def held_out(study: Study, scale: str, store: Store | None = None) -> HeldOut | None:
+    """Plans made from one stored seed of each configuration, against the other seeds.
+
+    Configurations that the table of costs knows are left out: what they share with others, such as a training, is in
+    the table but not in the time of a run that found it in the cache. None where no configuration has two seeds.
+    """
+    store, pairs = store or Store(), []
+    listed = yaml.safe_load(COSTS_FILE.read_text(encoding="utf-8"))
+    for config in study.presets[scale]:
+        if "cpu" in _entry(listed.get(study.name, []), config):
+            continue
+        paths = [store.path(scale, config, seed) for seed in sorted(store.seeds(scale, config))]
+        first, *others = [_record(store, path)["wall_time"] for path in paths] or [0.0]
+        pairs += [(first, time) for time in others]
+    if not pairs:
+        return None
+    factors = [measured / planned for planned, measured in pairs]
+    planned, measured = (sum(times) / 3600 for times in zip(*pairs, strict=True))
+    return HeldOut(study.name, len(pairs), planned, measured, min(factors), max(factors))
+
+
 def _entry(entries: list[dict], config: object) -> dict:
     columns = config_columns(config)
     fits = (e for e in entries if all(columns.get(key) == value for key, value in e["where"].items()))

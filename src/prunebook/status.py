@@ -6,6 +6,7 @@ from pathlib import Path
 from prunebook import drift
 from prunebook.claims import PAGES
 from prunebook.invariants import invariants
+from prunebook.plan import held_out
 from prunebook.results import Store
 from prunebook.studies import Collected, Study, registered, stored
 
@@ -55,6 +56,21 @@ def invariants_table(store: Store | None = None) -> str:
     lines = ["| Study | What must hold | Cases | Broken |", "| :-- | :-- | --: | --: |"]
     lines += [f"| {r.study} | {r.what} | {r.cases:,} | {r.broken or 'none'} |" for r in rows.itertuples()]
     return "\n".join(lines)
+
+
+def plans_table(store: Store | None = None) -> str:
+    """A row a study: hours foretold from one seed of each configuration, and hours that the other seeds took."""
+    lines = [
+        "| Study | Runs | Hours planned | Hours taken | Taken over planned | Single runs |",
+        "| :-- | --: | --: | --: | --: | --: |",
+    ]
+    for study in registered().values():
+        if row := held_out(study, "paper", store):
+            lines.append(
+                f"| {study.title} | {row.runs} | {row.planned:.2f} | {row.measured:.2f} | {row.factor:.2f} "
+                f"| {row.lowest:.2f} to {row.highest:.2f} |"
+            )
+    return "\n".join(lines) if len(lines) > 2 else "No configuration has two seeds yet."
 
 
 def drift_table(path: Path = drift.OUTCOME_FILE) -> str:
