@@ -11,8 +11,10 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pandas as pd
 import torch
+from _floor import fastest
 
 from prunebook.coresets import draw_counts, parts, sample_weights, sensitivities
 
@@ -47,7 +49,17 @@ def against_points(n_out: int, n_in: int, points: int, timed: int = 500) -> dict
     timed = min(timed, points)
     torch.testing.assert_close(sensitivities(weight, h[:timed]).values, looped(weight, h[:timed]))
     rival = seconds(lambda: looped(weight, h[:timed]))
+    block, result = torch.rand(64, 512, dtype=torch.float64), torch.empty(64, 512, dtype=torch.float64)
+    divisor = torch.rand(64, 1, dtype=torch.float64)
+
+    def one_block() -> None:
+        torch.div(block, divisor, out=result)
+        torch.maximum(block, result, out=result)
+
+    shares = 2 * n_out * n_in * points
     return {
+        "floor": fastest(one_block, 50) * shares / block.numel() / torch.get_num_threads(),
+        "scaling": [f"sensitivities, {n_in} to {n_out}", "points", points],
         "name": f"sensitivities, {n_in} to {n_out}",
         "size": points,
         "seconds": seconds(lambda: sensitivities(weight, h)),
@@ -74,7 +86,11 @@ def against_index_lists(
                 torch.bincount(torch.multinomial(q, timed, replacement=True), minlength=n_in)
 
     rival = seconds(lists)
+    weights = draws * found.probabilities.numel()
+    q, generator = np.full(100_000, 1 / n_in), np.random.default_rng(0)
     return {
+        "floor": fastest(lambda: generator.binomial(samples, q)) * weights / len(q),
+        "scaling": [f"coreset draws, {n_in} to {n_out}", "draws for each output and sign", samples],
         "name": f"{draws} samplings, {n_in} to {n_out}, {samples:,} draws for each output and sign",
         "size": samples,
         "seconds": seconds(lambda: draw_counts(found.probabilities, m, draws, 0)),
@@ -100,11 +116,14 @@ def main(arguments: Sequence[str] | None = None) -> list[dict]:
     rows = [
         against_points(10, 100, few),
         against_points(10, 100, options.points),
+        against_points(10, 512, few),
         against_points(10, 512, options.points),
         against_points(300, 784, few),
         against_index_lists(10, 100, 1000),
         against_index_lists(10, 100, 100_000),
-        against_index_lists(10, 512, 1_000_000, draws=3),
+        against_index_lists(10, 512, 10_000, draws=1),
+        against_index_lists(10, 512, 1_000_000, draws=1),
+        against_index_lists(10, 512, 10**9, draws=1, timed=1_000_000),
         against_index_lists(10, 512, 10**12, draws=1, timed=1_000_000),
         against_index_lists(512, 512, 10**12, draws=1, timed=10_000),
     ]

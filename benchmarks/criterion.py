@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import pandas as pd
 import torch
+from _floor import fastest, product_rate, products
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
@@ -46,8 +47,11 @@ def against_forward_passes(samples: int, timed: int = 30) -> dict:
     means = x.mean(0).double()
     entries = [(k % 32, 7 * k) for k in range(timed)]
     rival = seconds(lambda: single_changes(model, x, "0", means, entries))
+    work = products(lambda: layer_statistics(model, x[:1000])) * samples / 1000
     return {
         "name": "statistics, 784-32-32-10",
+        "floor": work / product_rate(),
+        "scaling": ["the criterion's statistics", "samples", samples],
         "size": samples,
         "seconds": mine,
         "rival": f"a forward pass for each of {timed} weights",
@@ -88,7 +92,9 @@ def against_sample_gradients(samples: int) -> list[dict]:
                 for w, b in zip(gradients[::2], gradients[1::2], strict=True):
                     _ = b.square(), w * b[:, None], w.square()
 
+    work = products(lambda: layer_statistics(model, x))
     row = {"name": "statistics, 784-32-32-10, tanh", "size": samples, "seconds": mine}
+    row |= {"floor": work / product_rate()}
     all_at_once, one_by_one = seconds(batched), seconds(loop)
     return [
         row
@@ -108,6 +114,24 @@ def against_sample_gradients(samples: int) -> list[dict]:
     ]
 
 
+def each() -> float:
+    """Seconds a value of one rank-one update and one PReLU, in the cache and on all threads."""
+    columns, row = torch.randn(64, 1), torch.randn(512)
+    block, slope, out = torch.randn(64, 512), torch.tensor([0.25]), torch.empty(64, 512)
+
+    def work() -> None:
+        torch.addcmul(block, columns, row, out=out)
+        torch.prelu(out, slope)
+
+    return fastest(work, 50) / block.numel() / torch.get_num_threads()
+
+
+def elements(widths: Sequence[int]) -> int:
+    """Activations that change, for each of the weights in turn."""
+    later = [sum(widths[at + 2 : -1]) + 1 for at in range(len(widths) - 1)]
+    return sum(a * b * count for (a, b), count in zip(pairwise(widths), later, strict=True))
+
+
 def nonlinear(widths: Sequence[int], samples: int, timed: int = 30) -> dict:
     """The brute-force ranking unit by unit, against one forward pass for each weight; same numbers."""
     model, x = network(widths), torch.randn(samples, widths[0])
@@ -123,6 +147,9 @@ def nonlinear(widths: Sequence[int], samples: int, timed: int = 30) -> dict:
     torch.testing.assert_close(found[0], expected, rtol=1e-2, atol=1e-9)
     return {
         "name": "non-linear, " + "-".join(map(str, widths)),
+        "floor": products(lambda: output_changes(evidence)) / product_rate()
+        + elements(widths) * samples * each(),
+        "scaling": ["the brute-force criterion", "weights", weights(model)],
         "size": samples,
         "seconds": mine,
         "rival": f"a forward pass for each of {timed} weights",

@@ -27,6 +27,7 @@ def measure(script: str, threads: int | None) -> tuple[list[dict], float, dict]:
     if threads:
         torch.set_num_threads(threads)
     sys.argv = [script]
+    sys.path.insert(0, str(HERE))  # where scripts find what they share
     rows = runpy.run_path(script, run_name="benchmark")["main"]()
     unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
     return rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, hardware()
@@ -38,12 +39,12 @@ def run(threads: int | None) -> dict:
     rows, facts = [], {}
     context = multiprocessing.get_context("spawn")
     for script in sorted(HERE.glob("*.py")):
-        if script.name == Path(__file__).name:
+        if script.name == Path(__file__).name or script.name.startswith("_"):
             continue
         print(f"\n== {script.name}", flush=True)
         with context.Pool(1) as pool:
             found, memory, facts = pool.apply(measure, (str(script), threads))
-        rows += [{**row, "script": script.stem, "peak_mib": round(memory)} for row in found]
+        rows += [{"peak_mib": round(memory), **row, "script": script.stem} for row in found]
     sha, dirty = commit()
     return {
         "date": datetime.now(UTC).date().isoformat(),

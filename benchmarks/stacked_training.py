@@ -11,6 +11,7 @@ import time
 
 import pandas as pd
 import torch
+from _floor import product_rate, products
 from torch import nn
 
 from prunebook.models import mlp
@@ -47,44 +48,54 @@ def timed(work, *args, **settings) -> float:
     return time.perf_counter() - start
 
 
+def compare(widths: tuple[int, ...], loss: str, variants: int, steps: int) -> dict:
+    """One row: a stack of so many variants, against one after the other."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(steps * BATCH, widths[0], generator=generator)
+    y = (
+        torch.randn(len(x), 1, generator=generator)
+        if loss == "mse"
+        else torch.randint(0, 10, (len(x),), generator=generator)
+    )
+    models = [mlp(widths, seed=seed) for seed in range(variants)]
+    masks = [
+        [torch.rand(layer.weight.shape, generator=generator) > 0.5 for layer in model[::2]]
+        for model in models
+    ]
+    net = StackedMLP.from_models(models, masks)
+    ready = StackedMLP.from_models(models, masks)
+    # One step of each, so that neither pays for loading.
+    few = {"loss": loss, "epochs": 1, "batch_size": BATCH}
+    work = products(lambda: train(ready, x[:BATCH], y[:BATCH], **few)) * steps
+    alone(mlp(widths), masks[0], x[:BATCH], y[:BATCH], loss, 0)
+    stacked = timed(train, net, x, y, seed=1, **few)
+    each = sum(
+        timed(alone, model, mask, x, y, loss, 1) for model, mask in zip(models[:RIVALS], masks, strict=False)
+    )
+    return {
+        "name": f"stacked fine-tuning, {'-'.join(map(str, widths))}",
+        "size": f"{variants} variants, {steps} steps of {BATCH}",
+        "seconds": stacked,
+        "rival": "one network after the other",
+        "rival_seconds": each / RIVALS * variants,
+        "ratio": each / RIVALS * variants / stacked,
+        "floor": work / product_rate(),
+        "scaling": [f"stacked fine-tuning, {'-'.join(map(str, widths))}", "variants", variants],
+        "note": f"{RIVALS} of the rival's variants measured, the rest extrapolated",
+    }
+
+
 def main(variants: int = 100, steps: int = 30) -> list[dict]:
     """Print the table, and return its rows."""
     rows = []
-    for widths, loss in CASES:
-        generator = torch.Generator().manual_seed(0)
-        x = torch.randn(steps * BATCH, widths[0], generator=generator)
-        y = (
-            torch.randn(len(x), 1, generator=generator)
-            if loss == "mse"
-            else torch.randint(0, 10, (len(x),), generator=generator)
+    for number, (widths, loss) in enumerate(CASES):
+        # How it grows with the number of variants is shown for the first case.
+        sizes = (
+            (max(RIVALS, variants // 10), max(RIVALS, variants // 3), variants)
+            if number == 0
+            else (variants,)
         )
-        models = [mlp(widths, seed=seed) for seed in range(variants)]
-        masks = [
-            [torch.rand(layer.weight.shape, generator=generator) > 0.5 for layer in model[::2]]
-            for model in models
-        ]
-        net = StackedMLP.from_models(models, masks)
-        ready = StackedMLP.from_models(models[:1], masks[:1])
-        train(
-            ready, x[:BATCH], y[:BATCH], loss=loss, epochs=1, batch_size=BATCH
-        )  # so that neither pays for loading
-        alone(mlp(widths), masks[0], x[:BATCH], y[:BATCH], loss, 0)
-        stacked = timed(train, net, x, y, loss=loss, epochs=1, batch_size=BATCH, seed=1)
-        each = sum(
-            timed(alone, model, mask, x, y, loss, 1)
-            for model, mask in zip(models[:RIVALS], masks, strict=False)
-        )
-        rows.append(
-            {
-                "name": f"stacked fine-tuning, {'-'.join(map(str, widths))}",
-                "size": f"{variants} variants, {steps} steps of {BATCH}",
-                "seconds": stacked,
-                "rival": "one network after the other",
-                "rival_seconds": each / RIVALS * variants,
-                "ratio": each / RIVALS * variants / stacked,
-                "note": f"{RIVALS} of the rival's variants measured, the rest extrapolated",
-            }
-        )
+        rows += [compare(widths, loss, size, steps) for size in sizes]
     print(pd.DataFrame(rows).to_string(index=False))
     return rows
 

@@ -28,6 +28,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from prunebook.claims import findings_cards, markdown_table
 from prunebook.figures.card import VERDICTS, card
+from prunebook.figures.speed import sizes, time_by_size
+from prunebook.notebook import figure_html
 from prunebook.status import drift_table, invariants_table, plans_table, studies_table
 from prunebook.webpages import finish
 
@@ -160,19 +162,39 @@ def benchmarks(path: Path = ROOT / "data" / "benchmarks.json") -> str:
         f"Measured on {table['date']} at commit `{table['commit'][:12]}`, on {facts['cpu']}, {facts['cores']} cores, "
         f"{facts['threads']} threads, torch {table['versions']['torch']}.",
         "",
-        "| What | Size | Seconds | Against | Seconds | Ratio | Peak MiB |",
-        "| :-- | :-- | --: | :-- | --: | --: | --: |",
+        "| What | Size | Seconds | Against | Seconds | Ratio | Times the floor | Peak MiB |",
+        "| :-- | :-- | --: | :-- | --: | --: | --: | --: |",
     ]
     for row in table["rows"]:
         whole = row.get("rival_extrapolated") or row["rival_seconds"]
         guessed = whole != row["rival_seconds"] or "extrapolated" in row["note"]
         theirs = f"{whole:.3g}" + (" *" if guessed else "")
+        size = f"{row['size']:,}" if isinstance(row["size"], int) else row["size"]
+        above = f"{row['seconds'] / row['floor']:.2g}" if row.get("floor") else ""
         lines.append(
-            f"| {row['name']} | {row['size']} | {row['seconds']:.3g} | {row['rival']} | {theirs} | "
-            f"{row['ratio']:.3g} | {row['peak_mib']} |"
+            f"| {row['name']} | {size} | {row['seconds']:.3g} | {row['rival']} | {theirs} | "
+            f"{row['ratio']:.3g} | {above} | {row['peak_mib']} |"
         )
     notes = dict.fromkeys(row["note"] for row in table["rows"] if row["note"])
     return "\n".join([*lines, "", "Notes of the benchmarks:", "", *(f"- {note}" for note in notes)])
+
+
+def speed(path: Path = ROOT / "data" / "benchmarks.json") -> str:
+    """The figure of time against size from the last committed run of the benchmarks; empty if there is none."""
+    table = sizes(json.loads(path.read_text(encoding="utf-8"))["rows"]) if path.is_file() else []
+    if len(table) == 0:
+        return ""
+    picture = figure_html(
+        time_by_size(table),
+        1,
+        "Seconds against size. Both axes are logarithmic. The lowest line is the time of the arithmetic that our way "
+        "cannot do without, at the rate this machine reaches for nothing else.",
+        "A panel for each benchmark with three lines: our way, the straightforward way above it, and the arithmetic "
+        "alone below it.",
+        table,
+        "time-by-size",
+    )
+    return f"```{{raw}} html\n{picture}\n```\n"
 
 
 def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
@@ -195,6 +217,7 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     (generated / "studies.md").write_text(studies_table() + "\n", encoding="utf-8")
     (generated / "invariants.md").write_text(invariants_table() + "\n", encoding="utf-8")
     (generated / "drift.md").write_text(drift_table() + "\n", encoding="utf-8")
+    (generated / "speed.md").write_text(speed(), encoding="utf-8")
     (generated / "plans.md").write_text(plans_table() + "\n", encoding="utf-8")
     (generated / "benchmarks.md").write_text(benchmarks() + "\n", encoding="utf-8")
     banner = (

@@ -624,3 +624,21 @@ def test_solver_check(drawn):
         figures.solver_check(CONVERGENCE.assign(scheme="upwind"), DIFFERENCE)
     with pytest.raises(InputError, match="difference is empty"):
         figures.solver_check(CONVERGENCE, DIFFERENCE.iloc[:0])
+
+
+def test_time_by_size_has_a_panel_for_each_benchmark_with_two_sizes_or_more():
+    from prunebook.figures.speed import sizes, time_by_size
+
+    rows = [
+        {"scaling": ["draws", "n", n], "seconds": n / 10, "rival_seconds": rival, "floor": n / 100}
+        for n, rival in ((10, 9.0), (10, 5.0), (1000, 700.0))
+    ]
+    rows[2]["rival_extrapolated"] = 900.0
+    rows += [{"scaling": ["once", "n", 1], "seconds": 1, "rival_seconds": 1, "floor": 1}, {"seconds": 1}]
+    table = sizes(rows)
+    assert table["rival_seconds"].tolist() == [5.0, 900.0]  # the quicker rival, and all of its work
+    figure = time_by_size(table)
+    (axis,) = [axis for axis in figure.axes if axis.get_visible()]
+    assert [line.get_xdata().tolist() for line in axis.get_lines()] == [[10, 1000]] * 3
+    with pytest.raises(InputError, match="nothing to draw"):
+        time_by_size(sizes([]))

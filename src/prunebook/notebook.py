@@ -92,22 +92,7 @@ class Page:
                 one where scripts run.
         """
         self.figures += 1
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", bbox_inches="tight")
-        plt.close(figure)
-        svg = _short_numbers(buffer.getvalue())
-        image = base64.b64encode(svg.encode()).decode()
-        csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
-        display(
-            HTML(
-                f'<figure class="pb-figure" id="{html.escape(name)}">'
-                f'<div class="pb-scroll" tabindex="0" role="region" aria-label="Figure {self.figures}">'
-                f'<img alt="{html.escape(alt)}" {_size(svg)} src="data:image/svg+xml;base64,{image}"></div>'
-                f"{_embedded(interactive)}<figcaption><b>Figure {self.figures}.</b> {html.escape(caption)} "
-                f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{csv}">Numbers (CSV)</a>'
-                "</figcaption></figure>"
-            )
-        )
+        display(HTML(figure_html(figure, self.figures, caption, alt, table, name, interactive)))
 
     def table(self, table: pd.DataFrame, caption: str) -> None:
         """Show a small table; numbers to three digits. Markup in cells is kept: hand in text of our own."""
@@ -270,6 +255,32 @@ def begin(namespace: dict, study: str, notebook: str) -> Page:
 def _progress(text: str) -> None:
     # Standard error goes to the log and the terminal, and is kept off the page.
     print(text, file=sys.stderr, flush=True)
+
+
+def figure_html(
+    figure,
+    number: int,
+    caption: str,
+    alt: str,
+    table: pd.DataFrame,
+    name: str,
+    interactive: dict | None = None,
+) -> str:
+    """A figure as one piece of HTML that carries its picture and its numbers. Arguments as for ``Page.figure``."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight")
+    plt.close(figure)
+    svg = _short_numbers(buffer.getvalue())
+    image = base64.b64encode(svg.encode()).decode()
+    csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
+    return (
+        f'<figure class="pb-figure" id="{html.escape(name)}">'
+        f'<div class="pb-scroll" tabindex="0" role="region" aria-label="Figure {number}">'
+        f'<img alt="{html.escape(alt)}" {_size(svg)} src="data:image/svg+xml;base64,{image}"></div>'
+        f"{_embedded(interactive)}<figcaption><b>Figure {number}.</b> {html.escape(caption)} "
+        f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{csv}">Numbers (CSV)</a>'
+        "</figcaption></figure>"
+    )
 
 
 def _short_numbers(svg: str) -> str:
