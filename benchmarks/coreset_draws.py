@@ -90,11 +90,11 @@ def against_index_lists(
     q, generator = np.full(100_000, 1 / n_in), np.random.default_rng(0)
     return {
         "floor": fastest(lambda: generator.binomial(samples, q)) * weights / len(q),
-        "scaling": [f"coreset draws, {n_in} to {n_out}", "draws for each output and sign", samples],
-        "name": f"{draws} samplings, {n_in} to {n_out}, {samples:,} draws for each output and sign",
-        "size": samples,
+        "scaling": [f"coreset draws, {n_in} to {n_out}", "draws an output and sign", samples],
+        "name": f"{draws} coreset{'s' * (draws > 1)}, {n_in} to {n_out}",
+        "size": f"{samples:,} draws an output and sign",
         "seconds": seconds(lambda: draw_counts(found.probabilities, m, draws, 0)),
-        "rival": "lists of indices, a loop over outputs, signs and samplings",
+        "rival": "lists of indices",
         "rival_seconds": rival,
         "rival_extrapolated": rival * samples / timed,
         "note": "measured in full"

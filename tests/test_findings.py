@@ -53,7 +53,7 @@ def test_a_sentence_falls_with_its_verdicts_and_is_left_out(tmp_path):
     cards = claims.findings_cards(path=write(tmp_path))
     assert "1.00 times" in cards
     assert "Never" not in cards
-    assert "1 <span" in cards
+    assert "1&nbsp;<span" in cards
 
 
 @pytest.mark.usefixtures("ledger")
@@ -74,3 +74,8 @@ def test_a_card_without_a_sentence_says_so(tmp_path):
 def test_a_sentence_must_rest_on_claims_that_exist(tmp_path, changed):
     with pytest.raises(InputError, match="must name"):
         claims.findings(path=write(tmp_path, FILE.replace(*changed)))
+
+
+def test_every_claim_leads_to_a_page():
+    studies = {claim["study"] for claim in claims.read().values()}
+    assert studies <= set(claims.PAGES), "name the page of the study in prunebook.claims.shown"

@@ -15,6 +15,7 @@ PAGES = {
     "mr-training": "notebooks/mean_replacement",
     "mr-tuning": "notebooks/mean_replacement_tuning",
     "mr-pictures": "notebooks/mean_replacement_pictures",
+    "head-to-head": "notebooks/head_to_head",
 }
 
 
