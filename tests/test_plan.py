@@ -122,3 +122,13 @@ def test_plans_are_held_against_the_seeds_they_did_not_see(tmp_path):
 def test_what_the_table_of_costs_knows_is_not_foretold_from_runs_that_found_their_training(tmp_path):
     config = next(c for c in STUDY.presets["paper"] if config_columns(c)["net"] == "small")
     assert plan.held_out(STUDY, "paper", Runs(tmp_path, config)) is None
+
+
+def test_a_run_from_nothing_pays_for_the_training_it_shares():
+    vgg = STUDIES["cb-vgg"].presets["paper"]
+    easy, hard = (next(c for c in vgg if config_columns(c)["case"] == case) for case in ("easy", "difficult"))
+    entries = plan.yaml.safe_load(plan.COSTS_FILE.read_text())["cb-vgg"]
+    trunk = next(entry["cpu"] for entry in entries if entry["where"] == {"case": "easy"})
+    assert plan.from_nothing("cb-vgg", easy, 270.0) == trunk
+    assert plan.from_nothing("cb-vgg", hard, 180.0) == 180 + trunk
+    assert plan.from_nothing("ec-pde", STUDIES["ec-pde"].presets["paper"][0], 60.0) == 60

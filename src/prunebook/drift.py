@@ -18,6 +18,7 @@ import yaml
 
 from prunebook import provenance
 from prunebook.errors import InputError
+from prunebook.plan import from_nothing
 from prunebook.results import Result, Store
 from prunebook.statistics.general import chosen
 from prunebook.studies import Study, describe, resolve_device
@@ -91,12 +92,13 @@ def compare(
 
 
 def there(study: Study, scale: str, at_most: float | None = None, store: Store | None = None) -> list[tuple]:
-    """The stored (configuration, seed, result) of a study that took at most so many seconds."""
+    """The stored (configuration, seed, result) of a study that take at most so many seconds from nothing."""
     store, found = store or Store(), []
     for config in study.presets.get(scale, ()):
         for seed in store.seeds(scale, config):
             result = store.load(scale, config, seed)
-            if at_most is None or result.record["wall_time"] <= at_most:
+            taken = from_nothing(study.name, config, result.record["wall_time"])
+            if at_most is None or taken <= at_most:
                 found.append((config, seed, result))
     return found
 

@@ -134,8 +134,25 @@ def held_out(study: Study, scale: str, store: Store | None = None) -> HeldOut | 
     return HeldOut(study.name, len(pairs), planned, measured, min(factors), max(factors))
 
 
+def from_nothing(study: str, config: object, taken: float, costs: Path = COSTS_FILE) -> float:
+    """Seconds of a run on a CPU that finds nothing in the cache, from the ``taken`` ones of a run that may have.
+
+    The table of costs knows the trainings that runs share; what it does not know counts as nothing.
+    """
+    table = yaml.safe_load(costs.read_text(encoding="utf-8")) or {}
+    entry = _entry(table.get(study, []), config)
+    trainings = sum(
+        _fitting(table.get(other, []), columns).get("cpu", 0.0)
+        for other, columns in entry.get("after", {}).items()
+    )
+    return max(taken, entry.get("cpu", 0.0)) + trainings
+
+
 def _entry(entries: list[dict], config: object) -> dict:
-    columns = config_columns(config)
+    return _fitting(entries, config_columns(config))
+
+
+def _fitting(entries: list[dict], columns: dict) -> dict:
     fits = (e for e in entries if all(columns.get(key) == value for key, value in e["where"].items()))
     return next(fits, {})
 
