@@ -145,7 +145,7 @@ def from_nothing(study: str, config: object, taken: float, costs: Path = COSTS_F
         _fitting(table.get(other, []), columns).get("cpu", 0.0)
         for other, columns in entry.get("after", {}).items()
     )
-    return max(taken, entry.get("cpu", 0.0)) + trainings
+    return float(max(taken, entry.get("cpu", 0.0)) + trainings)
 
 
 def _entry(entries: list[dict], config: object) -> dict:
