@@ -127,7 +127,14 @@ def settings(tmp_path):
 @pytest.fixture
 def no_verdicts(monkeypatch):
     """To judge takes seconds, and does not matter to where the book stands."""
-    for name in ("markdown_table", "findings_cards", "studies_table", "invariants_table", "drift_table"):
+    for name in (
+        "markdown_table",
+        "findings_cards",
+        "studies_table",
+        "invariants_table",
+        "drift_table",
+        "plans_table",
+    ):
         monkeypatch.setattr(build, name, lambda: "Nothing yet.")
     for name in ("PRUNEBOOK_REPOSITORY", "PRUNEBOOK_URL"):
         monkeypatch.delenv(name, raising=False)

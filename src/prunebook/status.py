@@ -12,36 +12,42 @@ from prunebook.studies import Collected, Study, registered, stored
 
 
 def studies_table(store: Store | None = None, link: str | None = "/{page}") -> str:
-    """A row a study: runs done of those planned, seeds, hardware, hours, data, whether the code has changed since."""
-    lines = [
-        "| Study | Runs at the paper scale | Seeds | Hours | Hardware | Data | State |",
-        "| :-- | :-- | :-- | --: | :-- | :-- | :-- |",
-    ]
+    """A row a study: runs done of those planned, seeds, hours, data, whether the code has changed since; below, what
+    they ran on."""
+    lines = ["| Study | Runs | Seeds | Hours | Data | State |", "| :-- | :-- | :-- | --: | :-- | :-- |"]
+    machines: dict[str, list[str]] = {}
     for study in registered().values():
         results = stored(study, "paper", store=store)
         lines.append(_row(study, results, link))
+        for record in results.records if results else ():
+            titles = machines.setdefault(_machine(record["hardware"]), [])
+            titles += [] if study.title in titles else [study.title]
+    if len(machines) == 1:
+        lines += ["", f"All of them ran on {next(iter(machines))}."]
+    else:
+        lines += ["", *(f"- {machine}: {', '.join(titles)}" for machine, titles in machines.items())]
     return "\n".join(lines)
+
+
+def _machine(facts: dict) -> str:
+    thread = f"{facts['threads']} thread{'s' * (facts['threads'] > 1)}"
+    return ", ".join([facts["cpu"], thread, *([facts["gpu"]] if "gpu" in facts else [])])
 
 
 def _row(study: Study, results: Collected | None, link: str | None) -> str:
     name = study.title
     if link and study.name in PAGES:
-        name = f"[{name}]({link.format(page=PAGES[study.name])})"
+        name = f"**[{name}]({link.format(page=PAGES[study.name])})**"
     planned = len(study.presets["paper"]) * study.seeds["paper"]
     if results is None:
-        return f"| {name} | 0 of {planned} | – | – | – | – | not measured yet |"
+        return f"| {name} | 0 of {planned} | – | – | – | not measured yet |"
     records = results.records
     hours = sum(record["wall_time"] for record in records) / 3600
     seeds = sorted({record["seed"] for record in records})
-    hardware = _each(
-        f"{r['hardware']['cpu']}, {r['hardware']['threads']} thread{'s' * (r['hardware']['threads'] > 1)}"
-        + (f", {r['hardware']['gpu']}" if "gpu" in r["hardware"] else "")
-        for r in records
-    )
     data = _each(record["data"]["name"] for record in records)
     state = "stale: the code has changed since" if results.stale else "up to date"
     return (
-        f"| {name} | {len(records)} of {planned} | {', '.join(map(str, seeds))} | {hours:.1f} | {hardware} | {data} "
+        f"| {name} | {len(records)} of {planned} | {', '.join(map(str, seeds))} | {hours:.1f} | {data} "
         f"| {state} |"
     )
 
