@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -15,7 +17,9 @@
 # # Head to head
 #
 # Which method should you trust with your own network? Here all of them prune the same trained networks at the same ratios, and everything is then fine-tuned on the same minibatches. A method is two choices: a *ranking*, which says what goes
-# first, and a *compensation*, which says what makes up for it. We cross them, and add coresets and two controls. The table says what won; the advice is at the end, and is written by the numbers.
+# first, and a *compensation*, which says what makes up for it. We cross them, and add coresets and two controls. The table says what won; the [advice](#advice) is at the end, and is written by the numbers.
+#
+# Does the plainest way, magnitude or norm without any compensation, do?
 
 # %% tags=["parameters"]
 scale = None  # "smoke", "laptop" or "paper"; None takes PRUNEBOOK_SCALE, or else "laptop"
@@ -34,6 +38,7 @@ from prunebook.figures import head_to_head as figures
 page = notebook.begin(globals(), study="head-to-head", notebook="head_to_head")
 page.banner()
 losses, cost, latency = (page.tables[name] for name in ("losses", "cost", "latency"))
+display(HTML(head_advice.as_list(head_advice.plain(losses))))
 page.table(
     head_best.overview(losses),
     caption="The best pair of ranking and compensation at each ratio, and how many times its errors, or its loss, the plain ranking without compensation has (magnitude of weights, norm of units), with 95 % intervals over seeds. "

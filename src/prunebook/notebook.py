@@ -154,7 +154,7 @@ class Page:
         def each(values) -> str:
             return ", ".join(dict.fromkeys(str(value) for value in values))
 
-        data = records[0]["data"]
+        sets = {record["data"]["name"]: record["data"] for record in records}.values()
         configs = dict.fromkeys(record["config_hash"] for record in records)
         minutes = sum(record["wall_time"] for record in records) / 60
         rows = {
@@ -170,8 +170,10 @@ class Page:
                 for record in records
             ),
             "Wall time": f"{minutes:.1f} minutes of one process, all seeds together",
-            "Data": f"{data['name']} ({data['origin']})",
-            "Checksums": ", ".join(f"{file} {value[:12]}" for file, value in data["checksums"].items()),
+            "Data": each(f"{data['name']} ({data['origin']})" for data in sets),
+            "Checksums": each(
+                f"{file} {value[:12]}" for data in sets for file, value in data["checksums"].items()
+            ),
             "Parameters": ", ".join(f"{key}={value!r}" for key, value in self.parameters.items()),
         }
         body = "".join(
