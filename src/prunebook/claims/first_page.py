@@ -49,10 +49,10 @@ def _answers(store, path: Path, claims: Path) -> Iterator[tuple[dict, str, list[
     """Each paper's entry, its sentences that stand, and how many claims have which verdict."""
     judged = verdicts(store, claims).set_index("claim")  # takes seconds
     sentences = _read(path, judged)
-    counts = judged.groupby("paper", sort=False)["verdict"].value_counts()
     for paper, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
         own = sentences[(sentences["paper"] == paper) & sentences["stands"]]
-        known = counts.loc[paper] if paper in counts.index.get_level_values(0) else {}
+        counted = judged["study"] == entry["study"] if "study" in entry else judged["paper"] == paper
+        known = judged.loc[counted, "verdict"].value_counts()
         order = [v for v in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_TESTED) if known.get(v)]
         yield entry, " ".join(own["text"]) or "No answer yet.", [(int(known[v]), v) for v in order]
 
