@@ -17,7 +17,7 @@
 # # Head to head
 #
 # Which method should you trust with your own network? Here all of them prune the same trained networks at the same ratios, and everything is then fine-tuned on the same minibatches. A method is two choices: a *ranking*, which says what goes
-# first, and a *compensation*, which says what makes up for it. We cross them, and add coresets and two controls. The table says what won; the [advice](#advice) is at the end, and is written by the numbers.
+# first, and a *compensation*, which says what makes up for it. We cross them, and add coresets and two controls. The table says what won; the advice is at the end, and is written by the numbers.
 #
 # Does the plainest way, magnitude or norm without any compensation, do?
 
