@@ -36,14 +36,19 @@ def measure(script: str, threads: int | None) -> tuple[list[dict], float, dict]:
 def run(threads: int | None) -> dict:
     from prunebook.provenance import commit, versions
 
-    rows, facts = [], {}
+    rows, facts, failed = [], {}, []
     context = multiprocessing.get_context("spawn")
     for script in sorted(HERE.glob("*.py")):
         if script.name == Path(__file__).name or script.name.startswith("_"):
             continue
         print(f"\n== {script.name}", flush=True)
-        with context.Pool(1) as pool:
-            found, memory, facts = pool.apply(measure, (str(script), threads))
+        try:
+            with context.Pool(1) as pool:
+                found, memory, facts = pool.apply(measure, (str(script), threads))
+        except Exception as error:  # hours of the others are not lost to it
+            failed.append(f"{script.name}: {error}")
+            print(failed[-1], flush=True)
+            continue
         rows += [{"peak_mib": round(memory), **row, "script": script.stem} for row in found]
     sha, dirty = commit()
     return {
@@ -53,6 +58,7 @@ def run(threads: int | None) -> dict:
         "versions": versions(),
         "hardware": facts,
         "rows": rows,
+        "failed": failed,
     }
 
 
@@ -60,6 +66,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, help="torch threads; default: torch's own choice")
     table = run(parser.parse_args().threads)
+    failed = table.pop("failed")
     text = json.dumps(table, indent=1, default=float) + "\n"
     TABLE.write_text(text, encoding="utf-8")
     print(f"\nwritten: {TABLE.relative_to(HERE.parent)}")
+    sys.exit("\n".join(failed) or 0)

@@ -29,7 +29,11 @@ def build(scale: str, folder: Path) -> float:
     }
     command = [sys.executable, str(ROOT / "book" / "build.py"), "--scale", scale, "--output", str(folder)]
     start = time.perf_counter()
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"the book could not be built; its last words: {done.stdout[-2000:]}")
     return time.perf_counter() - start
 
 
