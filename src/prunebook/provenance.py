@@ -136,6 +136,12 @@ def _imported(name: str, path: Path, tree: ast.Module) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
+@lru_cache(maxsize=1024)  # studies share most of their modules
+def _read(name: str, path: Path, source: str) -> tuple[str, tuple[str, ...]]:
+    """Hash of a module's source, and what it may import."""
+    return source_hash(source), tuple(_imported(name, path, ast.parse(source)))
+
+
 def _with_parents(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
@@ -161,9 +167,8 @@ def trace(module: str, root: Path) -> dict[str, str]:
         path = None if name in hashes else _module_file(name, root)
         if path is None or (_excluded(name) and name != module):
             continue
-        source = path.read_text(encoding="utf-8")
-        hashes[name] = source_hash(source)
-        for found in _imported(name, path, ast.parse(source)):
+        hashes[name], imports = _read(name, path, path.read_text(encoding="utf-8"))
+        for found in imports:
             if found.split(".")[0] == top:
                 waiting += _with_parents(found)
     return dict(sorted(hashes.items()))

@@ -156,7 +156,8 @@ def _labelled(study: Study, config: object, seed: int, name: str, table: pd.Data
             f"study {study.name}: table {name!r} has the columns {', '.join(double)}, which come from the "
             "configuration and the seed: rename or drop them"
         )
-    labels = pd.DataFrame({key: [value] * len(table) for key, value in columns.items()})
+    labels = pd.DataFrame({key: [value] for key, value in columns.items()})
+    labels = labels.take([0] * len(table)).reset_index(drop=True)
     return pd.concat([labels, table.reset_index(drop=True)], axis=1)
 
 

@@ -17,7 +17,7 @@ def _paper_results(study: str, store):
     return _load(study, (Store() if store is None else store).root)
 
 
-@lru_cache(maxsize=8)  # a page asks many times, and each result is checked when it is read
+@lru_cache(maxsize=32)  # a page asks many times, and each result is checked when it is read
 def _load(study: str, root: Path):
     from prunebook.results import Store
     from prunebook.studies import registered, stored
