@@ -95,7 +95,7 @@ class HeldOut:
 
     Attributes:
         study: its name.
-        runs: how many were foretold, each from the first stored seed of its configuration.
+        runs: how many were foretold, each from the other stored seeds of its configuration.
         planned, measured: hours of these runs.
         lowest, highest: of single runs, the measured time over the planned one.
     """
@@ -114,7 +114,7 @@ class HeldOut:
 
 
 def held_out(study: Study, scale: str, store: Store | None = None) -> HeldOut | None:
-    """Plans made from one stored seed of each configuration, against the other seeds.
+    """Plans of each stored run from the other seeds of its configuration, as if it were still missing.
 
     Configurations that the table of costs knows are left out: what they share with others, such as a training, is in
     the table but not in the time of a run that found it in the cache. None where no configuration has two seeds.
@@ -125,8 +125,9 @@ def held_out(study: Study, scale: str, store: Store | None = None) -> HeldOut | 
         if "cpu" in _entry(listed.get(study.name, []), config):
             continue
         paths = [store.path(scale, config, seed) for seed in sorted(store.seeds(scale, config))]
-        first, *others = [_record(store, path)["wall_time"] for path in paths] or [0.0]
-        pairs += [(first, time) for time in others]
+        times = [_record(store, path)["wall_time"] for path in paths]
+        if len(times) > 1:
+            pairs += [(median(times[:place] + times[place + 1 :]), time) for place, time in enumerate(times)]
     if not pairs:
         return None
     factors = [measured / planned for planned, measured in pairs]

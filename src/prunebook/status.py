@@ -65,7 +65,7 @@ def invariants_table(store: Store | None = None) -> str:
 
 
 def plans_table(store: Store | None = None) -> str:
-    """A row a study: hours foretold from one seed of each configuration, and hours that the other seeds took."""
+    """A row a study: hours of its runs as foretold from the other seeds, and as they were."""
     lines = [
         "| Study | Runs | Hours planned | Hours taken | Taken over planned | Single runs |",
         "| :-- | --: | --: | --: | --: | --: |",
