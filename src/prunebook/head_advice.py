@@ -15,7 +15,11 @@ NEAR = 1.05  # a value within five per cent is as good
 
 def as_list(sentences: list[str]) -> str:
     """Sentences as an HTML list."""
-    return "<ul>" + "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+    return (
+        '<ul class="pb-advice">'
+        + "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+        + "</ul>"
+    )
 
 
 def which(losses: pd.DataFrame, cost: pd.DataFrame) -> list[str]:
