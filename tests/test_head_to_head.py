@@ -514,7 +514,7 @@ def test_advice_follows_the_numbers():
     )
     other["dense", "none"]["fine-tuned"] = {0.0: 0.1}
     assert "do not prune" in head_advice.limits(made(other))[0]
-    assert head_advice.as_list(["a < b"]) == "<ul><li>a &lt; b</li></ul>"
+    assert head_advice.as_list(["a < b"]) == '<ul class="pb-advice"><li>a &lt; b</li></ul>'
 
 
 def test_advice_on_speed(tables, small):
