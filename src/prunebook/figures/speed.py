@@ -1,5 +1,7 @@
 """How the time of our way, and of the straightforward way, grows with the size of the problem."""
 
+from textwrap import fill
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -50,7 +52,7 @@ def time_by_size(table: pd.DataFrame) -> Figure:
     for axis, (panel, rows_of) in zip(axes.flat, groups, strict=False):
         for column, look in LOOKS.items():
             axis.plot(rows_of["size"], rows_of[column], **look.line)
-        axis.set_title(panel[0].upper() + panel[1:], loc="left")
+        axis.set_title(fill(panel[0].upper() + panel[1:], 26), loc="left")
         axis.set_xlabel(rows_of["of"].iloc[0])
         log_axis(axis, "x", 4)
         log_axis(axis, "y", 5)
