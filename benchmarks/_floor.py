@@ -7,24 +7,22 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def fastest(work: Callable[[], object], rounds: int = 5) -> float:
+def fastest(
+    work: Callable[[], object], rounds: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Seconds of the best of a few calls."""
     times = []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = clock()
         work()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return min(times)
 
 
 def product_rate(dtype: torch.dtype = torch.float32, clock: Callable[[], float] = time.perf_counter) -> float:
     """Floating-point operations a second of one large matrix product."""
-    a, best = torch.randn(2048, 2048, dtype=dtype), float("inf")
-    for _ in range(5):
-        start = clock()
-        _ = a @ a
-        best = min(best, clock() - start)
-    return 2 * 2048**3 / best
+    a = torch.randn(2048, 2048, dtype=dtype)
+    return 2 * 2048**3 / fastest(lambda: a @ a, clock=clock)
 
 
 def products(work: Callable[[], object]) -> int:
