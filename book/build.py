@@ -28,8 +28,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from prunebook.claims import findings_cards, markdown_table
 from prunebook.figures.card import VERDICTS, card
+from prunebook.figures.embedded import figure_html
 from prunebook.figures.speed import sizes, time_by_size
-from prunebook.notebook import figure_html
 from prunebook.status import drift_table, invariants_table, plans_table, studies_table
 from prunebook.webpages import finish
 

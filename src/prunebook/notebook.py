@@ -3,24 +3,20 @@
 A notebook calls :func:`begin` once, right below its parameters cell, and uses the :class:`Page` it gets.
 """
 
-import base64
 import html
 import inspect
-import io
-import json
 import os
-import re
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import HTML, display
 
 from prunebook import claims
 from prunebook.errors import InputError
+from prunebook.figures.embedded import figure_html
 from prunebook.studies import Collected, collect, registered, stored
 
 PARAMETERS = ("scale", "device", "seeds", "data", "fresh")
@@ -257,57 +253,6 @@ def begin(namespace: dict, study: str, notebook: str) -> Page:
 def _progress(text: str) -> None:
     # Standard error goes to the log and the terminal, and is kept off the page.
     print(text, file=sys.stderr, flush=True)
-
-
-def figure_html(
-    figure,
-    number: int,
-    caption: str,
-    alt: str,
-    table: pd.DataFrame,
-    name: str,
-    interactive: dict | None = None,
-) -> str:
-    """A figure as one piece of HTML that carries its picture and its numbers. Arguments as for ``Page.figure``."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight")
-    plt.close(figure)
-    svg = _short_numbers(buffer.getvalue())
-    image = base64.b64encode(svg.encode()).decode()
-    csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
-    return (
-        f'<figure class="pb-figure" id="{html.escape(name)}">'
-        f'<div class="pb-scroll" tabindex="0" role="region" aria-label="Figure {number}">'
-        f'<img alt="{html.escape(alt)}" {_size(svg)} src="data:image/svg+xml;base64,{image}"></div>'
-        f"{_embedded(interactive)}<figcaption><b>Figure {number}.</b> {html.escape(caption)} "
-        f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{csv}">Numbers (CSV)</a>'
-        "</figcaption></figure>"
-    )
-
-
-def _short_numbers(svg: str) -> str:
-    """The picture with its outlines to a hundredth of a point: nobody sees more, and everybody would load it."""
-
-    def shorter(attribute: re.Match) -> str:
-        return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", attribute[0])
-
-    return re.sub(r' (?:d|x|y)="[^"]*"', shorter, svg)
-
-
-def _size(svg: str) -> str:
-    """Width and height of a picture in pixels, so that the page keeps its place free."""
-    width, height = (
-        float(re.search(rf'<svg[^>]* {side}="([\d.]+)pt"', svg)[1]) for side in ("width", "height")
-    )
-    return f'width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
-
-
-def _embedded(spec: dict | None) -> str:
-    if spec is None:
-        return ""
-    # Inside a script element only "</" could end it early.
-    text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
-    return f'<script type="application/json" class="pb-spec">{text}</script>'
 
 
 _OUTCOMES = {claims.SUPPORTED: "holds", claims.NOT_SUPPORTED: "fails", claims.INCONCLUSIVE: "open"}
