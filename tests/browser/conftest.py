@@ -25,7 +25,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = missing()
-    for item in items:
+    # The hook is handed the items of the whole run, once anything beside this folder is collected too.
+    for item in (item for item in items if HERE in item.path.parents):
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
         # The tests of a page share what the browser has opened.
