@@ -34,7 +34,7 @@ import torch
 from torch.autograd.functional import hessian
 from torch.func import functional_call
 
-from prunebook import coresets, notebook, studies, theory, units, weights
+from prunebook import configurations, coresets, notebook, studies, theory, units, weights
 from prunebook.figures import in_house_style, look
 from prunebook.figures.last_layer import LOOKS
 from prunebook.figures.layout import grid, legend_below, log_axis, panel_label
@@ -42,7 +42,7 @@ from prunebook.models import mlp
 
 given = {"scale": scale, "device": device, "seeds": seeds, "data": data, "fresh": fresh}
 page = notebook.Page("one_theory", given, results=None, study=SimpleNamespace(name="theory"))
-seed, device = studies.seed_list(1 if seeds is None else seeds)[0], studies.resolve_device(device)
+seed, device = configurations.seed_list(1 if seeds is None else seeds)[0], studies.resolve_device(device)
 
 
 def relations(**rows):

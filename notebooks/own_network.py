@@ -50,7 +50,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import prune as torch_prune
 from torch.utils.data import DataLoader, TensorDataset
 
-from prunebook import coresets, datasets, notebook, studies, units, weights
+from prunebook import configurations, coresets, datasets, notebook, studies, units, weights
 from prunebook.errors import InputError
 from prunebook.figures import in_house_style, look
 from prunebook.figures.layout import grid, legend_below, panel_label
@@ -65,7 +65,7 @@ if scale not in (*SIZES, "paper"):
     raise InputError(f"scale={scale!r}: choose from {', '.join(SIZES)}, paper")
 limit, dev, tested, width, epochs, tuning = SIZES.get(scale, SIZES["laptop"])
 page = notebook.Page("own_network", given, results=None, study=SimpleNamespace(name="own-network"))
-seed, device = studies.seed_list(1 if seeds is None else seeds)[0], studies.resolve_device(device)
+seed, device = configurations.seed_list(1 if seeds is None else seeds)[0], studies.resolve_device(device)
 pictures = datasets.load("cifar10", data=data or None, device=device, dev=dev, limit=limit)
 if pictures.notice:
     display(HTML(f'<div class="pb-banner"><p>{html.escape(pictures.notice)}</p></div>'))

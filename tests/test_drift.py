@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from prunebook import drift
+from prunebook.collection import collect, stored
 from prunebook.errors import InputError
 from prunebook.experiments import STUDIES
 from prunebook.results import Store
-from prunebook.studies import collect, stored
 
 TABLE = pd.DataFrame(
     {"method": ["a", "b", "c", "d"], "loss": [1.0, 2.0, 4.0, math.nan], "seconds": [1.0] * 4}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from prunebook import studies
+from prunebook import collection
 from prunebook.experiments import STUDIES
 from prunebook.results import Store
 
@@ -29,9 +29,9 @@ def agreement(one: pd.DataFrame, other: pd.DataFrame) -> float:
     return float(near.mean())
 
 
-def measured(name: str, device: str, folder) -> studies.Collected:
+def measured(name: str, device: str, folder) -> collection.Collected:
     store = Store(folder / device)
-    return studies.collect(
+    return collection.collect(
         STUDIES[name], "smoke", seeds=1, device=device, store=store, report=lambda text: None
     )
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from prunebook import notebook
+from prunebook.collection import Collected
 from prunebook.errors import InputError
 from prunebook.experiments import STUDIES
-from prunebook.studies import Collected
 
 GOOD = {"scale": "smoke", "device": "cpu", "seeds": 1, "data": None, "fresh": False}
 

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from prunebook import plan
 from prunebook.cli import app
+from prunebook.configurations import config_columns
 from prunebook.experiments import STUDIES
 from prunebook.results import Store
-from prunebook.studies import config_columns
 
 STUDY = STUDIES["mr-training"]
 

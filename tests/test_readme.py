@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from prunebook.collection import stored
 from prunebook.experiments import STUDIES
 from prunebook.results import Store
-from prunebook.studies import stored
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = Store(ROOT / "data" / "results")

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunebook import provenance, results
+from prunebook import configurations, provenance, results
+from prunebook.configurations import canonical, config_hash
 from prunebook.errors import InputError, ResultError
-from prunebook.results import ResultMissing, Store, canonical, config_hash
+from prunebook.results import ResultMissing, Store
 
 FACTS = {
     "module": "prunebook.errors",
@@ -159,7 +160,7 @@ def test_names_cannot_point_elsewhere(store, name):
 @pytest.mark.parametrize("seed", [0, -1, 1.0, "1", True, None, np.int64(1)])
 def test_seeds_count_from_one(store, seed):
     with pytest.raises(InputError, match="seeds count from 1"):
-        results.check_seed(seed)
+        configurations.check_seed(seed)
 
 
 # --- saving and loading ---
@@ -281,7 +282,7 @@ def rewrite(path, change, reseal=False):
     change(record)
     if reseal:
         record.pop("checksum", None)
-        record["checksum"] = results._digest(record)
+        record["checksum"] = configurations.digest(record)
     (path / "record.json").write_text(json.dumps(record), encoding="utf-8")
 
 

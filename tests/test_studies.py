@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from prunebook import provenance, studies
+from prunebook.collection import collect, stored
 from prunebook.errors import DataError, InputError, ResultError
 from prunebook.results import Store
-from prunebook.studies import Study, collect
+from prunebook.studies import Study
 
 
 @dataclass(frozen=True)
@@ -226,20 +227,20 @@ def test_stale_results_are_used_and_named(lab, monkeypatch):
 
 def test_what_is_stored_can_be_had_without_measuring(lab):
     study = lab.study()
-    assert studies.stored(study, "laptop", store=lab.store) is None
+    assert stored(study, "laptop", store=lab.store) is None
     assert lab.prepared == []
     whole = lab.collect(seeds=[1, 2, 9], configs=study.presets["laptop"][1:])
-    found = studies.stored(study, "laptop", store=lab.store)
+    found = stored(study, "laptop", store=lab.store)
     pd.testing.assert_frame_equal(found.tables["losses"], whole.tables["losses"])
     assert (found.measured, found.scale, found.records) == (0, "laptop", whole.records)
     lab.real = False
     lab.collect("smoke")
-    assert studies.stored(study, "smoke", store=lab.store) is None, "a stand-in is no result of the presets"
+    assert stored(study, "smoke", store=lab.store) is None, "a stand-in is no result of the presets"
     with pytest.raises(InputError, match="no scale 'huge'"):
-        studies.stored(study, "huge", store=lab.store)
+        stored(study, "huge", store=lab.store)
     (whole.results[0].path / "record.json").unlink()
     with pytest.raises(ResultError, match=r"record\.json is missing"):
-        studies.stored(study, "laptop", store=lab.store)
+        stored(study, "laptop", store=lab.store)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +337,8 @@ WORKER = """
     # Only asked for its number of threads here, and it takes long to import.
     sys.modules["torch"] = SimpleNamespace(get_num_threads=lambda: 1)
     from prunebook.results import Store
-    from prunebook.studies import Study, collect
+    from prunebook.collection import collect
+    from prunebook.studies import Study
 
     root, me = Path(sys.argv[1]), sys.argv[2]
 

@@ -15,9 +15,10 @@ import yaml
 from typer.testing import CliRunner
 
 from prunebook import cli, gpus, plan, workflow
+from prunebook.configurations import config_hash
 from prunebook.errors import InputError
 from prunebook.experiments import STUDIES
-from prunebook.results import Store, config_hash
+from prunebook.results import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 TUNING = STUDIES["mr-tuning"].presets["paper"]
@@ -111,7 +112,7 @@ def test_time_stamps_decide_nothing(tmp_path):
     for script in (
         "Snakefile",
         "src/prunebook/workflow.py",
-        "src/prunebook/studies.py",
+        "src/prunebook/collection.py",
         "src/prunebook/results.py",
     ):
         assert not re.search(r"st_mtime|getmtime", (ROOT / script).read_text(encoding="utf-8")), script

@@ -54,7 +54,7 @@ def _matches(value: object, text: str) -> bool:
 
 def select(configs: tuple, only: list[str]) -> tuple:
     """The configurations that fit all the KEYs of ``KEY=VALUE``; of one KEY given twice, either VALUE."""
-    from prunebook.studies import config_columns
+    from prunebook.configurations import config_columns
 
     wanted: dict[str, list[str]] = {}
     for text in only:
@@ -106,7 +106,8 @@ def run(
 ) -> None:
     """Measure what is missing of a study. It may be interrupted, and run in several processes at once."""
     with _told(), _own_gpu(exclusive and device != "cpu"):
-        from prunebook.studies import collect, registered
+        from prunebook.collection import collect
+        from prunebook.studies import registered
 
         known = registered()
         if study not in known:
@@ -168,8 +169,9 @@ def _set_threads(threads: int) -> None:
 def list_studies() -> None:
     """Show the studies, and what is stored of each."""
     with _told():
+        from prunebook.configurations import SCALES
         from prunebook.doctor import survey
-        from prunebook.results import SCALES, Store
+        from prunebook.results import Store
         from prunebook.studies import registered
 
         store = Store()

@@ -17,11 +17,12 @@ import pandas as pd
 import yaml
 
 from prunebook import provenance
+from prunebook.configurations import describe
 from prunebook.errors import InputError
 from prunebook.plan import from_nothing
 from prunebook.results import Result, Store
 from prunebook.statistics.general import chosen
-from prunebook.studies import Study, describe, resolve_device
+from prunebook.studies import Study, resolve_device
 
 DATA = Path(__file__).parents[2] / "data"
 TOLERANCES_FILE, OUTCOME_FILE = DATA / "tolerances.yaml", DATA / "drift.json"

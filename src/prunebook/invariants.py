@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from prunebook.collection import stored
 from prunebook.results import Store
-from prunebook.studies import registered, stored
+from prunebook.studies import registered
 
 Check = Callable[[Mapping[str, pd.DataFrame]], pd.Series]  # which rows hold
 DENSE = ("dense", "fully-connected")  # no mask

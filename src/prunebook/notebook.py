@@ -15,9 +15,10 @@ import pandas as pd
 from IPython.display import HTML, display
 
 from prunebook import claims
+from prunebook.collection import Collected, collect, stored
 from prunebook.errors import InputError
 from prunebook.figures.embedded import figure_html
-from prunebook.studies import Collected, collect, registered, stored
+from prunebook.studies import registered
 
 PARAMETERS = ("scale", "device", "seeds", "data", "fresh")
 

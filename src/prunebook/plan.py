@@ -8,8 +8,9 @@ from statistics import median
 
 import yaml
 
-from prunebook.results import Store, config_hash
-from prunebook.studies import Study, config_columns, describe
+from prunebook.configurations import config_columns, config_hash, describe
+from prunebook.results import Store
+from prunebook.studies import Study
 
 COSTS_FILE = Path(__file__).parents[2] / "data" / "costs.yaml"
 

@@ -31,6 +31,8 @@ EXCLUDED = frozenset(
         "provenance",
         "errors",
         "studies",
+        "collection",
+        "configurations",
         "cli",
         "doctor",
         "figures",

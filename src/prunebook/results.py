@@ -24,13 +24,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prunebook import provenance
+from prunebook.configurations import canonical, check_name, check_seed, config_hash, digest
 from prunebook.errors import InputError, ResultError
 
 FORMAT = 1
-SCALES = ("smoke", "laptop", "paper")
 FACTS = ("module", "device", "started", "wall_time", "data")
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
 _HASH = re.compile(r"[0-9a-f]{12}")
 _SEED = re.compile(r"seed-([1-9][0-9]*)")
@@ -47,85 +46,6 @@ class Result:
     tables: dict[str, pd.DataFrame]
     record: dict
     path: Path
-
-
-# --- configurations ---
-
-
-def _plain(value: object, name: str) -> object:
-    if value is None or type(value) in (str, int, bool):
-        return value
-    if type(value) is float:
-        if value != value or value in (float("inf"), float("-inf")):
-            raise InputError(f"{name} is {value}: a configuration holds finite numbers only")
-        return value
-    if type(value) is tuple:
-        return [_plain(item, f"{name}[{index}]") for index, item in enumerate(value)]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # The class is part of the value: two kinds of thing may have fields of the same names.
-        return {"class": type(value).__name__, **_fields(value)}
-    raise InputError(
-        f"{name} is a {type(value).__name__} ({value!r}): a configuration holds str, int, float, bool, None, "
-        "tuples and frozen dataclasses of these; convert it"
-    )
-
-
-def _fields(config: object) -> dict:
-    kind = type(config)
-    if (
-        not dataclasses.is_dataclass(config)
-        or isinstance(config, type)
-        or not kind.__dataclass_params__.frozen
-    ):
-        raise InputError(
-            f"{config!r} is not an instance of a frozen dataclass: declare it @dataclass(frozen=True)"
-        )
-    return {
-        f.name: _plain(getattr(config, f.name), f"{kind.__name__}.{f.name}")
-        for f in dataclasses.fields(config)
-    }
-
-
-def canonical(config: object) -> dict:
-    """``config`` as plain values ready for JSON, with the name of its study under ``"study"``.
-
-    The name is a class variable or a field of the configuration, called ``study``. ``1`` and ``1.0`` are
-    different values, as are two nested classes with the same fields.
-    """
-    fields = _fields(config)
-    study = getattr(config, "study", None)
-    if not isinstance(study, str):
-        raise InputError(
-            f"{type(config).__name__} does not tell its study: add study: ClassVar[str] = 'its-name'"
-        )
-    return {**fields, "study": _name(study, "study")}
-
-
-def _digest(plain: dict) -> str:
-    # json writes floats by repr, and ASCII with sorted keys leaves nothing to the platform.
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def config_hash(config: object) -> str:
-    """12 hex digits that name a configuration; the same on every machine and Python version."""
-    return _digest(canonical(config))[:12]
-
-
-def _name(name: object, what: str) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InputError(f"{what} {name!r} is not a name: use a-z, 0-9 and single hyphens")
-    return name
-
-
-def check_seed(seed: object) -> int:
-    """Return ``seed``, or raise InputError: seeds are the whole numbers from 1."""
-    if type(seed) is not int or seed < 1:
-        raise InputError(f"seed {seed!r} is not a whole number of at least 1: seeds count from 1")
-    return seed
-
-
-# --- the store ---
 
 
 def default_root() -> Path:
@@ -182,7 +102,7 @@ class Store:
     def path(self, scale: str, config: object, seed: int) -> Path:
         """The folder of one result, whether it exists or not."""
         study, digest = canonical(config)["study"], config_hash(config)
-        return self.root / _name(scale, "scale") / study / digest / f"seed-{check_seed(seed)}"
+        return self.root / check_name(scale, "scale") / study / digest / f"seed-{check_seed(seed)}"
 
     def lock(self, scale: str, config: object, seed: int, timeout: float | int = -1) -> filelock.BaseFileLock:
         """A lock between processes, for ``with``: held while a result is being made.
@@ -233,7 +153,7 @@ class Store:
         folder.mkdir()
         try:
             record["tables"] = {name: _write_table(name, table, folder) for name, table in tables.items()}
-            record["checksum"] = _digest(record)
+            record["checksum"] = digest(record)
             text = json.dumps(record, indent=1, sort_keys=True) + "\n"
             (folder / "record.json").write_text(text, encoding="utf-8", newline="\n")
             _sync(folder / "record.json")
@@ -301,7 +221,7 @@ class Store:
 
     def paths(self, scale: str, study: str) -> Iterator[Path]:
         """The folders of all the results of ``study`` at ``scale``, in order; none of them is read."""
-        folder = self.root / _name(scale, "scale") / _name(study, "study")
+        folder = self.root / check_name(scale, "scale") / check_name(study, "study")
         for config in sorted(folder.glob("*")):
             if _HASH.fullmatch(config.name):
                 yield from (config / f"seed-{seed}" for seed in _seeds(config))
@@ -332,9 +252,9 @@ def _read_record(path: Path) -> dict:
     if found != FORMAT:
         raise broken(f"has format {found!r}, but this version reads format {FORMAT}")
     try:
-        if record["checksum"] != _digest({key: value for key, value in record.items() if key != "checksum"}):
+        if record["checksum"] != digest({key: value for key, value in record.items() if key != "checksum"}):
             raise broken("was changed after it was written")
-        if record["config_hash"] != _digest(record["config"])[:12]:
+        if record["config_hash"] != digest(record["config"])[:12]:
             raise broken("has a configuration that does not match its hash")
         told = (record["scale"], record["study"], record["config_hash"], f"seed-{record['seed']}")
         if told != path.absolute().parts[-4:]:

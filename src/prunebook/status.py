@@ -5,10 +5,11 @@ from pathlib import Path
 
 from prunebook import drift
 from prunebook.claims import PAGES
+from prunebook.collection import Collected, stored
 from prunebook.invariants import invariants
 from prunebook.plan import held_out
 from prunebook.results import Store
-from prunebook.studies import Collected, Study, registered, stored
+from prunebook.studies import Study, registered
 
 
 def studies_table(store: Store | None = None, link: str | None = "/{page}") -> str:

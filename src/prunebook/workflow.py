@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from prunebook.configurations import SCALES, config_columns, config_hash, seed_list
 from prunebook.errors import InputError
 from prunebook.plan import Job, plan
-from prunebook.results import SCALES, Store, config_hash
-from prunebook.studies import DEVICES, Study, config_columns, registered, seed_list
+from prunebook.results import Store
+from prunebook.studies import DEVICES, Study, registered
 
 ROOT = Path(__file__).parents[2]
 # Limits leave room for a slower machine than the one that was measured on, and for another allocator.

@@ -19,8 +19,9 @@ def _paper_results(study: str, store):
 
 @lru_cache(maxsize=32)  # a page asks many times, and each result is checked when it is read
 def _load(study: str, root: Path):
+    from prunebook.collection import stored
     from prunebook.results import Store
-    from prunebook.studies import registered, stored
+    from prunebook.studies import registered
 
     found = registered()[study]
     return found, stored(found, "paper", store=Store(root))
@@ -69,7 +70,7 @@ def complete(study, results, only: dict) -> dict[str, pd.DataFrame] | None:
 
     A verdict on some of the networks or noise levels would be a verdict on another claim.
     """
-    from prunebook.studies import config_columns  # the studies bring everything with them
+    from prunebook.configurations import config_columns  # the studies bring everything with them
 
     planned = sum(_fits(config_columns(config), only) for config in study.presets["paper"])
     runs: dict[int, int] = {}

@@ -1,0 +1,124 @@
+"""What a study is asked: a frozen dataclass, its plain form, its address, its columns; and the seeds beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from prunebook.errors import InputError
+
+SCALES = ("smoke", "laptop", "paper")
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def _plain(value: object, name: str) -> object:
+    if value is None or type(value) in (str, int, bool):
+        return value
+    if type(value) is float:
+        if value != value or value in (float("inf"), float("-inf")):
+            raise InputError(f"{name} is {value}: a configuration holds finite numbers only")
+        return value
+    if type(value) is tuple:
+        return [_plain(item, f"{name}[{index}]") for index, item in enumerate(value)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        # The class is part of the value: two kinds of thing may have fields of the same names.
+        return {"class": type(value).__name__, **_fields(value)}
+    raise InputError(
+        f"{name} is a {type(value).__name__} ({value!r}): a configuration holds str, int, float, bool, None, "
+        "tuples and frozen dataclasses of these; convert it"
+    )
+
+
+def _fields(config: object) -> dict:
+    kind = type(config)
+    if (
+        not dataclasses.is_dataclass(config)
+        or isinstance(config, type)
+        or not kind.__dataclass_params__.frozen
+    ):
+        raise InputError(
+            f"{config!r} is not an instance of a frozen dataclass: declare it @dataclass(frozen=True)"
+        )
+    return {
+        f.name: _plain(getattr(config, f.name), f"{kind.__name__}.{f.name}")
+        for f in dataclasses.fields(config)
+    }
+
+
+def canonical(config: object) -> dict:
+    """``config`` as plain values ready for JSON, with the name of its study under ``"study"``.
+
+    The name is a class variable or a field of the configuration, called ``study``. ``1`` and ``1.0`` are
+    different values, as are two nested classes with the same fields.
+    """
+    fields = _fields(config)
+    study = getattr(config, "study", None)
+    if not isinstance(study, str):
+        raise InputError(
+            f"{type(config).__name__} does not tell its study: add study: ClassVar[str] = 'its-name'"
+        )
+    return {**fields, "study": check_name(study, "study")}
+
+
+def digest(plain: dict) -> str:
+    """SHA-256 of plain values; the same on every machine and Python version."""
+    # json writes floats by repr, and ASCII with sorted keys leaves nothing to the platform.
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def config_hash(config: object) -> str:
+    """12 hex digits that name a configuration; the same on every machine and Python version."""
+    return digest(canonical(config))[:12]
+
+
+def check_name(name: object, what: str) -> str:
+    """Return ``name``, or raise InputError: it becomes a folder."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InputError(f"{what} {name!r} is not a name: use a-z, 0-9 and single hyphens")
+    return name
+
+
+def check_seed(seed: object) -> int:
+    """Return ``seed``, or raise InputError: seeds are the whole numbers from 1."""
+    if type(seed) is not int or seed < 1:
+        raise InputError(f"seed {seed!r} is not a whole number of at least 1: seeds count from 1")
+    return seed
+
+
+def seed_list(seeds: Any) -> tuple[int, ...]:
+    """The seeds 1..n for a count n, or the seeds of a list. Raises InputError for what is neither."""
+    if isinstance(seeds, list | tuple):
+        chosen = tuple(check_seed(seed) for seed in seeds)
+        if not chosen or len(set(chosen)) < len(chosen):
+            raise InputError(f"seeds {list(seeds)} must be at least one, each of them once")
+        return chosen
+    if type(seeds) is not int or seeds < 1:
+        raise InputError(f"seeds {seeds!r} must be a count of at least 1, or a list of seeds")
+    return tuple(range(1, seeds + 1))
+
+
+def config_columns(config: object) -> dict[str, object]:
+    """The fields of ``config`` that become columns: scalars, and ``widths`` written like 784-32-32-10."""
+    columns = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if item.name == "study":
+            continue
+        if item.name == "widths" and isinstance(value, tuple):
+            columns["widths"] = "-".join(map(str, value))
+        elif value is None or isinstance(value, str | int | float):
+            columns[item.name] = value
+    return columns
+
+
+def describe(config: object, among: Iterable[object] = ()) -> str:
+    """``config`` in a few words: the columns in which it differs from the others."""
+    mine, others = config_columns(config), [config_columns(other) for other in among]
+    differing = {key: value for key, value in mine.items() if any(o.get(key) != value for o in others)}
+    return " ".join(f"{key}={value}" for key, value in differing.items())
