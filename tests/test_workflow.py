@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import time
 import types
 from pathlib import Path
 
@@ -240,13 +241,16 @@ def test_two_jobs_never_share_a_gpu_and_a_dead_one_lets_go(tmp_path):
     doomed = subprocess.Popen([*start, "dies"])
     while not log.exists() or "take" not in log.read_text():
         assert doomed.poll() is None
+        time.sleep(0.02)
     others = [subprocess.Popen([*start, str(number)]) for number in range(5)]
     while log.read_text().count("give") < 2:
         assert any(other.poll() is None for other in others)
-    doomed.kill()
-    doomed.wait()
+        time.sleep(0.02)
+    # Written while it still holds the device: once it is dead, the next may take it before we come to write.
     with log.open("a") as file:
         file.write("died\n")
+    doomed.kill()
+    doomed.wait()
     assert [other.wait(timeout=60) for other in others] == [0] * 5
     held, used, free = {}, set(), []
     for line in log.read_text().splitlines():
