@@ -1,4 +1,4 @@
-"""What one folder of tests asks of its own tests must not reach the others."""
+"""The run of the tests itself: what one folder asks of its own tests, and what a whole run must have shown."""
 
 import os
 import shutil
