@@ -43,42 +43,6 @@ def _told() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _matches(value: object, text: str) -> bool:
-    if type(value) in (int, float):
-        try:
-            return float(text) == value
-        except ValueError:
-            return False
-    return str(value).casefold() == text.casefold()
-
-
-def select(configs: tuple, only: list[str]) -> tuple:
-    """The configurations that fit all the KEYs of ``KEY=VALUE``; of one KEY given twice, either VALUE."""
-    from prunebook.configurations import config_columns
-
-    wanted: dict[str, list[str]] = {}
-    for text in only:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--only {text!r} must look like KEY=VALUE")
-        wanted.setdefault(key.strip(), []).append(value.strip())
-    columns = [config_columns(config) for config in configs]
-    for key in wanted:
-        if known := [c for c in columns if key not in c]:
-            raise InputError(f"--only {key}=...: there is no {key!r}; use one of {', '.join(known[0])}")
-    chosen = tuple(
-        config
-        for config, column in zip(configs, columns, strict=True)
-        if all(any(_matches(column[key], value) for value in values) for key, values in wanted.items())
-    )
-    if not chosen:
-        there = "; ".join(
-            f"{key}: {', '.join(dict.fromkeys(str(c[key]) for c in columns))}" for key in wanted
-        )
-        raise InputError(f"--only {' '.join(only)} fits no configuration; there are {there}")
-    return chosen
-
-
 @app.command()
 def run(
     study: Annotated[str, typer.Argument(help="Name of the study; 'prunebook list' shows them.")],
@@ -107,6 +71,7 @@ def run(
     """Measure what is missing of a study. It may be interrupted, and run in several processes at once."""
     with _told(), _own_gpu(exclusive and device != "cpu"):
         from prunebook.collection import collect
+        from prunebook.configurations import select
         from prunebook.studies import registered
 
         known = registered()

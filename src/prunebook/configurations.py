@@ -122,3 +122,40 @@ def describe(config: object, among: Iterable[object] = ()) -> str:
     mine, others = config_columns(config), [config_columns(other) for other in among]
     differing = {key: value for key, value in mine.items() if any(o.get(key) != value for o in others)}
     return " ".join(f"{key}={value}" for key, value in differing.items())
+
+
+def _matches(value: object, text: str) -> bool:
+    if type(value) in (int, float):
+        try:
+            return float(text) == value
+        except ValueError:
+            return False
+    return str(value).casefold() == text.casefold()
+
+
+def select(configs: tuple, only: list[str]) -> tuple:
+    """The configurations that fit all the KEYs of ``KEY=VALUE``; of one KEY given twice, either VALUE.
+
+    Raises InputError for what is not KEY=VALUE, a KEY that there is not, or nothing that fits.
+    """
+    wanted: dict[str, list[str]] = {}
+    for text in only:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--only {text!r} must look like KEY=VALUE")
+        wanted.setdefault(key.strip(), []).append(value.strip())
+    columns = [config_columns(config) for config in configs]
+    for key in wanted:
+        if known := [c for c in columns if key not in c]:
+            raise InputError(f"--only {key}=...: there is no {key!r}; use one of {', '.join(known[0])}")
+    chosen = tuple(
+        config
+        for config, column in zip(configs, columns, strict=True)
+        if all(any(_matches(column[key], value) for value in values) for key, values in wanted.items())
+    )
+    if not chosen:
+        there = "; ".join(
+            f"{key}: {', '.join(dict.fromkeys(str(c[key]) for c in columns))}" for key in wanted
+        )
+        raise InputError(f"--only {' '.join(only)} fits no configuration; there are {there}")
+    return chosen
