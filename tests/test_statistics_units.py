@@ -125,9 +125,10 @@ def test_overlap_and_energy():
 
 
 def tuning(gain):
-    keys = ("net", "seed", "step", "set", "tuned", "replacement")
+    keys = ("net", "seed", "step", "set", "amount", "score", "tuned", "replacement")
+    starts, amounts = [5000, 15000, 25000, 35000], [0.1, 0.2, 0.5]
     cells = itertools.product(
-        ["small"], [1, 2], [5000, 15000, 25000, 35000], ["all", "midconv"], [0, 10, 100], ["zero", "mean"]
+        ["small"], [1, 2, 3], starts, ["all"], amounts, ["norm"], [0, 10, 100], ["zero", "mean"]
     )
     rows = [dict(zip(keys, cell, strict=True)) for cell in cells]
     return {
@@ -141,17 +142,46 @@ def test_gain_after_tuning_by_start():
     tables = tuning(
         lambda step, tuned, seed, **_: seed * (1 if step >= 25000 else 2) * {0: 8, 10: 4, 100: 2}[tuned]
     )
-    assert value(units.tuning_gain(tables, steps=10, since=25000)) == {("small", 1): 4, ("small", 2): 8}
-    assert value(units.tuning_gain(tables, steps=10, until=25000)) == {("small", 1): 8, ("small", 2): 16}
+    late = value(units.tuning_gain(tables, steps=10, since=25000))
+    assert late == {("small", 1): 4, ("small", 2): 8, ("small", 3): 12}
+    early = value(units.tuning_gain(tables, steps=10, until=25000))
+    assert early == {("small", 1): 8, ("small", 2): 16, ("small", 3): 24}
     minus = units.tuning_gain(tables, steps=10, minus_steps=100, since=25000)
-    assert value(minus) == {("small", 1): 2, ("small", 2): 4}
+    assert value(minus) == {("small", 1): 2, ("small", 2): 4, ("small", 3): 6}
     with pytest.raises(InputError, match="from step 90000 on"):
         units.tuning_gain(tables, steps=10, since=90000)
 
 
+def test_one_large_cell_does_not_decide_the_gain():
+    tables = tuning(lambda amount, **_: -1000 if amount == 0.5 else 2)
+    assert set(value(units.tuning_gain(tables, steps=10)).values()) == {2}
+
+
 def test_share_of_the_gain_that_is_kept():
-    tables = tuning(lambda step, tuned, **_: 8 if tuned == 0 else (1 if step < 25000 else 6))
-    assert set(value(units.tuning_kept(tables, steps=100, late=25000)).values()) == {1 / 8 - 6 / 8}
+    tables = tuning(lambda step, tuned, seed, **_: seed * (8 if tuned == 0 else (1 if step < 25000 else 6)))
+    found = value(units.tuning_kept(tables, steps=100, late=25000))
+    assert list(found.values()) == pytest.approx([1 / 8 - 6 / 8] * 3)
+
+
+def test_a_seed_without_a_gain_does_not_blow_up_what_is_kept():
+    def gain(step, tuned, seed, **_):
+        whole = {1: 10.0, 2: 14.0, 3: -1e-9}[seed]
+        return whole * (1 if tuned == 0 else 0.25 if step < 25000 else 0.5) + 0.1 * (tuned > 0)
+
+    found = value(units.tuning_kept(tuning(gain), steps=100, late=25000))
+    assert list(found.values()) == pytest.approx([-0.25] * 3)
+
+
+def test_pseudo_values_are_those_of_the_jackknife():
+    early = {1: (4.0, 1.0), 2: (6.0, 3.0), 3: (5.0, 2.5)}
+    tables = tuning(
+        lambda step, tuned, seed, **_: early[seed][tuned > 0] if step < 25000 else (2.0, 1.0)[tuned > 0]
+    )
+    found = value(units.tuning_kept(tables, steps=100, late=25000))
+    whole = 6.5 / 15 - 0.5
+    assert found["small", 1] == pytest.approx(3 * whole - 2 * (5.5 / 11 - 0.5))
+    assert found["small", 2] == pytest.approx(3 * whole - 2 * (3.5 / 9 - 0.5))
+    assert found["small", 3] == pytest.approx(3 * whole - 2 * (4.0 / 10 - 0.5))
 
 
 def test_the_least_alpha():
