@@ -37,7 +37,7 @@ page.claims()
 #
 # Let $a_u(x, p)$ be the output of unit $u$ after its ReLU, for image $x$ at place $p$, and $\bar a_u$ its mean over 1,000 training images and all places. Pruning to zero sets $a_u$ to 0; mean replacement sets it to $\bar a_u$.
 # A constant passes max-pooling and flattening unchanged, so the next layer sees $b' = b + W\bar a$, and the unit is gone. In networks whose convolutions do not pad, as Small and Medium, this is exact, and the test suite
-# proves it against independent packages. Where a convolution pads with zeros, part of its kernel sees no constant at the border, and there are three ways to fold: exactly, with a bias map; by the
+# checks it against independent packages. Where a convolution pads with zeros, part of its kernel sees no constant at the border, and there are three ways to fold: exactly, with a bias map; by the
 # spatial mean of the response, as in code the authors released later; or with all taps, as the formula is printed.
 #
 # Six scores choose the units; the lowest go first. With $g_u = \partial \ell/\partial a_u$ for the loss $\ell$ of one image, $\langle\cdot\rangle$ the mean over places and $\mathbb E$ the mean over images:
@@ -65,9 +65,9 @@ page.claims()
 # %% [markdown]
 # ## Set-up, and what we had to assume
 #
-# - **Networks**: Small (three valid convolutions of 32, 64, 128 channels and two dense layers of 512, 128) and Medium (twice as wide) on CIFAR-10; VGG11 with padding; Medium with batch norm as a control. Glorot-uniform weights, zero biases.
-# - **Training**: 46,920 steps of 64 images, 60 epochs. The paper gives neither optimiser nor rate. We take SGD with momentum 0.9 and a constant rate of 0.01, no weight decay, no augmentation, images standardised by channel. The paper's figures end at step 35,000, and so do ours that stand beside them; rules and shares count all steps.
-# - **Measurement**: 1,000 training images, drawn once a seed and left in training, give scores, means and penalties, as in the paper; 1,000 test images give a second penalty. Units are scored every 250 steps, as in the paper, and every 1,000 in VGG11 and with batch norm. Penalties, 360 variants at a time, are measured every 1,000 steps, and every 2,500 on Medium: four and ten times thinner than in the paper, to save time.
+# - **Networks**: Small (three valid convolutions of 32, 64, 128 channels and two dense layers of 512, 128) and Medium (twice as wide) on CIFAR-10 {cite:p}`krizhevsky2009`; VGG11 with padding; Medium with batch norm as a control. Glorot-uniform weights, zero biases.
+# - **Training**: 46,920 steps of 64 images, 60 epochs. The paper gives neither optimiser nor rate. We take SGD with momentum 0.9 and a constant rate of 0.01, no weight decay, no augmentation, images standardised by channel. It runs in bfloat16 where the machine has that, else in single precision; penalties are always in single precision. The paper's figures end at step 35,000, and so do ours that stand beside them; rules and shares count all steps.
+# - **Measurement**: 1,000 training images, drawn once a seed, give scores, means and penalties. The paper does not say whether they stay in training; in code that the authors released later they do, and here too. 1,000 test images give a second penalty. Units are scored every 250 steps, as in the paper, and every 1,000 in VGG11 and with batch norm. Penalties, 360 variants at a time, are measured every 1,000 steps, and every 2,500 on Medium: four and ten times thinner than in the paper, to save time. A mean over training is one over these steps.
 # - **How many**: a fraction of each layer's units, rounded down, so 0.01 prunes nothing in a layer of fewer than 100; or one unit. "All layers" prunes in every hidden layer at once, with masks and means of the unpruned network. Of equal scores the higher index goes.
 # - A measurement works on stored snapshots. It cannot disturb the training, and the same training serves all.
 # - The smaller scales shorten all of this; the run card says how.
@@ -75,8 +75,10 @@ page.claims()
 # %% tags=["remove-cell"]
 plain = page.tables["penalties"].loc[~page.tables["penalties"]["batch_norm"], "net"]
 nets = list(dict.fromkeys(plain))
-net = "medium" if "medium" in nets else nets[0]
+net = unit_summaries.main_network(page.tables["penalties"])
+others = [other for other in nets if other != net]
 ours = "small" if "small" in nets else net
+UNSIGNED = ("norm", "abs_rs", "abs_mrs")
 layer_set, amount = page.results.records[0]["config"]["followed"]
 
 
@@ -91,9 +93,12 @@ restart = 10_000 if followed["step"].max() > 10_000 else int(followed["step"].me
 page.glue("net", unit_summaries.networks(penalties))
 page.glue("ours", unit_summaries.networks(of("penalties", ours)))
 page.glue("nets", unit_summaries.networks(page.tables["penalties"]))
+page.glue("others", ", ".join(map(unit_summaries.network_name, others)) or "none so far")
+page.glue("end", f"{unit_summaries.at_the_end(of('constants', ours), layer_set='all', scores=UNSIGNED):.0%}")
 
 # %% [markdown]
-# Networks measured so far: {glue:text}`mr-training-nets`. The figures that stand for the paper's show {glue:text}`mr-training-net`; our own questions were put to {glue:text}`mr-training-ours`.
+# Networks measured so far: {glue:text}`mr-training-nets`. The figures that stand for the paper's show {glue:text}`mr-training-net`; our own questions were put to {glue:text}`mr-training-ours`. Medium, which the paper shows most, takes the
+# place of the first once it has four seeds. The paper's Figures 3, 5 and 9 pool its networks; ours show one, and a claim says which it is about.
 #
 # Lines are means over seeds. Around them are the paper's 80 % interval and, lighter, a 95 % one, wherever there is more than one seed.
 #
@@ -115,15 +120,15 @@ page.figure(
 page.verdict("MR-1", "MR-1b", "MR-2")
 
 # %% [markdown]
-# The paper says that this holds regardless of the architecture. Here is the same, averaged over training, in each network.
+# The paper says that this holds regardless of the architecture. Here is the same, averaged over training, in each network without batch norm.
 
 # %% tags=["hide-input"]
-everywhere = unit_summaries.gains(page.tables["penalties"])
+everywhere = page.tables["penalties"][~page.tables["penalties"]["batch_norm"]]
 page.figure(
-    figures.penalties_by_network(page.tables["penalties"], until=None),
+    figures.penalties_by_network(everywhere, until=None),
     caption="Penalty averaged over training with a tenth of all units pruned, with means (filled) and with zeros (hollow), for each network measured.",
     alt="Pairs of points, penalty with means and with zeros, for each score and network.",
-    table=everywhere[everywhere["set"] == "all"],
+    table=unit_summaries.gains(everywhere).query("set == 'all'"),
     name="mr-networks",
 )
 page.verdict("MR-14a", "MR-14b")
@@ -131,7 +136,7 @@ page.verdict("MR-14a", "MR-14b")
 # %% [markdown]
 # ## Zero against mean, point by point
 #
-# The paper's Figures 3 and 9. Each point is one seed, step, set of layers and amount. Below the diagonal, the mean is better. The paper's axes show the dashed square; ours show every point.
+# The paper's Figures 3 and 9. Each point is one score, seed, step, set of layers and amount. Below the diagonal, the mean is better. The paper's axes show the dashed square; ours show every point.
 
 # %% tags=["hide-input"]
 page.figure(
@@ -148,10 +153,14 @@ page.figure(
     table=unit_summaries.shares(penalties, by="set"),
     name="mr-diagonal-sets",
 )
+page.table(
+    unit_summaries.shares(penalties, by="set"),
+    caption=f"How many points there are, how many are ties, and the share of the others at which the mean has the lower penalty; then the same for points at which the two differ by more than {unit_summaries.LARGE:g}.",
+)
 page.verdict("MR-3", "MR-13")
 
 # %% [markdown]
-# Being below the diagonal says nothing of how far. The next figure gives sizes.
+# Being below the diagonal says little of how far. The next figure gives sizes.
 
 # %% tags=["hide-input"]
 page.figure(
@@ -194,7 +203,7 @@ page.verdict("MR-6a", "MR-6b", "MR-6c", "MR-6d")
 # %% tags=["hide-input"]
 page.figure(
     figures.single_layer(penalties, followed, layer_set=layer_set, amount=amount),
-    caption="Left: penalty with means when one layer is pruned. Right: squared activations of the units chosen, summed over images and places; ticks at the top are medians.",
+    caption="Left: penalty with means (solid) and with zeros (dashed) when one layer is pruned. Right: squared activations of the units chosen, summed over images and places; ticks at the top are medians.",
     alt="Left: penalties of abs_mrs, rand and mrs against step. Right: distributions of the squared activations of the units they choose.",
     table=unit_summaries.along_training(penalties, layer_set=layer_set, amount=amount),
     name="mr-single-layer",
@@ -212,7 +221,7 @@ page.verdict("MR-10", "MR-11", "MR-12")
 # %% [markdown]
 # ## Is the mean the best constant?
 #
-# The mean is what least squares would choose for the next layer's input. The loss may want something else, and behind a max-pooling the next layer sees larger values than the mean before it.
+# The mean is what least squares would choose for the next layer's input. The loss may want something else, and behind a max-pooling the next layer sees larger values than the mean before it. Of the best multiples that the claim averages, {glue:text}`mr-training-end` are the last on the grid: there the best of all may lie further out.
 
 # %% tags=["hide-input"]
 page.figure(
@@ -227,8 +236,11 @@ page.verdict("MR-15", "MR-X1")
 # %% [markdown]
 # ## What is left of a signed score
 #
-# For a ReLU unit the signed score is, up to a factor, the derivative of the loss by the scale of the unit's weights. If training ended at a stationary point, that derivative would be zero for every unit, and what is left to rank by would be
-# noise, times the unit's activity. The first figure asks how much of the signal cancels over images; the second, whether a score says what a unit is worth when it alone is pruned.
+# Why should a score be worse for keeping its sign? Our explanation was this. A ReLU unit with incoming weights $w$, bias $b$ and $P$ places has $\langle a g\rangle P = w\cdot\partial\ell/\partial w + b\,\partial\ell/\partial b$, by Euler's identity
+# for functions of degree one; `mrs` has the further term $\bar a\langle g\rangle$. Where training ends at a stationary point, the derivatives are zero over all images, and what is left of `rs` to rank by is noise, times the unit's activity.
+# The first figure asks how much of the signal cancels over images.
+#
+# The paper's explanation is another: the estimate holds for a unit and fails for many, since the terms that it neglects add up. The second figure prunes one unit at a time, and sets each signed score beside its unsigned twin.
 
 # %% tags=["hide-input"]
 page.figure(
@@ -241,9 +253,13 @@ page.figure(
 page.figure(
     figures.single_units(of("single_units", ours)),
     caption="Score of single units against the penalty when they alone are pruned, with the rank correlation ρ.",
-    alt="Three panels of the penalty of single units over their scores abs_rs, abs_mrs and norm.",
+    alt="Six panels of the penalty of single units over their scores: rs, abs_rs and norm where the unit goes to zero, mrs, abs_mrs and norm where it goes to its mean.",
     table=unit_summaries.foresight_table(of("single_units", ours)),
     name="mr-single",
+)
+page.table(
+    unit_summaries.foresight_table(of("single_units", ours), by_step=False),
+    caption="Rank correlation of a score with the penalty of single units of the middle convolution, mean over the steps measured; half widths are of intervals over seeds.",
 )
 page.verdict("MR-X3", "MR-17")
 
@@ -257,7 +273,7 @@ page.figure(
     figures.train_against_test(of("penalties", ours), net=ours),
     caption="Penalty with zeros minus penalty with means, a tenth of all units pruned, on the scoring subset (solid) and on test images (dashed).",
     alt="Gain of mean replacement against step on training and on test images, for each score.",
-    table=unit_summaries.along_training(of("penalties", ours), column="test_penalty"),
+    table=unit_summaries.gains_along_training(of("penalties", ours)),
     name="mr-held-out",
 )
 page.verdict("MR-X4")
@@ -275,13 +291,16 @@ page.verdict("MR-X5")
 # %% [markdown]
 # ## Batch norm, borders, and arithmetic
 #
-# Where a batch norm that uses the statistics of the batch follows the next layer, it subtracts whatever constant was folded in, so zero and mean are the same network. That may be why the paper keeps to networks without batch norm. The paper's Table 2 speaks of 1,440 experiments, and its factors give 720; Table 3 repeats the number, and its factors give 192.
+# Where a batch norm that uses the statistics of the batch follows the next layer, it subtracts whatever constant was folded in, so zero and mean are the same network. The paper's summary speaks of networks without batch norm, and its Table 3 lists both kinds.
+#
+# The tables of the paper do not add up. Table 2 speaks of 1,440 experiments, and its factors give 720; with and without batch norm would make 1,440. Table 3 repeats the number, and its factors give 192. Fraction, set of layers and score do
+# not touch the training, so the 720 are 24 trainings. The caption of Figure 3 says that penalties on CIFAR-10 were taken every 10,000 steps; the text says every 250.
 
 # %% tags=["hide-input"]
 if "batch_norm" in page.tables:
     page.table(
         unit_summaries.batch_norm_table(page.tables["batch_norm"]),
-        caption="Penalties with batch norm in use, a tenth of the middle convolution pruned, and the largest difference between zero and mean.",
+        caption="Penalties with the statistics of the batch in use, a tenth of the middle convolution pruned, and the largest difference between zero and mean.",
     )
 if "borders" in page.tables:
     page.table(
@@ -289,6 +308,36 @@ if "borders" in page.tables:
         caption="Penalty with means for three ways to fold where convolutions pad, a tenth of all units pruned.",
     )
 page.verdict("MR-16", "MR-X2", "MR-18")
+
+# %% [markdown]
+# ## The other networks
+#
+# What the figures of the paper look like on the networks that are not shown above: {glue:text}`mr-training-others`.
+
+# %% tags=["hide-input"]
+for other in others:
+    name, rows = unit_summaries.network_name(other), of("penalties", other)
+    page.figure(
+        figures.penalties_through_training(rows, of("network", other), net=other),
+        caption=f"{name}: penalty against training step, with means (solid) and with zeros (dashed), and loss and accuracy of the unpruned network.",
+        alt=f"{name}: penalties of unsigned and of signed scores against training step, and the loss and accuracy of the unpruned network.",
+        table=unit_summaries.along_training(rows),
+        name=f"mr-penalties-{other}",
+    )
+    page.figure(
+        figures.zero_against_mean(rows),
+        caption=f"{name}: penalty with means against penalty with zeros, by score.",
+        alt=f"{name}: density of penalties with means over penalties with zeros, with the diagonal.",
+        table=unit_summaries.shares(rows),
+        name=f"mr-diagonal-{other}",
+    )
+    page.figure(
+        figures.performance_profiles(rows),
+        caption=f"{name}: performance profiles of six scores with means (solid) and with zeros (dashed).",
+        alt=f"{name}: curves of the share of points below the threshold against tau for twelve methods.",
+        table=unit_summaries.areas(rows),
+        name=f"mr-profiles-{other}",
+    )
 
 # %% [markdown]
 # ## Run card

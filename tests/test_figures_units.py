@@ -335,7 +335,12 @@ def test_energies_of_chosen_units(drawn, followed):
         steps = [patch for patch in right.patches if patch.get_label() == score]
         assert steps[0].get_data().values.sum() == pytest.approx((energy > 0).mean())
         assert f"{score} {(energy == 0).mean():.1%}" in right.texts[0].get_text()
-    assert {found.get_label() for found in left.lines} == {"_zero", "abs_mrs", "rand", "mrs"}
+    shown = {"abs_mrs", "rand", "mrs"}
+    assert {found.get_label() for found in left.lines} == {"_zero", *shown, *(f"_{score}" for score in shown)}
+    own = chosen(made_penalties(), set="midconv", amount=0.1, score="mrs")
+    for label, replacement in (("mrs", "mean"), ("_mrs", "zero")):
+        means = chosen(own, replacement=replacement).groupby("step")["penalty"].mean()
+        np.testing.assert_allclose(line(left, label)[1], means[means.index <= 35_000], rtol=1e-9)
 
 
 def test_penalties_by_layer_set(drawn, penalties):
@@ -378,14 +383,22 @@ def test_single_units_and_their_rank_correlation(drawn):
     table = made_single_units()
     for axis, (score, kind) in zip(
         panels(drawn["single units"]),
-        (("abs_rs", "zero"), ("abs_mrs", "mean"), ("norm", "zero")),
+        (
+            ("rs", "zero"),
+            ("abs_rs", "zero"),
+            ("norm", "zero"),
+            ("mrs", "mean"),
+            ("abs_mrs", "mean"),
+            ("norm", "mean"),
+        ),
         strict=True,
     ):
         found = foresight({"single_units": table}, scores=[score], replacement=kind)["value"].mean()
         assert axis.texts[0].get_text() == f"ρ = {found:.2f}"
         part = chosen(table, step=5000, replacement=kind)
         np.testing.assert_array_equal(line(axis, "Step 5,000"), [part[f"score_{score}"], part["penalty"]])
-        assert any(found.get_label() == "_arrow" for found in axis.lines)  # one unit's score is zero
+        arrow = any(found.get_label() == "_arrow" for found in axis.lines)
+        assert arrow == (score not in ("rs", "mrs"))  # one unit's score is zero: off a logarithmic axis alone
 
 
 def test_gains_on_both_subsets(drawn, penalties):
@@ -397,8 +410,9 @@ def test_gains_on_both_subsets(drawn, penalties):
 
 
 def test_advantage_after_tuning(drawn):
-    table = chosen(made_tuning(), score="abs_rs")
+    table = chosen(made_tuning(), set="midconv")
     axis = panels(drawn["tuning"])[1]
+    assert axis.get_title(loc="left").endswith("Middle conv.\n10% of units")
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0", "10", "100", "500"]
     for label, half in (
         ("Pruned early", table[table["step"] < 25_000]),
@@ -410,12 +424,12 @@ def test_advantage_after_tuning(drawn):
 
 def test_every_pair_after_tuning(drawn):
     table = made_tuning()
-    assert [axis.get_title(loc="left")[-12:] for axis in panels(drawn["tuning"])[3:]] == [
+    assert [axis.get_title(loc="left")[-12:] for axis in panels(drawn["tuning"])[2:]] == [
         "ter 10 steps",
         "er 100 steps",
         "er 500 steps",
     ]
-    axis = panels(drawn["tuning"])[4]
+    axis = panels(drawn["tuning"])[3]
     part = table[(table["tuned"] == 100) & (table["step"] >= 25_000)]
     x, y = line(axis, "Pruned late")
     wide = unit_parts.paired(part, keys=("tuned",))

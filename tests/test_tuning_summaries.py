@@ -32,6 +32,37 @@ def test_advantage_by_start_and_steps():
     assert tuning_summaries.advantage(tuning(seeds=(1,)))["half_width"].isna().all()
 
 
+def test_advantage_is_a_median_and_can_be_told_by_cell():
+    one = tuning().assign(amount=0.5)
+    one["penalty"] += 1000.0 * (one["replacement"] == "mean")  # one cell in three that is far off
+    both = pd.concat([tuning(), tuning().assign(amount=0.2), one])
+    pooled = tuning_summaries.advantage(both).set_index(["pruned", "tuned"])["advantage"]
+    assert pooled["before", 0] == 6
+    cells = tuning_summaries.advantage(both, by=["amount"]).set_index(["amount", "pruned", "tuned"])
+    assert cells.loc[(0.5, "before", 0), "advantage"] == 6 - 1000
+    assert cells.loc[(0.1, "before", 10), "kept"] == 0.25
+    assert cells.loc[(0.5, "before", 10), "kept"] == pytest.approx((1.5 - 1000) / (6 - 1000))
+
+
+def test_losses_beside_the_unpruned_network():
+    table = tuning()
+    table = table.assign(loss=0.5 + table["penalty"], test_loss=1.0)
+    steps = itertools.product((1, 2), (5000, 25000), (0, 10))
+    untouched = pd.DataFrame(steps, columns=["seed", "step", "tuned"]).assign(loss=0.25, test_loss=2.0)
+    found = tuning_summaries.losses(table, untouched).set_index(["pruned", "tuned"])
+    assert list(found.columns) == [
+        "unpruned",
+        "unpruned, held out",
+        "mean",
+        "mean, held out",
+        "zero",
+        "zero, held out",
+    ]
+    assert list(found.loc[("before", 0)]) == [0.25, 2, 0.5, 1, 6.5, 1]
+    with pytest.raises(InputError, match="untouched"):
+        tuning_summaries.losses(table, untouched.drop(columns="tuned"))
+
+
 def test_removed_networks():
     rows = pd.DataFrame(
         {

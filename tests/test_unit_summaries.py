@@ -149,6 +149,16 @@ def test_along_training_is_a_mean_over_seeds(penalties):
         assert row.half_width_95 == pytest.approx((high - low) / 2)
 
 
+def test_the_network_that_figures_show():
+    def rows(net, seeds, batch_norm=False):
+        return pd.DataFrame({"net": net, "seed": range(seeds), "batch_norm": batch_norm})
+
+    small, normed = rows("small", 8), rows("medium", 8, batch_norm=True)
+    assert unit_summaries.main_network(pd.concat([small, rows("medium", 3), normed])) == "small"
+    assert unit_summaries.main_network(pd.concat([small, rows("medium", 4)])) == "medium"
+    assert unit_summaries.main_network(rows("tiny", 1)) == "tiny"
+
+
 def test_shares_leave_out_ties(penalties):
     table = penalties.copy()
     table.loc[table["step"] == 0, "penalty"] = 0.0
@@ -161,6 +171,50 @@ def test_shares_leave_out_ties(penalties):
             assert row.below == pytest.approx(expected[f"{row.net}, {getattr(row, by)}"])
 
 
+def test_shares_of_large_differences_are_told_apart():
+    keys = ["net", "seed", "step", "score", "set", "amount", "replacement"]
+    table = pd.DataFrame(
+        itertools.product(("small",), (1,), range(4), ("norm",), ("all",), (0.1,), ("zero", "mean")),
+        columns=keys,
+    )
+    table["penalty"] = [
+        0.5,
+        0.4,
+        0.5,
+        0.505,
+        0.5,
+        0.52,
+        0.5,
+        0.2,
+    ]  # by .1 lower, .005 higher, .02 higher, .3 lower
+    row = unit_summaries.shares(table, scores=["norm"]).iloc[0]
+    assert (row["below"], row["large"]) == (0.5, 3)
+    assert row["below_large"] == pytest.approx(2 / 3)
+
+
+def test_gains_along_training_on_both_subsets(penalties):
+    table = penalties.assign(test_penalty=3 * penalties["penalty"])
+    found = unit_summaries.gains_along_training(table).set_index(["net", "score", "step"])
+    own = table[(table["net"] == "small") & (table["score"] == "rs") & (table["set"] == "all")]
+    own = own[(own["amount"] == 0.1) & (own["step"] == 1000)].set_index(["seed", "replacement"])["penalty"]
+    gains = own.xs("zero", level="replacement") - own.xs("mean", level="replacement")
+    row = found.loc[("small", "rs", 1000)]
+    assert row["gain"] == pytest.approx(gains.mean())
+    assert row["test_gain"] == pytest.approx(3 * gains.mean())
+    assert row["half_width_95"] == pytest.approx(stats.t.ppf(0.975, 2) * stats.sem(gains))
+
+
+def test_how_often_the_last_multiple_is_the_best():
+    rows = [
+        {"net": "n", "seed": seed, "step": 0, "set": layers, "score": "norm", "alpha": alpha,
+         "penalty": abs(alpha - (9 if layers == "midconv" else best))}
+        for seed, best in ((1, 0.5), (2, 1.5), (3, 7), (4, 1.0))
+        for layers in ("all", "midconv")
+        for alpha in (0.5, 1.0, 1.5)
+    ]  # fmt: skip
+    assert unit_summaries.at_the_end(pd.DataFrame(rows), layer_set="all", scores=["norm"]) == 0.5
+
+
 def test_foresight_table():
     rng = np.random.default_rng(1)
     grid = itertools.product(("small",), range(2), (0, 5), range(9), ("zero", "mean"))
@@ -171,3 +225,8 @@ def test_foresight_table():
     for kind in ("zero", "mean"):
         expected = foresight({"single_units": table}, scores=["norm"], replacement=kind)["value"].mean()
         assert found.loc[found["replacement"] == kind, "correlation"].mean() == pytest.approx(expected)
+    pooled = unit_summaries.foresight_table(table, [("norm", "zero")], by_step=False)
+    assert list(pooled["correlation"]) == pytest.approx(
+        [found.loc[found["replacement"] == "zero", "correlation"].mean()]
+    )
+    assert pooled["seeds"].tolist() == [2]

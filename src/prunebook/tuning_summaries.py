@@ -1,5 +1,7 @@
 """Small tables for the page on mean replacement and fine-tuning."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -7,11 +9,12 @@ from scipy import stats
 from prunebook.figures.tables import need
 
 
-def advantage(tuning: pd.DataFrame, *, late: float = 25_000) -> pd.DataFrame:
+def advantage(tuning: pd.DataFrame, *, late: float | int = 25_000, by: Sequence[str] = ()) -> pd.DataFrame:
     """Penalty with zeros minus that with means: a row for early and late pruning and each number of steps tuned.
 
-    Columns: pruned, tuned, advantage, half_width (95 % Student-t interval over seeds; empty for one), kept (share of
-    the advantage before fine-tuning), held_out (the advantage on test images), seeds.
+    The median over the networks pruned, as in the claims' rules; with ``by``, within each value of these columns.
+    Columns: ``by``, pruned, tuned, advantage, half_width (95 % Student-t interval over seeds; empty for one), kept
+    (share of the advantage before fine-tuning), held_out (the advantage on test images), seeds.
     """
     columns = (
         "net",
@@ -26,18 +29,42 @@ def advantage(tuning: pd.DataFrame, *, late: float = 25_000) -> pd.DataFrame:
         "test_penalty",
     )
     need(tuning, columns, "tuning")
-    values = ["penalty", "test_penalty"]
-    pruned = np.where(tuning["step"] >= late, f"from step {late:,.0f} on", "before")
-    means = tuning.assign(pruned=pruned).groupby(["pruned", "tuned", "seed", "replacement"])[values].mean()
-    zero, mean = (means.xs(name, level="replacement") for name in ("zero", "mean"))
-    runs = (zero - mean).rename(columns={"penalty": "advantage", "test_penalty": "held_out"})
-    groups = runs.groupby(["pruned", "tuned"])
+    cell = ["seed", "step", "set", "amount", "score", "pruned", "tuned"]
+    values = {"penalty": "advantage", "test_penalty": "held_out"}
+    wide = _halved(tuning, late).set_index([*cell, "replacement"])[list(values)]
+    wide = wide.unstack("replacement")  # noqa: PD010 - two indexes at once
+    gains = pd.DataFrame(
+        {name: wide[column]["zero"] - wide[column]["mean"] for column, name in values.items()}
+    )
+    keys = [*by, "pruned", "tuned"]
+    runs = gains.groupby([*keys, "seed"]).median()
+    groups = runs.groupby(keys)
     table, count = groups.mean(), groups.size()
     table["half_width"] = stats.t.ppf(0.975, count - 1) * groups["advantage"].std() / np.sqrt(count)
     table["seeds"] = count
     table = table.reset_index()
-    table["kept"] = table["advantage"] / table.groupby("pruned")["advantage"].transform("first")
-    return table[["pruned", "tuned", "advantage", "half_width", "kept", "held_out", "seeds"]]
+    table["kept"] = table["advantage"] / table.groupby([*by, "pruned"])["advantage"].transform("first")
+    return table[[*keys, "advantage", "half_width", "kept", "held_out", "seeds"]]
+
+
+def losses(tuning: pd.DataFrame, untouched: pd.DataFrame, *, late: float | int = 25_000) -> pd.DataFrame:
+    """What the penalties are made of: median losses of pruned networks beside those of the network trained on unpruned.
+
+    A row for early and late starts and each number of steps. Columns: pruned, tuned, and the losses unpruned, mean and
+    zero, the same for held-out images; means over seeds.
+    """
+    need(untouched, ("seed", "step", "tuned", "loss", "test_loss"), "untouched")
+    parts = []
+    for name, table in (("unpruned", untouched), *tuning.groupby("replacement")):
+        runs = _halved(table, late).groupby(["pruned", "tuned", "seed"])[["loss", "test_loss"]].median()
+        part = runs.groupby(["pruned", "tuned"]).mean()
+        parts.append(part.set_axis([name, f"{name}, held out"], axis=1))
+    return pd.concat(parts, axis=1).reset_index()
+
+
+def _halved(table: pd.DataFrame, late: float | int) -> pd.DataFrame:
+    """With the column ``pruned``: before the step ``late`` or from there on."""
+    return table.assign(pruned=np.where(table["step"] >= late, f"from step {late:,.0f} on", "before"))
 
 
 def removed(removal: pd.DataFrame) -> pd.DataFrame:

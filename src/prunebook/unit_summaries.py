@@ -9,13 +9,22 @@ from scipy.stats import spearmanr
 
 from prunebook.errors import InputError
 from prunebook.figures.tables import need
-from prunebook.figures.unit_parts import LOOKS, SETS, TIE, named, network_name, paired
+from prunebook.figures.unit_parts import FORETOLD, LOOKS, PAPER_END, SETS, TIE, named, network_name, paired
 from prunebook.statistics.units import KEYS, covered, profile_areas
+
+LARGE = 0.01  # nats: two penalties further apart than this differ by what one would notice
 
 
 def networks(table: pd.DataFrame) -> str:
     """The names of a table's networks, for a sentence."""
     return ", ".join(map(network_name, dict.fromkeys(named(table)["net"])))
+
+
+def main_network(table: pd.DataFrame, first: str = "medium", *, enough: int = 4) -> str:
+    """The network without batch norm that figures show: ``first`` if it has ``enough`` seeds, else that of the most."""
+    need(table, ("net", "seed", "batch_norm"), "penalties")
+    seeds = table[~table["batch_norm"].astype(bool)].groupby("net", sort=False)["seed"].nunique()
+    return first if seeds.get(first, 0) >= enough else str(seeds.idxmax())
 
 
 def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame:
@@ -31,6 +40,25 @@ def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame
     runs = points.groupby([*keys, "seed"])[["zero", "mean", "difference"]].mean(skipna=False)
     table = _over_seeds(runs.reset_index(), keys, ["zero", "mean", "difference"], "difference")
     return _in_order(table)
+
+
+def gains_along_training(
+    penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1
+) -> pd.DataFrame:
+    """Penalty with zeros minus penalty with means, on both subsets: a row for each network, score and step.
+
+    Means over seeds; half widths as in ``gains``, of the scoring subset.
+    """
+    need(penalties, (*KEYS, "score", "replacement", "penalty", "test_penalty"), "penalties")
+    at = _at(penalties, amount)
+    at = named(at[at["set"] == layer_set])
+    points = {"gain": paired(at), "test_gain": paired(at, "test_penalty")}
+    keys = ["net", "score", "step"]
+    runs = [
+        wide.assign(gain=wide["zero"] - wide["mean"]).groupby([*keys, "seed"])["gain"].mean().rename(name)
+        for name, wide in points.items()
+    ]
+    return _in_order(_over_seeds(pd.concat(runs, axis=1).reset_index(), keys, list(points), "gain"))
 
 
 def means_over(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
@@ -55,24 +83,32 @@ def shares(
 ) -> pd.DataFrame:
     """How many points there are, how many are ties, and the share of the others at which means have the lower penalty.
 
-    A row for each network and each score or, with ``by="set"``, layer set.
+    A row for each network and each score or, with ``by="set"``, layer set. ``large`` counts the points at which the two
+    penalties differ by more than ``LARGE``, ``below_large`` is the share of these at which means have the lower one.
     """
     need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
     points = paired(named(penalties[penalties["score"].isin(list(scores))]))
     tied = (points["zero"] - points["mean"]).abs() <= TIE
+    large = (points["zero"] - points["mean"]).abs() > LARGE
     lower = (points["mean"] < points["zero"]).astype(float).mask(tied)
-    groups = points.assign(tied=tied, lower=lower).groupby(["net", by])
-    table = groups.agg(points=("tied", "size"), ties=("tied", "sum"), below=("lower", "mean"))
+    columns = {"tied": tied, "lower": lower, "large": large, "lower_large": lower.where(large)}
+    groups = points.assign(**columns).groupby(["net", by])
+    table = groups.agg(
+        points=("tied", "size"),
+        ties=("tied", "sum"),
+        below=("lower", "mean"),
+        large=("large", "sum"),
+        below_large=("lower_large", "mean"),
+    )
     return _in_order(table.reset_index())
 
 
 def foresight_table(
-    single_units: pd.DataFrame,
-    pairs: Iterable[tuple[str, str]] = (("abs_rs", "zero"), ("abs_mrs", "mean"), ("norm", "zero")),
+    single_units: pd.DataFrame, pairs: Iterable[tuple[str, str]] = FORETOLD, *, by_step: bool = True
 ) -> pd.DataFrame:
     """Rank correlation of a score with the penalty of single units: a row for each network, pair and step.
 
-    Means over seeds, with half widths as in ``gains``.
+    Means over seeds, with half widths as in ``gains``; averaged over steps first without ``by_step``.
     """
     need(single_units, ("net", "seed", "step", "replacement", "penalty"), "single_units")
     rows = [
@@ -83,7 +119,16 @@ def foresight_table(
             single_units[single_units["replacement"] == replacement]
         ).groupby(["net", "step", "seed"])
     ]  # fmt: skip
-    return means_over(pd.DataFrame(rows), ["score", "replacement", "step"], "correlation")
+    keys = ["score", "replacement", *(["step"] if by_step else [])]
+    return means_over(pd.DataFrame(rows), keys, "correlation")
+
+
+def at_the_end(constants: pd.DataFrame, *, layer_set: str, scores: Sequence[str]) -> float:
+    """Share of seeds, steps and scores whose least penalty is at the largest multiple of the mean that was tried."""
+    need(constants, ("net", "seed", "step", "score", "set", "alpha", "penalty"), "constants")
+    rows = constants[(constants["set"] == layer_set) & constants["score"].isin(list(scores))]
+    least = rows.loc[rows.groupby(["net", "seed", "step", "score"])["penalty"].idxmin(), "alpha"]
+    return float((least == rows["alpha"].max()).mean())
 
 
 def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -102,10 +147,13 @@ def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataF
     return order.drop(columns="first").reset_index(drop=True)
 
 
-def coverage_table(followed: pd.DataFrame, *, since: int = 10_000, until: int | None = None) -> pd.DataFrame:
+def coverage_table(
+    followed: pd.DataFrame, *, since: int = 10_000, until: int | None = PAPER_END
+) -> pd.DataFrame:
     """Share of the followed units that each score chose at least once: from the start, and from a later step on.
 
-    Means over seeds; a row for each network and score.
+    Means over seeds; a row for each network and score. Steps after ``until``, where the figure ends, do not count; None
+    takes all.
     """
     need(followed, ("net", "seed", "step", "score", "site", "unit", "width"), "followed")
     followed = named(followed)

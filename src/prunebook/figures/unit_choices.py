@@ -31,9 +31,11 @@ from prunebook.figures.unit_parts import (
     choose,
     finish,
     named,
+    replaced_handles,
     scores_in,
     seed_line,
     step_axis,
+    symlog_axis,
 )
 from prunebook.statistics.units import KEYS, profile_areas
 
@@ -115,27 +117,33 @@ def single_layer(
     scores: Sequence[str] = ("abs_mrs", "rand", "mrs"),
     until: int | None = PAPER_END,
 ) -> Figure:
-    """Penalties with means along training in one layer set, and how loud the units are that each score chose there.
+    """Penalties along training in one layer set, and how loud the units are that each score chose there.
 
-    Right: every unit chosen at every step and seed, by its sum of squared activations over samples and places; a
-    line at the top marks the median. Units that are silent have no place on the axis: their share is told.
+    Left: with means (solid) and with zeros (dashed), logarithmic on both sides of zero where they span much. Right:
+    every unit chosen at every step and seed, by its sum of squared activations over samples and places; a line at the
+    top marks the median. Units that are silent have no place on the axis: their share is told.
     """
-    where = {"set": layer_set, "amount": float(amount), "replacement": "mean"}
-    rows = choose(penalties, ("step", "score", "penalty"), "penalties", net=net, until=until, **where)
+    where = {"set": layer_set, "amount": float(amount)}
+    columns = ("step", "score", "replacement", "penalty")
+    rows = choose(penalties, columns, "penalties", net=net, until=until, **where)
     units = choose(followed, ("step", "score", "unit", "energy"), "followed", net=net, until=until)
     shown = scores_in(rows, scores)
     figure, axes = grid(1, 2, 3.0)
     left, right = axes[0]
     left.axhline(0, color=INK, linewidth=0.8, label="_zero")
     for score in shown:
-        seed_line(left, rows[rows["score"] == score], "step", "penalty", LOOKS[score].line)
+        for replacement, change in (("zero", {"linestyle": SHORT, "label": f"_{score}"}), ("mean", {})):
+            part = rows[(rows["score"] == score) & (rows["replacement"] == replacement)]
+            seed_line(left, part, "step", "penalty", LOOKS[score].line | change)
+    mine = rows[rows["score"].isin(shown)].groupby(["step", "score", "replacement"])["penalty"]
+    symlog_axis([left], mine.mean())
     step_axis([left])
-    left.set_ylabel("Penalty with means")
+    left.set_ylabel("Penalty")
     panel_label(left, 0, "Penalty")
     _energies(right, units, scores_in(units, shown))
     panel_label(right, 1, "Units chosen")
     median = grey("Median", linestyle="", marker="|", markersize=8, markeredgewidth=2.5)
-    return finish(figure, [*(handle(LOOKS[score]) for score in shown), median, *band_handles(rows)])
+    return finish(figure, [*replaced_handles(shown), median, *band_handles(rows)])
 
 
 def _energies(axis: Axes, units: pd.DataFrame, shown: Sequence[str]) -> None:

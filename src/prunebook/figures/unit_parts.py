@@ -47,6 +47,10 @@ REPLACED = {"mean": "Mean replacement", "zero": "Zero"}
 PAPER_END = 35_000  # the paper's figures end here
 BANDS = {0.95: BAND | {"alpha": 0.1}, 0.8: BAND | {"alpha": 0.14}}  # where they overlap it is darker
 TIE = 1e-6  # penalties this close are equal
+# Which score foretells which replacement; the norm of weights knows of neither and stands beside both.
+FORETOLD = (
+    ("rs", "zero"), ("abs_rs", "zero"), ("norm", "zero"), ("mrs", "mean"), ("abs_mrs", "mean"), ("norm", "mean")
+)  # fmt: skip
 ZERO_LINE = {"color": INK, "linewidth": 0.8, "label": "_zero"}
 GROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
 LINEAR = 0.6  # decades that the linear part of a scale takes, on each side of zero

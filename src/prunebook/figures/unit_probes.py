@@ -18,6 +18,7 @@ from prunebook.figures.layout import grid, log_axis, panel_label
 from prunebook.figures.style import INK, in_house_style
 from prunebook.figures.unit_parts import (
     COLOURS,
+    FORETOLD,
     GROUND,
     LOOKS,
     SETS,
@@ -95,12 +96,12 @@ def single_units(
     table: pd.DataFrame,
     *,
     net: str | None = None,
-    pairs: Iterable[tuple[str, str]] = (("abs_rs", "zero"), ("abs_mrs", "mean"), ("norm", "zero")),
+    pairs: Iterable[tuple[str, str]] = FORETOLD,
 ) -> Figure:
     """What a score says of a unit, and what pruning this unit alone costs: a point a unit, seed and step.
 
-    ``pairs`` are scores and replacements, a panel each. Written: Spearman's rank correlation within a seed and step,
-    averaged. The darker, the earlier in training.
+    ``pairs`` are scores and replacements, a panel each, three in a row. Written: Spearman's rank correlation within
+    a seed and step, averaged. The darker, the earlier in training.
     """
     pairs = list(pairs)
     columns = ("step", "unit", "replacement", "penalty", *(f"score_{score}" for score, _ in pairs))
@@ -108,7 +109,10 @@ def single_units(
     scores_in(pd.DataFrame(pairs, columns=["score", "replacement"]))
     steps = np.sort(rows["step"].unique())
     shades = mpl.colormaps["viridis"](np.linspace(0, 0.85, len(steps)))
-    figure, axes = grid(1, len(pairs), 2.9, sharey=True)
+    across = min(3, len(pairs))
+    figure, axes = grid(-(-len(pairs) // across), across, 2.7, sharey=True)
+    for spare in list(axes.flat)[len(pairs) :]:
+        spare.set_visible(False)
     points = len(rows) / rows["replacement"].nunique()
     look = {
         "alpha": float(np.clip(600 / points, 0.25, 0.7)),
@@ -121,7 +125,7 @@ def single_units(
         for place, (step, shade) in enumerate(zip(steps, shades, strict=True))
     ]
     arrows = False
-    for place, (axis, (score, replacement)) in enumerate(zip(axes[0], pairs, strict=True)):
+    for place, (axis, (score, replacement)) in enumerate(zip(axes.flat, pairs, strict=False)):
         part = rows[rows["replacement"] == replacement]
         if part.empty:
             raise InputError(f"the table single_units has no replacement {replacement}")
@@ -133,11 +137,15 @@ def single_units(
         ranks = [spearmanr(group[f"score_{score}"], group["penalty"])[0] for _, group in groups]
         text = f"ρ = {np.mean(ranks):.2f}" if np.isfinite(ranks).all() else "ρ not defined"
         axis.text(0.04, 0.96, text, va="top", transform=axis.transAxes, bbox=GROUND)
-        arrows |= log_panels([axis], "x")
-        log_axis(axis, "x", 3)
+        if score in SIGNED:
+            symlog_axis([axis], part[f"score_{score}"], "x", apart=0.19)
+        else:
+            arrows |= log_panels([axis], "x")
+            log_axis(axis, "x", 3)
         axis.set_xlabel(f"Score {score}")
         panel_label(axis, place, f"Pruned to {replacement}")
-    symlog_axis(axes[0], rows["penalty"])
-    axes[0, 0].set_ylabel("Penalty of this unit alone")
+    symlog_axis(list(axes.flat), rows["penalty"])
+    for axis in axes[:, 0]:
+        axis.set_ylabel("Penalty of this unit")
     handles = [Line2D([], [], **(style | {"markersize": 6, "alpha": 0.9})) for style in styles]
     return finish(figure, [*handles, *arrow_handles(arrows)])

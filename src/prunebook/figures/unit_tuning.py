@@ -14,6 +14,7 @@ from prunebook.figures.last_layer import handle
 from prunebook.figures.layout import grid, panel_label
 from prunebook.figures.style import INK, in_house_style
 from prunebook.figures.unit_parts import (
+    SETS,
     TIMES,
     ZERO_LINE,
     band_handles,
@@ -30,10 +31,10 @@ from prunebook.figures.unit_parts import (
 def after_tuning(table: pd.DataFrame, *, net: str | None = None, late: float | int = 25_000) -> Figure:
     """Penalties with zeros and with means after fine-tuning, for networks pruned before step ``late`` and from there.
 
-    Above, a panel for each score: penalty with zeros minus that with means against steps of fine-tuning, which stand
-    at equal distances; averaged over layer sets, amounts and steps of pruning. Below, a panel for each number of
-    steps but zero, and at most the last three: every penalty with means over the same with zeros, a point a seed,
-    score, layer set, amount and step of pruning.
+    Above, a panel for each layer set and amount, since their penalties differ by orders of magnitude: penalty with
+    zeros minus that with means against steps of fine-tuning, which stand at equal distances; averaged over scores and
+    steps of pruning. Below, a panel for each number of steps but zero, and at most the last three: every penalty with
+    means over the same with zeros, a point a seed, score, layer set, amount and step of pruning.
     """
     columns = ("step", "score", "replacement", "set", "amount", "tuned", "penalty")
     rows = choose(table, columns, "tuning", net=net)
@@ -44,14 +45,19 @@ def after_tuning(table: pd.DataFrame, *, net: str | None = None, late: float | i
         place=np.searchsorted(ticks, points["tuned"]),
         half=np.where(points["step"] < late, "early", "late"),
     )
-    shown, after = scores_in(rows), [steps for steps in ticks if steps > 0][-3:]
+    scores_in(rows)
+    order = list(SETS)
+    shown = sorted(points.groupby(["set", "amount"]).groups, key=lambda cell: (order.index(cell[0]), cell[1]))
+    after = [steps for steps in ticks if steps > 0][-3:]
     halves = [half for half in TIMES if (points["half"] == half).any()]
     figure, panels = _rows_of_panels([len(shown), len(after)], 2.6)
-    for axis, score in zip(panels, shown, strict=False):
-        _advantage(axis, points[points["score"] == score], halves, ticks)
+    for axis, (layers, amount) in zip(panels, shown, strict=False):
+        here = (points["set"] == layers) & (points["amount"] == amount)
+        _advantage(axis, points[here], halves, ticks)
     for axis, steps in zip(panels[len(shown) :], after, strict=True):
         _scatter(axis, points[points["tuned"] == steps], halves)
-    titles = [*shown, *(f"After {steps:,} step{'s' * (steps != 1)}" for steps in after)]
+    cells = (f"{SETS[layers]}\n{_amount(amount)}" for layers, amount in shown)
+    titles = [*cells, *(f"After {steps:,} step{'s' * (steps != 1)}" for steps in after)]
     for place, (axis, title) in enumerate(zip(panels, titles, strict=True)):
         panel_label(axis, place, title)
     symlog_axis(panels[: len(shown)], np.concatenate([_heights(axis) for axis in panels[: len(shown)]]))
@@ -62,6 +68,13 @@ def after_tuning(table: pd.DataFrame, *, net: str | None = None, late: float | i
         panels[len(shown)].set_ylabel("Penalty with means")
     names = {"early": f"Pruned before step {late:,.0f}", "late": f"Pruned from step {late:,.0f} on"}
     return finish(figure, [*(handle(TIMES[half], label=names[half]) for half in halves), *band_handles(rows)])
+
+
+def _amount(amount: float) -> str:
+    """An amount for the reader; from 1 on it is a number of units."""
+    if amount < 1:
+        return f"{amount:.0%} of units"
+    return f"{amount:.0f} unit{'s' * (amount > 1)} a layer"
 
 
 def _rows_of_panels(counts: list[int], height: float) -> tuple[Figure, list[Axes]]:
