@@ -27,6 +27,8 @@ import yaml
 from papermill.exceptions import PapermillExecutionError
 
 from prunebook.claims import findings_cards, markdown_table
+from prunebook.datasets.pictures import picture_root
+from prunebook.errors import DataError
 from prunebook.figures.card import VERDICTS, card
 from prunebook.figures.embedded import figure_html
 from prunebook.figures.speed import sizes, time_by_size
@@ -37,6 +39,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Seconds that one cell may take; the paper scale takes as long as it takes.
 CELL_TIMEOUT = {"smoke": 600, "laptop": 1800, "paper": None}
 HEARTBEAT = 15.0
+# The page that wants a folder of pictures, which the other pages have no use for.
+PICTURES = "mean_replacement_pictures"
 START = time.monotonic()
 
 
@@ -112,6 +116,23 @@ def sources() -> dict[str, Path]:
             raise BuildError(f"_toc.yml names {page}, but there is no {page}.md and no {page}.ipynb.")
         found[page] = files[0]
     return found
+
+
+def given_to(name: str, parameters: dict) -> dict:
+    """The parameters for one page: the folder with data goes to the page on pictures only if it holds some.
+
+    One folder serves the whole book, and most have MNIST and CIFAR-10 and no pictures. The page stops where the folder
+    that it was given has none, and takes a stand-in where it was given no folder.
+    """
+    folder = parameters.get("data")
+    if name != PICTURES or not folder or not Path(folder).is_dir():
+        return parameters
+    try:
+        picture_root(Path(folder), f"data={folder}")
+    except DataError as error:
+        print(f"{name} is not given the data: {error}", flush=True)
+        return {key: value for key, value in parameters.items() if key != "data"}
+    return parameters
 
 
 def execute(source: Path, output: Path, scale: str, parameters: dict) -> Path:
@@ -197,6 +218,20 @@ def speed(path: Path = ROOT / "data" / "benchmarks.json") -> str:
     return f"```{{raw}} html\n{picture}\n```\n"
 
 
+def above_floor(path: Path = ROOT / "data" / "benchmarks.json") -> str:
+    """How far each kind of benchmark stands above its floor, the furthest first; empty if there is no run yet."""
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
+    kinds: dict[str, list[float]] = {}
+    for row in rows:
+        if row.get("floor"):
+            kinds.setdefault(row["name"].split(",")[0], []).append(row["seconds"] / row["floor"])
+    lines = ["| What | Times the floor |", "| :-- | --: |"]
+    for kind, times in sorted(kinds.items(), key=lambda entry: -max(entry[1])):
+        low, high = (f"{end:.2g}" for end in (min(times), max(times)))
+        lines.append(f"| {kind} | {low if low == high else f'{low} to {high}'} |")
+    return "\n".join(lines) if kinds else ""
+
+
 def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     """Lay out in `output/src` what Sphinx reads: settings, prose, and `notebooks` (page → executed file)."""
     src = output / "src"
@@ -218,6 +253,7 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     (generated / "invariants.md").write_text(invariants_table() + "\n", encoding="utf-8")
     (generated / "drift.md").write_text(drift_table() + "\n", encoding="utf-8")
     (generated / "speed.md").write_text(speed(), encoding="utf-8")
+    (generated / "above_floor.md").write_text(above_floor() + "\n", encoding="utf-8")
     (generated / "plans.md").write_text(plans_table() + "\n", encoding="utf-8")
     (generated / "benchmarks.md").write_text(benchmarks() + "\n", encoding="utf-8")
     banner = (
@@ -338,7 +374,10 @@ def main() -> None:
     parameters = {name: value for name, value in parameters.items() if value not in ("", None)}
     try:
         notebooks = {page: path for page, path in sources().items() if path.suffix == ".ipynb"}
-        executed = {page: execute(path, output, asked.scale, parameters) for page, path in notebooks.items()}
+        executed = {
+            page: execute(path, output, asked.scale, given_to(path.stem, parameters))
+            for page, path in notebooks.items()
+        }
         print("The book:", render(stage(executed, output, asked.scale), output))
     except BuildError as error:
         sys.exit(f"\n{error}")

@@ -14,7 +14,7 @@
 # %% [markdown]
 # # Coreset bounds on VGG-16
 #
-# The same questions as on [LeNet-300-100](coreset_bounds_lenet.ipynb), for a network that people would really prune: VGG-16 on CIFAR-10, with one hidden layer of 512 units
+# The same questions as on [LeNet-300-100](coreset_bounds_lenet.ipynb), for a network that people would really prune: VGG-16 on CIFAR-10 {cite:p}`krizhevsky2009`, with one hidden layer of 512 units
 # between its convolutions and the ten classes. Pruned are the 512 units, or the 5,120 weights of the last layer. The method and its formulas are on the other page; this one shows where the larger network differs.
 
 # %% tags=["parameters"]

@@ -17,7 +17,7 @@
 # A weight is removed. The bias beside it is shifted so that the network's output moves as little as possible.
 # The weights whose removal then moves the output least go first. Ballini et al. {cite:p}`ballini2026` claim that this
 # removes half of a small network's weights for nothing, and most of the rest for little once the network is trained again.
-# This page trains their two MNIST networks, prunes them in their six ways and in seven more, trains them again, and
+# This page trains their two networks on MNIST {cite:p}`lecun1998`, prunes them in their six ways and in seven more, trains them again, and
 # holds each claim against a rule that was written down first.
 
 # %% tags=["parameters"]
@@ -50,7 +50,7 @@ page.claims()
 # So a weight is cheap if it is small, if its input hardly varies, or if the output hardly listens to its unit *when* the input varies.
 # With $\lVert J_i\rVert$ constant this is mean replacement: the shift is $w_{ij}\,\mathbb E[a_j]$ and the importance $w_{ij}^2 \operatorname{Var} a_j$ up to a factor.
 # Without the shift it is the Gauss–Newton form of optimal brain damage {cite:p}`lecun1990`, and with it, optimal brain surgeon {cite:p}`hassibi1993`
-# restricted to the pair of a weight and its bias. The test suite holds each of these statements to fifteen digits.
+# restricted to the pair of a weight and its bias. The test suite holds each of these statements to eight digits or more.
 #
 # One formula in the paper needs a remark. For a single output it prints the square of a mean where its own derivation gives the mean of
 # a square, $\mathbb E[(\partial_b y)^2]$. We use the latter. The former can do worse than no shift at all; a test shows it.
@@ -72,7 +72,7 @@ page.claims()
 # ## Set-up
 #
 # - **Networks**: 784-32-32-10 and 784-64-64-10, PReLU after each hidden layer, 26,432 and 54,912 weights. Biases are neither pruned nor counted.
-# - **Training**: Adam with its default settings and cross-entropy; prune; then the same again with the pruned weights held at zero.
+# - **Training**: Adam {cite:p}`kingma2015` with its default settings and cross-entropy; prune; then the same again with the pruned weights held at zero.
 # - **Pruning**: one shot, all layers compared with each other, importance from the training set. Losses are on the test set.
 # - **Controls**: the dense network before pruning, the dense network *trained on* for as long as the pruned ones, and narrower dense networks with as many weights.
 #

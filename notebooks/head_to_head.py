@@ -64,7 +64,7 @@ page.claims()
 # - **Drawn coreset**: weights drawn with replacement by their sensitivities and reweighted. The share that stays is random; the number of draws is set so that its mean is the wanted share. Each output needs at least one draw of each sign, so very high ratios cannot be had, and are left out.
 # - **Scores of units**: the six of the [mean replacement](mean_replacement.ipynb) chapter, with zeros and with means. Units drawn as a coreset are left out: their sensitivities are known for dense layers, and most layers here are convolutions.
 # - **Controls**: the dense network trained on for as long, and a narrower network with about as many weights, trained from the start. For Small there is no narrower one.
-# - **Budget**: on LeNet the rankings are all fine-tuned without compensation and with their own; magnitude and elimination-compensation with every one. Elsewhere everything is fine-tuned. All rankings see the same 5,000 training samples (1,000 images on Small), all losses are over the whole test set.
+# - **Budget**: on LeNet the rankings are all fine-tuned without compensation and with their own; magnitude and elimination-compensation with every one. Elsewhere everything is fine-tuned. Rankings and compensations of weights share one sample of 5,000 training inputs. The sensitivities, and with them the drawn coreset, look at 1,000 of it, and the brute-force ranking at 100 on LeNet and 1,000 on the PDE network. Scores of units see 1,000 images. All losses are over the whole test set.
 #
 # Every run checks itself: ratios met to the weight, masks untouched by fine-tuning, pruned weights at zero when the loss is taken. A run that fails stops.
 

@@ -109,6 +109,35 @@ def test_parameters_reach_the_notebook_and_their_cells_are_folded(tmp_path):
     assert "smoke 3" in (tmp_path / "logs" / "smoke" / "page.log").read_text(encoding="utf-8")
 
 
+def test_data_go_to_the_page_on_pictures_only_if_there_are_pictures(tmp_path, capsys):
+    given = {"data": str(tmp_path), "seeds": 2}
+    assert build.given_to("mean_replacement_pictures", given) == {"seeds": 2}
+    assert "mean_replacement_pictures is not given the data: data=" in capsys.readouterr().out
+    assert build.given_to("mean_replacement", given) == given
+    for part in ("train", "val"):
+        (tmp_path / "pictures" / part / "cats").mkdir(parents=True)
+    assert build.given_to("mean_replacement_pictures", given) == given
+    assert build.given_to("mean_replacement_pictures", {"seeds": 2}) == {"seeds": 2}
+    absent = {"data": str(tmp_path / "absent")}
+    assert build.given_to("mean_replacement_pictures", absent) == absent, (
+        "the page says what is wrong with it"
+    )
+    assert capsys.readouterr().out == ""
+
+
+def test_the_page_on_pictures_goes_by_the_name_that_it_is_known_by():
+    assert build.PICTURES in {path.stem for path in build.sources().values()}
+
+
+def test_benchmarks_are_ordered_by_how_far_they_stand_above_their_floor(tmp_path):
+    path = tmp_path / "benchmarks.json"
+    assert build.above_floor(path) == ""
+    rows = [("a, small", 2.0, 1.0), ("a, large", 3.0, 2.0), ("b", 9.0, 2.0), ("c", 1.0, None)]
+    rows = [dict(zip(("name", "seconds", "floor"), row, strict=True)) for row in rows]
+    path.write_text(build.json.dumps({"rows": rows}), encoding="utf-8")
+    assert build.above_floor(path).splitlines()[2:] == ["| b | 4.5 |", "| a | 1.5 to 2 |"]
+
+
 def test_a_notebook_that_fails_is_named_and_leaves_nothing_to_be_used(tmp_path):
     source = notebook(tmp_path / "page.ipynb", "1 + 1", "raise ValueError('seeds must be positive')")
     old = tmp_path / "executed" / "smoke" / "page.ipynb"

@@ -167,6 +167,51 @@ def test_evidence_says_how_many_seeds_are_missing(more, text):
     assert text in claims.evidence(frame.iloc[0])
 
 
+@pytest.mark.parametrize(
+    ("numbers", "rule", "text"),
+    [
+        ((1.0, 1.0, 1.0), ("above", 0.999999), "1 (1 to 1) above 0.999999"),
+        ((0.5, 0.5, 0.5), ("above", 0.5), "exactly 0.5 above 0.5"),
+        ((1 - 1e-13, 1 - 3e-13, 1 + 1e-13), ("above", 1.0), "exactly 1 above 1"),  # but for rounding
+        ((1.0032, 0.9956, 1.01093), ("below", 1.01), "1 (0.996 to 1.011) below 1.01"),
+        ((0.9230, 0.8515, 0.9998), ("below", 1.0), "0.923 (0.852 to 0.9998) below 1"),
+        ((1248.0, 999.7, 3e4), ("below", 1.0), "1,248 (1,000 to 3.0e+04) below 1"),
+        ((4.8e-16, 4e-16, 5.6e-16), ("below", 1e-12), "4.8e-16 (4.0e-16 to 5.6e-16) below 1.0e-12"),
+        ((0.0, 0.0, 0.0), ("below", 0.01), "0 (0 to 0) below 0.01"),
+        ((-0.02, -0.04, 0.0), ("above", 0.0), "-0.02 (-0.04 to 0) above 0"),
+    ],
+)
+def test_a_row_shows_as_many_digits_as_its_comparison_needs(numbers, rule, text):
+    effect, *interval = numbers
+    side, threshold = rule
+    shown = f"{claims.measured_text(effect, tuple(interval), threshold)} {claims.rule_text(side, threshold)}"
+    assert shown == text
+
+
+def test_what_is_printed_stands_to_the_threshold_as_what_was_measured():
+    rng = np.random.default_rng(0)
+    for threshold in (0.999999, 1.0, 1e-12, 0.3, 1234.5):
+        for value in threshold * (1 + rng.choice([-1, 1], 50) * 10.0 ** rng.uniform(-8, 0.3, 50)):
+            words = claims.measured_text(value, None, threshold), claims.rule_text("above", threshold)
+            shown, limit = (float(word.split()[-1].replace(",", "")) for word in words)
+            assert limit == threshold
+            assert (shown > limit) == (value > threshold)
+            assert shown != limit
+
+
+def test_evidence_of_one_seed_has_no_interval():
+    row = {
+        "verdict": claims.NOT_TESTED,
+        "seeds": 1,
+        "label": "a",
+        "effect": 0.9,
+        "low": 0.0,
+        "high": math.inf,
+    }
+    text = claims.evidence(row | {"side": "above", "threshold": 0.999999, "held": 0, "conditions": 1})
+    assert text == "one seed is too few for a verdict. It gives, a: 0.9, must be above 0.999999."
+
+
 def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():
     ledger = claims.read()
     methods = {*METHODS, "fully-connected", "dense"}

@@ -14,7 +14,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from prunebook import cli, datasets, doctor, provenance
+from prunebook import cli, datasets, doctor, drift, provenance
 from prunebook.errors import DataError, InputError
 from prunebook.results import Store
 from prunebook.studies import Study
@@ -50,7 +50,7 @@ def toy(tmp_path, monkeypatch):
         seen.ran.append((config, seed))
         seen.devices.append(device)
         report("half way")
-        return {"losses": pd.DataFrame({"loss": [1.0]})}
+        return {"losses": pd.DataFrame({"method": ["a"], "loss": [1.0]})}
 
     study = Study(
         name="toy",
@@ -302,6 +302,54 @@ def test_verdicts_are_printed(monkeypatch):
 
     module.verdicts = unknown
     assert call("verdicts", code=2).stderr == "error: there are no claims\n"
+
+
+@pytest.fixture
+def toy_drift(toy, tmp_path, monkeypatch):
+    """The toy study with a tolerance, and outcomes that are kept below ``tmp_path``."""
+    tolerances = {"toy": {"losses": {"rows": ["method"], "loss": {"absolute": 0}}}}
+    monkeypatch.setattr(drift, "read_tolerances", lambda: tolerances)
+    monkeypatch.setattr(drift, "OUTCOME_FILE", tmp_path / "drift.json")
+    monkeypatch.setattr(drift, "from_nothing", lambda study, config, taken: 30.0)
+    return toy
+
+
+def test_drift_measures_again_and_says_where_the_outcome_is(toy_drift, tmp_path):
+    call("run", "toy", "--scale", "paper", "--seed", 1)
+    before = len(toy_drift.ran)
+    out = call("drift", "--device", "cpu").stdout
+    assert len(toy_drift.ran) == before + 1
+    assert "ok    losses, loss: largest 0 absolute" in out
+    assert out.endswith(f"kept in {tmp_path / 'drift.json'}\n")
+    assert [entry["study"] for entry in drift.last(tmp_path / "drift.json")] == ["toy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--scale", "papr"], "--scale papr: use one of smoke, laptop, paper"),
+        (
+            ["--scale", "smoke"],
+            "--scale smoke: no result of a study with a tolerance is stored at this scale",
+        ),
+        (["--scale", "smoke", "--at-most", "5"], "is stored at this scale; 'prunebook list' shows what is"),
+        (
+            ["--at-most", "0.1"],
+            "--at-most 0.1: no stored result of scale paper took so few minutes; give more",
+        ),
+        (["toy", "--at-most", "0.1"], "no stored result of toy at paper that took at most 0.1 minutes"),
+        (["--at-most", "0"], "--at-most 0 must be more than 0 minutes"),
+        (["toys"], "there is no study 'toys': use one of toy"),
+    ],
+)
+def test_drift_that_selects_nothing_says_so(toy_drift, tmp_path, arguments, words):
+    call("run", "toy", "--scale", "paper", "--seed", 1)
+    before = list(toy_drift.ran)
+    result = call("drift", *arguments, code=2)
+    assert result.stderr.startswith("error: ")
+    assert words in result.stderr
+    assert toy_drift.ran == before
+    assert not (tmp_path / "drift.json").exists()
 
 
 def test_help_does_not_load_torch():

@@ -59,8 +59,10 @@ def test_only_the_rows_that_are_asked_for_count():
 def test_declared_tolerances_fit_the_committed_results():
     for name, tolerances in drift.read_tolerances().items():
         if results := stored(STUDIES[name], "paper"):
-            tables = results.results[0].tables
-            assert drift.compare(tables, tables, tolerances)["largest"].max() == 0, name
+            # One of each configuration: their tables need not have the same rows.
+            for result in {result.record["config_hash"]: result for result in results.results}.values():
+                found = drift.compare(result.tables, result.tables, tolerances)
+                assert found["largest"].max() == 0, result.path
 
 
 @pytest.mark.parametrize(
@@ -78,20 +80,30 @@ def test_broken_tolerances_are_refused(tmp_path, text, message):
         drift.read_tolerances(path)
 
 
-def test_a_run_comes_out_again_and_its_outcome_is_kept(tmp_path):
-    study, store, told = STUDIES["ec-pde"], Store(tmp_path / "results"), []
+@pytest.mark.parametrize(("name", "place"), [("ec-pde", 0), ("head-to-head", 1)])
+def test_a_run_comes_out_again_and_its_outcome_is_kept(tmp_path, name, place):
+    study, store, told = STUDIES[name], Store(tmp_path / "results"), []
+    study = replace(study, presets={"smoke": study.presets["smoke"][place : place + 1]}, seeds={"smoke": 1})
     collect(study, "smoke", seeds=[3], device="cpu", store=store, report=told.append)
     (found,) = drift.drift(study, "smoke", device="cpu", store=store, report=told.append)
     assert (found["seed"], found["ok"]) == (3, True)
     assert all(row["largest"] == 0 for row in found["metrics"])
     path = tmp_path / "drift.json"
-    drift.keep([found], path)
-    drift.keep([found | {"study": "another", "ok": False}], path)
-    drift.keep([found], path)
-    assert [(entry["study"], entry["ok"]) for entry in drift.last(path)] == [
-        ("another", False),
-        ("ec-pde", True),
-    ]
+    assert drift.keep([found], path) == path
+    assert drift.last(path) == [found]
+
+
+def test_only_outcomes_of_the_same_study_and_scale_are_replaced(tmp_path):
+    def entry(study, scale, seed):
+        return {"study": study, "scale": scale, "config": "c", "seed": seed}
+
+    path = tmp_path / "drift.json"
+    drift.keep([entry("b", "paper", 1), entry("b", "paper", 2)], path)
+    drift.keep([entry("a", "paper", 3)], path)
+    drift.keep([entry("b", "laptop", 4)], path)
+    drift.keep([entry("b", "paper", 5)], path)
+    left = [(e["study"], e["scale"], e["seed"]) for e in drift.last(path)]
+    assert left == [("a", "paper", 3), ("b", "laptop", 4), ("b", "paper", 5)]
 
 
 def test_a_changed_result_drifts(tmp_path):
@@ -114,5 +126,9 @@ def test_what_cannot_be_drawn_is_told_before_any_work(tmp_path):
         drift.drift(study, "smoke", store=store)
     with pytest.raises(InputError, match="at least 1"):
         drift.drift(study, "smoke", runs=0, store=store)
+    with pytest.raises(InputError, match=r"at smoke that took at most 2\.5 minutes: give more"):
+        drift.drift(study, "smoke", at_most=150.0, store=store)
+    with pytest.raises(InputError, match="no scale 'papr': use"):
+        drift.drift(study, "papr", store=store)
     with pytest.raises(InputError, match="no tolerance for mr-pictures"):
         drift.drift(STUDIES["mr-pictures"], store=store)

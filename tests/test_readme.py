@@ -1,9 +1,14 @@
 """What the README and the ledger say is what the committed results say."""
 
+import re
 import runpy
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from prunebook.collection import stored
 from prunebook.experiments import STUDIES
@@ -17,6 +22,34 @@ def test_readme_shows_the_verdicts_of_the_committed_results():
     with_verdicts = runpy.run_path(str(ROOT / "tools" / "readme.py"))["with_verdicts"]
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text == with_verdicts(text), "run `make readme`"
+
+
+def test_examples_of_the_readme_run_as_they_stand():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 3
+    torch.manual_seed(0)
+    images, labels = torch.randn(60, 1, 8, 8), torch.arange(60) % 10
+    # The convolutions pad: there, folding needs to know the size of the images.
+    layers = {
+        "conv1": nn.Conv2d(1, 8, 3, padding=1),
+        "relu1": nn.ReLU(),
+        "conv2": nn.Conv2d(8, 16, 3, padding=1),
+        "relu2": nn.ReLU(),
+        "conv3": nn.Conv2d(16, 4, 3, padding=1),
+        "relu3": nn.ReLU(),
+        "flatten": nn.Flatten(),
+        "dense": nn.Linear(256, 10),
+    }
+    chain = nn.Sequential(OrderedDict(layers)).eval()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10))
+    loader = DataLoader(TensorDataset(images, labels), batch_size=32)
+    given = {"model": model, "loader": loader, "chain": chain, "images": images, "labels": labels}
+    for example in examples:
+        exec(example, given)
+    assert given["pruned"].reached == pytest.approx(0.8, abs=0.01)
+    assert given["small"].conv2.out_channels == 4
+    assert torch.allclose(given["small"](images), given["folded"](images), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from prunebook import invariants, status
+from prunebook.collection import stored
 from prunebook.results import Store
 from prunebook.studies import registered
 
@@ -58,6 +59,28 @@ def test_units_that_were_not_removed_cost_nothing():
     assert not invariants.same_units({"penalties": rows.assign(units=[0, 1])}).any()
 
 
+def test_faults_that_the_head_to_head_counts_are_seen():
+    names = [*invariants.FAULTS, "largest change of a logit by removal", "networks fine-tuned"]
+    rows = pd.DataFrame({"name": names, "value": [0.0] * len(invariants.FAULTS) + [1e-5, 49.0]})
+    assert invariants.no_fault_counted({"checks": rows}).tolist() == [True] * len(invariants.FAULTS)
+    assert invariants.removal_is_exact({"checks": rows}).tolist() == [True]
+    for place in range(len(invariants.FAULTS)):
+        one = {"checks": rows.assign(value=rows["value"].where(rows.index != place, 1.0))}
+        assert (~invariants.no_fault_counted(one)).sum() == 1
+    assert not invariants.removal_is_exact({"checks": rows.assign(value=0.01)}).any()
+    keys = {"net": "lenet", "seed": 1, "ranking": "magnitude", "compensation": "none", "ratio": 0.5}
+    left = pd.DataFrame([keys | {"stage": stage, "left": 10} for stage in ("pruned", "fine-tuned")])
+    assert invariants.left_kept({"losses": left}).tolist() == [True]
+    assert not invariants.left_kept({"losses": left.assign(left=[10, 11])}).any()
+
+
+def test_every_fault_is_one_that_a_stored_run_counts():
+    results = stored(registered()["head-to-head"], "paper")
+    if results is None:
+        pytest.skip("no committed results of the head-to-head")
+    assert set(invariants.FAULTS) <= set(results.tables["checks"]["name"])
+
+
 def test_committed_results_break_no_invariant():
     rows = invariants.invariants()
     assert rows["broken"].sum() == 0, rows.to_string()
@@ -77,10 +100,14 @@ def test_outcomes_of_re_runs_are_told(tmp_path, ok, word):
     assert "No result" in status.drift_table(path)
     row = {"table": "t", "metric": "loss", "rows": 4, "largest": None, "allowed": 0.1}
     row |= {"unit": "absolute", "within": 0.75, "share": 0.7, "ok": ok}
-    entry = {"study": "s", "config": "c", "seed": 3, "date": "2020-01-01", "ok": ok, "metrics": [row]}
+    entry = {"study": "s", "scale": "paper", "config": "c", "seed": 3, "date": "2020-01-01", "ok": ok}
+    entry["metrics"] = [row]
     entry |= {"hardware": {"cpu": "A"}, "then": {"hardware": {"cpu": "B"}}}
-    path.write_text(json.dumps([entry]))
+    path.write_text(json.dumps([entry | {"scale": "laptop"}]))
+    assert "No result" in status.drift_table(path), "the page is about the paper scale"
+    path.write_text(json.dumps([entry, entry | {"scale": "laptop", "seed": 4}]))
     text = status.drift_table(path)
+    assert "seed 4" not in text
     assert word in text
     assert "a row is missing" in text
     assert f"{int(ok)} of 1 results" in text

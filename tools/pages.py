@@ -74,7 +74,7 @@ def main() -> None:
             # At the paper scale a page shows all that has been measured, however many seeds that is.
             parameters["seeds"] = yaml.safe_load(asked.seeds) if asked.scale != "paper" else None
             parameters = {key: value for key, value in parameters.items() if value not in ("", None)}
-            make(asked.name, output, asked.scale, parameters)
+            make(asked.name, output, asked.scale, build.given_to(asked.name, parameters))
         else:
             made = {page: executed(name, output, asked.scale) for name, page in notebooks.items()}
             if absent := [str(path) for path in made.values() if not path.is_file()]:

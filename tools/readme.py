@@ -8,7 +8,8 @@ from prunebook.results import Store
 ROOT = Path(__file__).resolve().parents[1]
 EFFECT = (
     "*Effect* is the mean over seeds, with its 95 % interval, of the condition that decides; mostly a ratio of losses. "
-    "*Rule* says on which side it must lie."
+    "*Rule* says on which side it must lie. EC, CB and MR stand for elimination-compensation, coreset bounds and mean "
+    "replacement, HH for the head-to-head of all methods, and X for a question of our own."
 )
 BEGIN, END = "<!-- verdicts: written by `make readme` -->", "<!-- end of verdicts -->"
 

@@ -1,4 +1,4 @@
-"""The command line: ``prunebook run``, ``list``, ``doctor`` and ``verdicts``.
+"""The command line: ``prunebook run``, ``list``, ``plan``, ``doctor``, ``verdicts`` and ``drift``.
 
 What brings torch is imported inside the commands, so that ``--help`` answers at once.
 """
@@ -10,11 +10,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prunebook.errors import DataError, InputError, ResultError
+
+if TYPE_CHECKING:
+    from prunebook.studies import Study
 
 app = typer.Typer(
     name="prunebook",
@@ -41,6 +44,17 @@ def _told() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted: finished seeds are kept, and the same command goes on from there", err=True)
         raise typer.Exit(130) from None
+
+
+def _studies(*asked: str) -> dict[str, Study]:
+    """All studies by name. Raises InputError where one that is asked for is not among them."""
+    from prunebook.studies import registered
+
+    known = registered()
+    for name in asked:
+        if name not in known:
+            raise InputError(f"there is no study {name!r}: use one of {', '.join(known)}")
+    return known
 
 
 @app.command()
@@ -72,11 +86,8 @@ def run(
     with _told(), _own_gpu(exclusive and device != "cpu"):
         from prunebook.collection import collect
         from prunebook.configurations import select
-        from prunebook.studies import registered
 
-        known = registered()
-        if study not in known:
-            raise InputError(f"there is no study {study!r}: use one of {', '.join(known)}")
+        known = _studies(study)
         if seed and seeds is not None:
             raise InputError("give --seed or --seeds, not both")
         if threads is not None:
@@ -137,10 +148,9 @@ def list_studies() -> None:
         from prunebook.configurations import SCALES
         from prunebook.doctor import survey
         from prunebook.results import Store
-        from prunebook.studies import registered
 
         store = Store()
-        for study in registered().values():
+        for study in _studies().values():
             typer.echo(f"{study.name}: {study.title}")
             for scale in (scale for scale in SCALES if scale in study.presets):
                 configs = study.presets[scale]
@@ -170,11 +180,8 @@ def plan(
     with _told():
         from prunebook.plan import plan as plan_of
         from prunebook.plan import summary
-        from prunebook.studies import registered
 
-        known = registered()
-        if study not in known:
-            raise InputError(f"there is no study {study!r}: use one of {', '.join(known)}")
+        known = _studies(study)
         if scale not in known[study].presets:
             raise InputError(f"--scale {scale}: use one of {', '.join(known[study].presets)}")
         if device not in ("cpu", "cuda"):
@@ -251,15 +258,26 @@ def drift(
     """Measure a sample of the stored results again, and say how far the numbers are."""
     with _told():
         from prunebook import drift as drifting
-        from prunebook.studies import registered
+        from prunebook.configurations import SCALES
 
-        known, declared = registered(), drifting.read_tolerances()
-        if unknown := sorted(set(studies or ()) - set(known)):
-            raise InputError(f"there is no study {unknown[0]!r}: use one of {', '.join(known)}")
+        known, declared = _studies(*(studies or ())), drifting.read_tolerances()
+        if scale not in SCALES:
+            raise InputError(f"--scale {scale}: use one of {', '.join(SCALES)}")
+        if at_most is not None and not at_most > 0:
+            raise InputError(f"--at-most {at_most:g} must be more than 0 minutes")
         if threads is not None:
             _set_threads(threads)
         seconds = None if at_most is None else 60 * at_most
         wanted = studies or [n for n in known if n in declared and drifting.there(known[n], scale, seconds)]
+        if not wanted:
+            if not any(drifting.there(known[name], scale) for name in known if name in declared):
+                raise InputError(
+                    f"--scale {scale}: no result of a study with a tolerance is stored at this scale; "
+                    "'prunebook list' shows what is, and 'prunebook run' makes one"
+                )
+            raise InputError(
+                f"--at-most {at_most:g}: no stored result of scale {scale} took so few minutes; give more, or none"
+            )
         drifted = False
         for name in wanted:
             found = drifting.drift(
@@ -272,7 +290,7 @@ def drift(
                 data=data,
                 report=typer.echo,
             )
-            drifting.keep(found)
+            kept = drifting.keep(found)
             for entry in found:
                 drifted |= not entry["ok"]
                 for row in entry["metrics"]:
@@ -282,5 +300,6 @@ def drift(
                         f"{row['unit']}, allowed {row['allowed']:g} in {row['share']:.0%} of {row['rows']} rows; "
                         f"{row['within']:.1%} are within"
                     )
+        typer.echo(f"kept in {kept}")
         if drifted:
             raise typer.Exit(1)

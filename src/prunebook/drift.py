@@ -167,16 +167,17 @@ def outcome(
     }
 
 
-def keep(outcomes: list[dict], path: Path = OUTCOME_FILE) -> None:
-    """Write outcomes into the file; those of other studies stay."""
-    fresh = {entry["study"] for entry in outcomes}
-    before = [entry for entry in last(path) if entry["study"] not in fresh]
-    text = json.dumps(
-        sorted([*before, *outcomes], key=lambda e: (e["study"], e["config"], e["seed"])), indent=1
-    )
+def keep(outcomes: list[dict], path: Path | None = None) -> Path:
+    """Write outcomes into ``path`` (left out: ``OUTCOME_FILE``), which is returned. Those of other studies and of other
+    scales stay: what a small run gives says nothing about a published one."""
+    path = OUTCOME_FILE if path is None else path
+    fresh = {(entry["study"], entry["scale"]) for entry in outcomes}
+    before = [entry for entry in last(path) if (entry["study"], entry["scale"]) not in fresh]
+    order = sorted([*before, *outcomes], key=lambda e: (e["study"], e["scale"], e["config"], e["seed"]))
     partial = path.with_suffix(".partial")
-    partial.write_text(text + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(order, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
+    return path
 
 
 def last(path: Path = OUTCOME_FILE) -> list[dict]:
@@ -209,9 +210,13 @@ def drift(
         raise InputError(f"{TOLERANCES_FILE.name} declares no tolerance for {study.name}: add one first")
     if runs < 1:
         raise InputError(f"runs {runs} must be at least 1")
+    if scale not in study.presets:
+        raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
     drawn = sample(study, scale, runs, pick, store or Store(), at_most)
     if not drawn:
-        limit = "" if at_most is None else f" that took at most {at_most:g} s"
+        limit = (
+            "" if at_most is None else f" that took at most {at_most / 60:g} minutes: give more, or no limit"
+        )
         raise InputError(f"there is no stored result of {study.name} at {scale}{limit}")
     found = []
     for config, seed, result in drawn:

@@ -10,6 +10,13 @@ from prunebook.studies import registered
 
 Check = Callable[[Mapping[str, pd.DataFrame]], pd.Series]  # which rows hold
 DENSE = ("dense", "fully-connected")  # no mask
+# What a run of the head-to-head counts, and must find none of.
+FAULTS = (
+    "weights off the ratio",
+    "mask entries changed by fine-tuning",
+    "pruned weights that came back",
+    "sizes that differ at one ratio",
+)
 
 
 def _masked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -59,12 +66,33 @@ def same_units(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
     return counts["min"] == counts["max"]
 
 
+def no_fault_counted(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
+    """No weight is off its ratio, none comes back, no mask changes, and sizes at one ratio are equal."""
+    rows = tables["checks"]
+    return rows.loc[rows["name"].isin(FAULTS), "value"] == 0
+
+
+def removal_is_exact(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
+    """To take the pruned units out changes no logit by more than a thousandth."""
+    rows = tables["checks"]
+    return rows.loc[rows["name"] == "largest change of a logit by removal", "value"] <= 1e-3
+
+
+def left_kept(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
+    """As much is left after fine-tuning as right after pruning."""
+    keys = ["net", "seed", "ranking", "compensation", "ratio"]
+    rows = tables["losses"].pivot_table(index=keys, columns="stage", values="left")
+    rows = rows.dropna(subset=["pruned", "fine-tuned"])
+    return rows["pruned"] == rows["fine-tuned"]
+
+
 CHECKS: dict[str, tuple[Check, ...]] = {
     "ec-mnist": (ratio_reached, weights_kept),
     "ec-pde": (ratio_reached, weights_kept),
     "cb-lenet": (sparsity_kept, kept_within_draws),
     "cb-vgg": (sparsity_kept, kept_within_draws),
     "mr-training": (nothing_removed, same_units),
+    "head-to-head": (no_fault_counted, removal_is_exact, left_kept),
 }
 
 

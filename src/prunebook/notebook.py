@@ -273,8 +273,8 @@ def _reported(rows: pd.DataFrame) -> str:
 def _conditions(name: str) -> str:
     """All conditions of a claim as a folded table."""
     rows = "".join(
-        f"<tr><td>{html.escape(row.label)}</td><td>{row.effect:.3g}{_interval(row)}</td>"
-        f"<td>{row.side} {row.threshold:.3g}</td><td>{_OUTCOMES.get(row.outcome, row.outcome)}</td></tr>"
+        f"<tr><td>{html.escape(row.label)}</td><td>{_measured(row)}</td>"
+        f"<td>{claims.rule_text(row.side, row.threshold)}</td><td>{_OUTCOMES.get(row.outcome, row.outcome)}</td></tr>"
         for row in claims.conditions_table(name).itertuples()
     )
     head = "<tr><th>Condition</th><th>Effect, 95 % interval</th><th>Rule</th><th></th></tr>"
@@ -284,8 +284,8 @@ def _conditions(name: str) -> str:
     )
 
 
-def _interval(row) -> str:
-    return f" ({row.low:.3g} to {row.high:.3g})" if row.seeds > 1 else ""
+def _measured(row) -> str:
+    return claims.measured_text(row.effect, (row.low, row.high) if row.seeds > 1 else None, row.threshold)
 
 
 def _hardware(facts: dict) -> str:

@@ -81,8 +81,8 @@ def plans_table(store: Store | None = None) -> str:
 
 
 def drift_table(path: Path = drift.OUTCOME_FILE) -> str:
-    """A row a metric of the last re-runs, or a sentence that there was none."""
-    outcomes = drift.last(path)
+    """A row a metric of the last re-runs at the paper scale, or a sentence that there was none."""
+    outcomes = [entry for entry in drift.last(path) if entry["scale"] == "paper"]
     if not outcomes:
         return "No result has been measured again yet."
     lines = [

@@ -11,7 +11,16 @@ from prunebook.claims.ledger import (
     read,
 )
 from prunebook.claims.reported import NOT_YET, read_reported, reported
-from prunebook.claims.shown import PAGES, TITLES, chip, coverage, evidence, markdown_table
+from prunebook.claims.shown import (
+    PAGES,
+    TITLES,
+    chip,
+    coverage,
+    evidence,
+    markdown_table,
+    measured_text,
+    rule_text,
+)
 from prunebook.claims.verdict_table import complete, conditions_table, verdicts
 
 __all__ = [
@@ -36,10 +45,12 @@ __all__ = [
     "judge",
     "judge_condition",
     "markdown_table",
+    "measured_text",
     "more_seeds",
     "read",
     "read_reported",
     "reported",
+    "rule_text",
     "seeds_needed",
     "verdicts",
 ]

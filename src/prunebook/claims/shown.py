@@ -1,5 +1,6 @@
 """Verdicts as readers see them: on pages, on the front page, in the README."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -61,30 +62,75 @@ def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{p
             verdict = chip(row["verdict"]) if link else row["verdict"]
             effect = rule = ""
             if row["verdict"] != NOT_TESTED:
-                effect = f"{_brief(row['effect'])} ({_brief(row['low'])} to {_brief(row['high'])})"
-                rule = f"{row['side']} {_brief(row['threshold'])}"
+                effect = measured_text(row["effect"], (row["low"], row["high"]), row["threshold"])
+                rule = rule_text(row["side"], row["threshold"])
             lines.append(f"| {name} | {row['short']} | {verdict} | {effect} | {rule} |")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def _brief(value: float) -> str:
-    return f"{value:.3g}" if 1e-4 <= abs(value) < 1e4 or value == 0 else f"{value:.1e}"
+def measured_text(
+    effect: float, interval: tuple[float, float] | None, threshold: float, digits: int = 3
+) -> str:
+    """An effect with its interval, e.g. "0.93 (0.9 to 0.97)", or "exactly 0.5" where all three are the threshold.
+
+    A number gets more than ``digits`` where it would otherwise read as if it were on the threshold, or beyond it.
+    ``interval`` is None for a single seed.
+    """
+    if interval and all(math.isclose(value, threshold, rel_tol=1e-9) for value in (effect, *interval)):
+        return f"exactly {_threshold(threshold)}"
+    shown, *ends = (_beside(value, threshold, digits) for value in (effect, *(interval or ())))
+    return f"{shown} ({' to '.join(ends)})" if ends else shown
+
+
+def rule_text(side: str, threshold: float) -> str:
+    """Which side of the threshold an effect must lie on, e.g. "above 0.999999"; the threshold in full."""
+    return f"{side} {_threshold(threshold)}"
+
+
+def _threshold(value: float) -> str:
+    text = _number(value, 3)
+    return text if _read(text) == value else f"{value:.15g}"
+
+
+def _beside(value: float, threshold: float, digits: int) -> str:
+    for more in range(digits, 16):
+        text = _number(value, more)
+        if _side(_read(text), threshold) == _side(value, threshold):
+            break
+    return text
+
+
+def _side(value: float, threshold: float) -> int:
+    if math.isclose(value, threshold, rel_tol=1e-9):  # but for rounding
+        return 0
+    return int(value > threshold) - int(value < threshold)
+
+
+def _read(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def _number(value: float, digits: int) -> str:
+    """So many digits at least; thousands as a whole number, what is larger still or tiny as a power of ten."""
+    if 10**3 - 0.5 * 10 ** (3 - digits) <= abs(value) < 10**4:
+        return f"{value:,.{max(digits - 4, 0)}f}"
+    if 1e-4 <= abs(value) < 10**4 or value == 0:
+        return f"{value:.{digits}g}"
+    return f"{value:.{digits - 2}e}"
 
 
 def evidence(row) -> str:
     """One phrase that says what a verdict rests on, e.g. "0.93 (0.90 to 0.97), must be below 1; 6 of 6 hold"."""
+    if row["verdict"] == NOT_TESTED and not row["seeds"]:
+        return "no paper-scale results yet."
+    interval = (row["low"], row["high"]) if row["seeds"] > 1 else None
+    number = measured_text(row["effect"], interval, row["threshold"], digits=4)
     if row["verdict"] == NOT_TESTED:
-        if not row["seeds"]:
-            return "no paper-scale results yet."
         return (
-            f"one seed is too few for a verdict. It gives, {row['label']}: {_short(row['effect'])}, "
-            f"must be {row['side']} {_short(row['threshold'])}."
+            f"one seed is too few for a verdict. It gives, {row['label']}: {number}, "
+            f"must be {rule_text(row['side'], row['threshold'])}."
         )
-    number = (
-        f"{_short(row['effect'])} ({_short(row['low'])} to {_short(row['high'])}), "
-        f"must be {row['side']} {_short(row['threshold'])}"
-    )
     held = f"; {row['held']} of {row['conditions']} conditions hold" if row["conditions"] > 1 else ""
     more = ""
     if row["verdict"] == INCONCLUSIVE:
@@ -94,8 +140,5 @@ def evidence(row) -> str:
             if wanted is None
             else f"; about {wanted} more seed{'s' * (wanted > 1)} would settle it"
         )
-    return f"{row['label']}: {number}{held}{more}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.4g}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.2e}"
+    rule = rule_text(row["side"], row["threshold"])
+    return f"{row['label']}: {number}, must be {rule}{held}{more}"

@@ -25,8 +25,8 @@ class AlongTraining:
         every: steps between two measurements of penalties, a multiple of ``snapshot_every``.
         probe_steps: steps at which the further questions are asked; none asks none.
         samples: images of the scoring subset, drawn from the training images and left in training, and as many test
-        images. scores, sets, amounts: the grid; every score prunes every set by every amount, with zeros and with
-        means.
+            images.
+        scores, sets, amounts: the grid; every score prunes every set by every amount, with zeros and with means.
         followed: layer set and amount whose chosen units are recorded.
         limit: number of training images, of each class for an image folder; None takes all.
         size: side of the images, for an image folder.
