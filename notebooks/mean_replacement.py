@@ -136,7 +136,8 @@ page.verdict("MR-14a", "MR-14b")
 # %% [markdown]
 # ## Zero against mean, point by point
 #
-# The paper's Figures 3 and 9. Each point is one score, seed, step, set of layers and amount. Below the diagonal, the mean is better. The paper's axes show the dashed square; ours show every point.
+# The paper's Figures 3 and 9. Each point is one score, seed, step, set of layers and amount. Below the diagonal, the mean is better. The paper's axes show the dashed square; ours show every point. The table asks
+# whether the mean fails where it matters: it counts the points with a clear difference apart.
 
 # %% tags=["hide-input"]
 page.figure(
@@ -241,6 +242,7 @@ page.verdict("MR-15", "MR-X1")
 # The first figure asks how much of the signal cancels over images.
 #
 # The paper's explanation is another: the estimate holds for a unit and fails for many, since the terms that it neglects add up. The second figure prunes one unit at a time, and sets each signed score beside its unsigned twin.
+# The correlation is over all units; those that would be pruned are at the left end, and the table has their penalty.
 
 # %% tags=["hide-input"]
 page.figure(
@@ -258,8 +260,10 @@ page.figure(
     name="mr-single",
 )
 page.table(
-    unit_summaries.foresight_table(of("single_units", ours), by_step=False),
-    caption="Rank correlation of a score with the penalty of single units of the middle convolution, mean over the steps measured; half widths are of intervals over seeds.",
+    unit_summaries.foresight_table(of("single_units", ours), by_step=False).drop(
+        columns=["net", "half_width_80", "seeds"]
+    ),
+    caption="Single units of the middle convolution, each pruned alone: rank correlation of their penalty with a score, mean penalty of the tenth that the score puts lowest and of all, and half the width of the correlation's 95 % interval over seeds. Means over the steps measured.",
 )
 page.verdict("MR-X3", "MR-17")
 

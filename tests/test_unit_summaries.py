@@ -230,3 +230,9 @@ def test_foresight_table():
         [found.loc[found["replacement"] == "zero", "correlation"].mean()]
     )
     assert pooled["seeds"].tolist() == [2]
+    own = table[table["replacement"] == "zero"]
+    lowest = own.loc[
+        own.groupby(["seed", "step"])["score_norm"].idxmin(), "penalty"
+    ]  # a tenth of nine, but one
+    assert pooled["lowest_tenth"].tolist() == pytest.approx([lowest.mean()])
+    assert pooled["all_units"].tolist() == pytest.approx([own["penalty"].mean()])

@@ -106,21 +106,27 @@ def shares(
 def foresight_table(
     single_units: pd.DataFrame, pairs: Iterable[tuple[str, str]] = FORETOLD, *, by_step: bool = True
 ) -> pd.DataFrame:
-    """Rank correlation of a score with the penalty of single units: a row for each network, pair and step.
+    """What a score tells of single units: a row for each network, pair of score and replacement, and step.
 
-    Means over seeds, with half widths as in ``gains``; averaged over steps first without ``by_step``.
+    ``correlation`` is the rank correlation with the penalty of the unit pruned alone, ``lowest_tenth`` the mean of this
+    penalty over the tenth of the units that the score puts lowest, ``all_units`` that over all. Means over seeds, with
+    half widths of the correlation as in ``gains``; averaged over steps first without ``by_step``.
     """
     need(single_units, ("net", "seed", "step", "replacement", "penalty"), "single_units")
     rows = [
         {"net": net, "score": score, "replacement": replacement, "step": step, "seed": seed,
-         "correlation": spearmanr(group[f"score_{score}"], group["penalty"])[0]}
+         "correlation": spearmanr(group[f"score_{score}"], group["penalty"])[0],
+         "lowest_tenth": group.nsmallest(max(1, len(group) // 10), f"score_{score}")["penalty"].mean(),
+         "all_units": group["penalty"].mean()}
         for score, replacement in pairs
         for (net, step, seed), group in named(
             single_units[single_units["replacement"] == replacement]
         ).groupby(["net", "step", "seed"])
     ]  # fmt: skip
-    keys = ["score", "replacement", *(["step"] if by_step else [])]
-    return means_over(pd.DataFrame(rows), keys, "correlation")
+    keys = ["net", "score", "replacement", *(["step"] if by_step else [])]
+    values = ["correlation", "lowest_tenth", "all_units"]
+    runs = pd.DataFrame(rows).groupby([*keys, "seed"])[values].mean(skipna=False).reset_index()
+    return _in_order(_over_seeds(runs, keys, values, "correlation"))
 
 
 def at_the_end(constants: pd.DataFrame, *, layer_set: str, scores: Sequence[str]) -> float:
