@@ -265,13 +265,8 @@ def _cores() -> int:
 
 
 def hardware(device: str = "cpu") -> dict:
-    """The kind of machine: processor, usable cores, memory (GiB), torch's threads, and the GPU if used.
-
-    ``bf16`` says whether trajectories of convolutional networks are trained in bfloat16 on it.
-    """
+    """The kind of machine: processor, usable cores, memory (GiB), torch's threads, and the GPU if used."""
     import torch
-
-    from prunebook.sgd import half_precision
 
     facts = {
         "device": str(device),
@@ -280,7 +275,6 @@ def hardware(device: str = "cpu") -> dict:
         "cores": _cores(),
         "memory_gib": _memory_gib(),
         "threads": torch.get_num_threads(),
-        "bf16": half_precision(device),
     }
     if str(device).startswith("cuda") and torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(torch.device(device))
