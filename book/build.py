@@ -178,10 +178,8 @@ def benchmarks(path: Path = ROOT / "data" / "benchmarks.json") -> str:
     if not path.is_file():
         return "No benchmark has been run yet."
     table = json.loads(path.read_text(encoding="utf-8"))
-    facts = table["hardware"]
     lines = [
-        f"Measured on {table['date']} at commit `{table['commit'][:12]}`, on {facts['cpu']}, {facts['cores']} cores, "
-        f"{facts['threads']} threads, torch {table['versions']['torch']}.",
+        *measured(table["runs"]),
         "",
         "| What | Size | Seconds | Against | Seconds | Ratio | Times the floor | Peak MiB |",
         "| :-- | :-- | --: | :-- | --: | --: | --: | --: |",
@@ -198,6 +196,21 @@ def benchmarks(path: Path = ROOT / "data" / "benchmarks.json") -> str:
         )
     notes = dict.fromkeys(row["note"] for row in table["rows"] if row["note"])
     return "\n".join([*lines, "", "Notes of the benchmarks:", "", *(f"- {note}" for note in notes)])
+
+
+def measured(runs: dict[str, dict]) -> list[str]:
+    """When and on what benchmarks were run, a sentence for those that were run together."""
+    together: dict[str, list[str]] = {}
+    for name, facts in runs.items():
+        machine = facts["hardware"]
+        text = (
+            f"on {facts['date']} at commit `{facts['commit'][:12]}`, on {machine['cpu']}, {machine['cores']} cores, "
+            f"{machine['threads']} threads, torch {facts['versions']['torch']}."
+        )
+        together.setdefault(text, []).append(name.replace("_", " "))
+    if len(together) == 1:
+        return [f"Measured {text}" for text in together]
+    return [f"Measured {text.removesuffix('.')}: {', '.join(names)}." for text, names in together.items()]
 
 
 def speed(path: Path = ROOT / "data" / "benchmarks.json") -> str:

@@ -1,0 +1,43 @@
+"""What keeps the table of benchmarks, and how the book says where it comes from."""
+
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+measured = runpy.run_path(str(ROOT / "book" / "build.py"), run_name="build")["measured"]
+
+
+def facts(date: str) -> dict:
+    machine = {"cpu": "abacus", "cores": 2, "threads": 1}
+    return {"date": date, "commit": "0" * 40, "dirty": False, "versions": {"torch": "2"}, "hardware": machine}
+
+
+def test_one_benchmark_run_again_leaves_the_others_under_their_own_run():
+    merged = runpy.run_path(str(ROOT / "benchmarks" / "run.py"), run_name="benchmark")["merged"]
+    scripts = ["criterion", "measurement"]
+    old = {
+        "runs": {name: facts("2026-01-01") for name in ("criterion", "gone", "measurement")},
+        "rows": [{"script": name, "seconds": 1.0} for name in ("criterion", "gone", "measurement")],
+    }
+    new = merged(
+        old, {"measurement": facts("2026-01-02")}, [{"script": "measurement", "seconds": 2.0}], scripts
+    )
+    assert {name: run["date"] for name, run in new["runs"].items()} == {
+        "criterion": "2026-01-01",
+        "measurement": "2026-01-02",
+    }
+    assert [(row["script"], row["seconds"]) for row in new["rows"]] == [
+        ("criterion", 1.0),
+        ("measurement", 2.0),
+    ]
+    assert merged({}, {}, [], scripts) == {"runs": {}, "rows": []}
+
+
+def test_the_book_says_of_each_benchmark_when_it_was_run():
+    runs = {"a_thing": facts("2026-01-01"), "b": facts("2026-01-01")}
+    assert measured(runs) == [
+        "Measured on 2026-01-01 at commit `000000000000`, on abacus, 2 cores, 1 threads, torch 2."
+    ]
+    lines = measured({**runs, "c": facts("2026-01-02")})
+    assert [line.split(", torch 2")[1] for line in lines] == [": a thing, b.", ": c."]
