@@ -62,6 +62,28 @@ def test_a_card_without_a_sentence_says_so(tmp_path):
     assert "No answer yet." in claims.findings_cards(path=write(tmp_path, "\n".join(lines)))
 
 
+def test_a_page_shows_the_sentences_that_rest_on_its_own_study(tmp_path):
+    judged = pd.DataFrame(
+        {
+            "claim": ["EC-1", "EC-2", "EC-3"],
+            "study": ["ec-mnist", "ec-pde", "ec-pde"],
+            "verdict": [claims.SUPPORTED, claims.SUPPORTED, claims.NOT_TESTED],
+            "effect": [2.0, 3.0, float("nan")],
+        }
+    )
+    sentences = """
+paper:
+  sentences:
+    - {text: "One.", needs: {EC-1: supported}}
+    - {text: "Two.", needs: {EC-1: supported, EC-2: supported}}
+    - {text: "Fallen.", needs: {EC-2: supported, EC-3: supported}}
+"""
+    path = write(tmp_path, sentences)
+    assert claims.findings_of("ec-mnist", judged, path) == ["One.", "Two."]
+    assert claims.findings_of("ec-pde", judged, path) == ["Two."]
+    assert claims.findings_of("cb-vgg", judged, path) == []
+
+
 @pytest.mark.usefixtures("ledger")
 @pytest.mark.parametrize(
     "changed",

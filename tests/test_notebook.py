@@ -150,3 +150,20 @@ def test_command_repeats_the_parameters_that_were_given(asked, monkeypatch):
 
 def test_every_study_of_the_book_has_its_three_scales():
     assert all(set(study.presets) == {"smoke", "laptop", "paper"} for study in STUDIES.values())
+
+
+def test_the_answer_stands_above_the_claims_and_is_left_out_where_there_is_none(asked, monkeypatch):
+    page, shown = begin(), []
+    monkeypatch.setattr(notebook, "display", lambda thing: shown.append(thing.data))
+    table = {"claim": ["EC-1"], "study": ["ec-mnist"], "statement": ["It is so."], "where": ["Fig. 1"]}
+    page.judged = pd.DataFrame({**table, "verdict": ["supported"]})
+    for found, expected in (
+        (["**Yes & no.**", "It <helps>."], "<b>Yes &amp; no.</b> It &lt;helps&gt;."),
+        ([], None),
+    ):
+        shown.clear()
+        monkeypatch.setattr(notebook.claims, "findings_of", lambda *_, found=found: found)
+        page.claims()
+        assert "It is so." in shown[-1]
+        answers = [text for text in shown if "pb-answer" in text]
+        assert answers == ([f'<p class="pb-answer">{expected}</p>'] if expected else [])

@@ -6,6 +6,7 @@ A notebook calls :func:`begin` once, right below its parameters cell, and uses t
 import html
 import inspect
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -104,7 +105,11 @@ class Page:
         )
 
     def claims(self) -> None:
-        """All claims of this page's study with where they stand in the paper, and their verdicts."""
+        """What was found, then all claims of this page's study with where they stand in the paper, and verdicts."""
+        found = html.escape(" ".join(claims.findings_of(self.study.name, self.judged)))
+        if found:
+            answer = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", found)
+            display(HTML(f'<p class="pb-answer">{answer}</p>'))
         judged = self.judged[self.judged["study"] == self.study.name]
         rows = "".join(
             f"<tr><th scope='row'>{row['claim']}</th><td>{html.escape(row['statement'])} "

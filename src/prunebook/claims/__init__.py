@@ -1,6 +1,6 @@
 """The claims that the papers make, the rules that decide on them, and the verdicts."""
 
-from prunebook.claims.first_page import findings, findings_cards, findings_text
+from prunebook.claims.first_page import findings, findings_cards, findings_of, findings_text
 from prunebook.claims.judging import Condition, deciding, judge, judge_condition, more_seeds, seeds_needed
 from prunebook.claims.ledger import (
     CLAIMS_FILE,
@@ -41,6 +41,7 @@ __all__ = [
     "evidence",
     "findings",
     "findings_cards",
+    "findings_of",
     "findings_text",
     "judge",
     "judge_condition",

@@ -17,7 +17,7 @@ _EFFECT = re.compile(r"\{([A-Z]{2}-\w+):([^}]+)\}")
 
 
 def findings(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE) -> pd.DataFrame:
-    """One row a sentence: paper, text (with its numbers put in), stands, and ``off``, the verdicts that differ.
+    """One row a sentence: paper, text (with its numbers put in), needs, stands, and ``off``, the verdicts that differ.
 
     Raises InputError for a sentence that needs nothing, or that names a claim that does not exist or that it does not
     need.
@@ -41,8 +41,17 @@ def _read(path: Path, judged: pd.DataFrame) -> pd.DataFrame:
                 if judged.loc[name, "verdict"] != verdict
             ]
             put = _EFFECT.sub(lambda match: format(float(judged.loc[match[1], "effect"]), match[2]), text)
-            rows.append({"paper": paper, "text": put, "stands": not off, "off": ", ".join(off)})
-    return pd.DataFrame(rows, columns=["paper", "text", "stands", "off"])
+            rows.append(
+                {"paper": paper, "text": put, "needs": tuple(needs), "stands": not off, "off": ", ".join(off)}
+            )
+    return pd.DataFrame(rows, columns=["paper", "text", "needs", "stands", "off"])
+
+
+def findings_of(study: str, judged: pd.DataFrame, path: Path = FINDINGS_FILE) -> list[str]:
+    """The sentences that stand and rest on a claim of one study, in Markdown. ``judged`` is the table of verdicts."""
+    own = set(judged.loc[judged["study"] == study, "claim"])
+    found = _read(path, judged.set_index("claim"))
+    return [row.text for row in found.itertuples() if row.stands and own & set(row.needs)]
 
 
 def _answers(store, path: Path, claims: Path) -> Iterator[tuple[dict, str, list[tuple[int, str]]]]:
