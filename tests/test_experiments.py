@@ -158,8 +158,13 @@ def test_paper_presets_are_the_papers_protocol():
     assert [config.net for config in along] == ["small", "medium", "medium", "vgg11"]
     assert all(config.steps == 60 * -(-50_000 // config.batch_size) for config in along)
     assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 360 for config in along)
+    tuned = experiments.STUDIES["mr-tuning"].presets["paper"]
+    assert {(config.net, *config.starts) for config in tuned} == {
+        (net, start) for net in ("medium", "small") for start in (5_000, 15_000, 25_000, 35_000, 45_000)
+    }
+    assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 36 for config in tuned)
     seeds = {name: study.seeds["paper"] for name, study in experiments.STUDIES.items()}
-    others = {"mr-training": 8, "mr-tuning": 8, "mr-pictures": 2, "head-to-head": 8}
+    others = {"mr-training": 8, "mr-tuning": 4, "mr-pictures": 2, "head-to-head": 8}
     assert {name: number for name, number in seeds.items() if number != 5} == others
 
 

@@ -448,6 +448,18 @@ def test_tuning_with_one_seed_two_scores_and_early_starts_only():
     assert len(panels(unit_tuning.after_tuning(table[table["tuned"] == 0]))) == 2
 
 
+def test_many_layer_sets_and_amounts_have_a_row_for_each_set():
+    table = chosen(made_tuning(), set="all")
+    table = pd.concat(
+        [table.assign(set=name, amount=share) for name in ("all", "midconv") for share in (0.1, 0.2, 0.5)]
+    )
+    shown = panels(unit_tuning.after_tuning(table))
+    assert [axis.get_ylabel() != "" for axis in shown] == [place % 3 == 0 for place in range(9)]
+    rows = [round(axis.get_position().y0, 3) for axis in shown]
+    assert len(set(rows)) == 3
+    assert rows == sorted(rows, reverse=True)
+
+
 def test_wrong_tables_are_refused(penalties, followed):
     with pytest.raises(InputError, match="no column amount"):
         unit_scatter.zero_against_mean(penalties.drop(columns="amount"))

@@ -124,6 +124,15 @@ def test_overlap_and_energy():
     assert value(energy) == {("small", 1): pytest.approx(2.0 - 1.0)}
 
 
+def test_a_seed_pruned_early_alone_has_no_share_to_compare():
+    tables = tuning(lambda step, tuned, seed, **_: seed * (1 - tuned / (1000 if step > 20_000 else 500)))
+    whole = units.tuning_kept(tables, steps=100, late=20_000)
+    table = tables["tuning"]
+    extra = table[(table["seed"] == 1) & (table["step"] < 20_000)].assign(seed=4, penalty=7.0)
+    more = units.tuning_kept({"tuning": pd.concat([table, extra])}, steps=100, late=20_000)
+    pd.testing.assert_frame_equal(more, whole)
+
+
 def tuning(gain):
     keys = ("net", "seed", "step", "set", "amount", "score", "tuned", "replacement")
     starts, amounts = [5000, 15000, 25000, 35000], [0.1, 0.2, 0.5]

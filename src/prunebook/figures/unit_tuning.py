@@ -26,15 +26,18 @@ from prunebook.figures.unit_parts import (
     symlog_axis,
 )
 
+MOST_ACROSS = 4  # panels; with more, what is in them is too small to read
+
 
 @in_house_style
 def after_tuning(table: pd.DataFrame, *, net: str | None = None, late: float | int = 25_000) -> Figure:
     """Penalties with zeros and with means after fine-tuning, for networks pruned before step ``late`` and from there.
 
-    Above, a panel for each layer set and amount, since their penalties differ by orders of magnitude: penalty with
-    zeros minus that with means against steps of fine-tuning, which stand at equal distances; averaged over scores and
-    steps of pruning. Below, a panel for each number of steps but zero, and at most the last three: every penalty with
-    means over the same with zeros, a point a seed, score, layer set, amount and step of pruning.
+    Above, a panel for each layer set and amount, since their penalties differ by orders of magnitude, and a row for
+    each set where they are many: penalty with zeros minus that with means against steps of fine-tuning, which stand at
+    equal distances; averaged over scores and steps of pruning. Below, a panel for each number of steps but zero, and at
+    most the last three: every penalty with means over the same with zeros, a point a seed, score, layer set, amount and
+    step of pruning.
     """
     columns = ("step", "score", "replacement", "set", "amount", "tuned", "penalty")
     rows = choose(table, columns, "tuning", net=net)
@@ -50,7 +53,10 @@ def after_tuning(table: pd.DataFrame, *, net: str | None = None, late: float | i
     shown = sorted(points.groupby(["set", "amount"]).groups, key=lambda cell: (order.index(cell[0]), cell[1]))
     after = [steps for steps in ticks if steps > 0][-3:]
     halves = [half for half in TIMES if (points["half"] == half).any()]
-    figure, panels = _rows_of_panels([len(shown), len(after)], 2.6)
+    above = [[cell[0] for cell in shown].count(layers) for layers in SETS]
+    above = [count for count in above if count] if len(shown) > MOST_ACROSS else [len(shown)]
+    firsts = [sum(above[:place]) for place in range(len(above))]
+    figure, panels = _rows_of_panels([*above, len(after)], 2.6)
     for axis, (layers, amount) in zip(panels, shown, strict=False):
         here = (points["set"] == layers) & (points["amount"] == amount)
         _advantage(axis, points[here], halves, ticks)
@@ -63,7 +69,8 @@ def after_tuning(table: pd.DataFrame, *, net: str | None = None, late: float | i
     symlog_axis(panels[: len(shown)], np.concatenate([_heights(axis) for axis in panels[: len(shown)]]))
     for axis in panels[len(shown) :]:
         _equal_axes(axis, points)
-    panels[0].set_ylabel("Penalty, zeros minus means")
+    for first in firsts:
+        panels[first].set_ylabel("Penalty, zeros minus means")
     if after:
         panels[len(shown)].set_ylabel("Penalty with means")
     names = {"early": f"Pruned before step {late:,.0f}", "late": f"Pruned from step {late:,.0f} on"}

@@ -217,6 +217,7 @@ def tuning_kept(tables, *, steps, late):
         return float(first[steps] / first[0] - then[steps] / then[0])
 
     rows = []
+    early = early.loc[early.index.intersection(after.index)]  # seeds that have both
     for net, runs in early.groupby(level="net"):
         later, count = after.loc[runs.index], len(runs)
         for run in runs.index:

@@ -39,11 +39,11 @@ class AfterTuning(AlongTraining):
     """
 
     study: ClassVar[str] = "mr-tuning"
-    starts: tuple[int, ...] = (5_000, 15_000, 25_000, 35_000)
+    starts: tuple[int, ...] = (5_000, 15_000, 25_000, 35_000, 45_000)
     tune_steps: tuple[int, ...] = (0, 10, 100, 500)
-    scores: tuple[str, ...] = ("norm", "abs_mrs")
+    scores: tuple[str, ...] = ("norm", "abs_rs", "abs_mrs")
     sets: tuple[str, ...] = ("all", "midconv")
-    amounts: tuple[float | int, ...] = (0.1, 0.5)
+    amounts: tuple[float | int, ...] = (0.1, 0.2, 0.5)
 
 
 def prepare(config: AfterTuning, data, device):
@@ -94,16 +94,21 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
             return rows
 
         done: dict[bytes, list[dict]] = {}
-        for row, pruned, means in _prunings(model, config, seen, scores):
+        timed: dict[tuple, dict[str, float]] = {}
+        variants = list(_prunings(model, config, seen, scores))
+        for number, (row, pruned, means) in enumerate(variants, 1):
             folded = units.fold(model, pruned, means, border="response-mean", shape=data.x.shape[1:])
             small = units.remove(folded, pruned).to(memory_format=LAYOUT)
-            removal.append({"step": start, **row, **_removed(model, folded, small, data.x)})
+            shape = row["set"], row["amount"]
+            if shape not in timed:  # networks of one shape take the same time, whatever is in them
+                timed[shape] = _times(model, small, data.x)
+            removal.append({"step": start, **row, **_removed(model, folded, small, data.x), **timed[shape]})
             key = row["replacement"].encode() + b"".join(bytes(m.cpu().numpy()) for m in pruned.values())
             same = done.setdefault(key, [])
             same += [] if same else follow(small)  # two scores that choose alike are one network
             tuning += [{**found, **row, **_penalties(found, before)} for found in same]
+            report(f"fine-tuned {number} of the {len(variants)} networks pruned at step {start}")
         untouched += follow(trajectory.load(start, model))
-        report(f"fine-tuned the networks pruned at step {start}")
     return {
         "tuning": pd.DataFrame(tuning),
         "untouched": pd.DataFrame(untouched),
@@ -142,10 +147,13 @@ def _removed(model: nn.Sequential, folded: nn.Sequential, small: nn.Sequential, 
     return {
         "weights": sum(p.numel() for p in model.parameters()),
         "weights_left": sum(p.numel() for p in small.parameters()),
-        "seconds": _seconds(model, batch),
-        "seconds_left": _seconds(small, batch),
         "difference": float((outputs(folded, batch) - outputs(small, batch)).abs().max()),
     }
+
+
+def _times(model: nn.Sequential, small: nn.Sequential, x: Tensor) -> dict[str, float]:
+    batch = x[:TIMED_BATCH]
+    return {"seconds": _seconds(model, batch), "seconds_left": _seconds(small, batch)}
 
 
 @torch.inference_mode()
