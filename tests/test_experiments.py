@@ -159,7 +159,7 @@ def test_paper_presets_are_the_papers_protocol():
     assert all(config.steps == 60 * -(-50_000 // config.batch_size) for config in along)
     assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 360 for config in along)
     tuned = experiments.STUDIES["mr-tuning"].presets["paper"]
-    assert {(config.net, *config.starts) for config in tuned} == {
+    assert {(config.net, config.start) for config in tuned} == {
         (net, start) for net in ("medium", "small") for start in (5_000, 15_000, 25_000, 35_000, 45_000)
     }
     assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 36 for config in tuned)

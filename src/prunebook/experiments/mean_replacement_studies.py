@@ -5,8 +5,7 @@ Penalties are measured every 1,000 steps, and on Medium every 2,500, where the p
 choice of units are taken every 250, and every 1,000 on VGG11 and with batch norm, whose snapshots are that far apart.
 The thinning saves time on a CPU, and was chosen before Medium had a result.
 
-Fine-tuning is a run for each step of pruning, so that less is lost with one that is interrupted: Medium first, and the
-steps in an order in which early and late ones take turns.
+Fine-tuning has a run for each step of pruning: Medium first, and late and early steps take turns.
 """
 
 from dataclasses import replace
@@ -62,21 +61,24 @@ TUNING = Study(
     title="Mean replacement and fine-tuning",
     config_type=AfterTuning,
     presets={
-        "paper": tuple(
-            AfterTuning(net=net, starts=(step,)) for net in ("medium", "small") for step in STARTS
-        ),
-        "laptop": (
+        "paper": tuple(AfterTuning(net=net, start=step) for net in ("medium", "small") for step in STARTS),
+        "laptop": tuple(
             AfterTuning(
+                net="small",
                 steps=SHORT["steps"],
                 snapshot_every=SHORT["snapshot_every"],
                 samples=SHORT["samples"],
-                starts=(500, 1500),
+                start=step,
                 tune_steps=(0, 10, 100),
                 scores=("abs_mrs",),
                 amounts=(0.1, 0.5),
-            ),
+            )
+            for step in (500, 1500)
         ),
-        "smoke": (AfterTuning(**LEAST_TUNED, starts=(4, 8), tune_steps=(0, 2, 4), sets=("all", "lastconv")),),
+        "smoke": tuple(
+            AfterTuning(**LEAST_TUNED, start=step, tune_steps=(0, 2, 4), sets=("all", "lastconv"))
+            for step in (4, 8)
+        ),
     },
     seeds={"smoke": 1, "laptop": 1, "paper": 4},
     prepare=tuning.prepare,

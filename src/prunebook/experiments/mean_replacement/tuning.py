@@ -29,17 +29,19 @@ TIMED_BATCH, TIMED_ROUNDS = 100, 15
 
 @dataclass(frozen=True)
 class AfterTuning(AlongTraining):
-    """The trainings are those of ``AlongTraining``; some of their snapshots are pruned and trained on.
+    """The trainings are those of ``AlongTraining``; one of their snapshots is pruned and trained on.
+
+    A run is one step of pruning and not several, so that less is lost with one that is interrupted.
 
     Assumptions where the paper is silent: the learning rate of the training, and a momentum that starts at zero.
 
     Attributes:
-        starts: steps at which the network is pruned.
+        start: step at which the network is pruned.
         tune_steps: numbers of minibatches after which the loss is measured.
     """
 
     study: ClassVar[str] = "mr-tuning"
-    starts: tuple[int, ...] = (5_000, 15_000, 25_000, 35_000, 45_000)
+    start: int = 25_000
     tune_steps: tuple[int, ...] = (0, 10, 100, 500)
     scores: tuple[str, ...] = ("norm", "abs_rs", "abs_mrs")
     sets: tuple[str, ...] = ("all", "midconv")
@@ -48,9 +50,9 @@ class AfterTuning(AlongTraining):
 
 def prepare(config: AfterTuning, data, device):
     """The images, all of the training part, and the configuration under the name of what was really loaded."""
-    if missing := sorted(set(config.starts) - set(milestones(config.steps, config.snapshot_every))):
+    if config.start not in milestones(config.steps, config.snapshot_every):
         raise InputError(
-            f"starts {missing} have no snapshot: take multiples of {config.snapshot_every} up to {config.steps}"
+            f"start={config.start} has no snapshot: take a multiple of {config.snapshot_every} up to {config.steps}"
         )
     found = datasets.load(
         config.dataset, data=data, device=device, dev=0, limit=config.limit, size=config.size
@@ -79,36 +81,37 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
     data = grid.subsets(dataset, config.samples, seed)
     x, y = dataset.train.x.contiguous(memory_format=LAYOUT), dataset.train.y
     recipe = replace(along, steps=max(config.tune_steps))
-    tuning, untouched, removal = [], [], []
-    for start in config.starts:
-        trajectory.load(start, model)
-        seen, scores = grid.scored(model, data, config.scores, seed, start)
-        before = _losses(model, data)
+    trajectory.load(config.start, model)
+    seen, scores = grid.scored(model, data, config.scores, seed, config.start)
+    before = _losses(model, data)
 
-        def follow(network: nn.Sequential, place: int = start) -> list[dict]:
-            trainer = Trainer(network, x, y, recipe, seed=10**6 * seed + place)
-            rows = []
-            for steps in config.tune_steps:
-                trainer.advance(steps)
-                rows.append({"step": place, "tuned": steps, **_losses(network, data)})
-            return rows
+    def follow(network: nn.Sequential) -> list[dict]:
+        trainer = Trainer(network, x, y, recipe, seed=10**6 * seed + config.start)
+        rows = []
+        for steps in config.tune_steps:
+            trainer.advance(steps)
+            rows.append({"step": config.start, "tuned": steps, **_losses(network, data)})
+        return rows
 
-        done: dict[bytes, list[dict]] = {}
-        timed: dict[tuple, dict[str, float]] = {}
-        variants = list(_prunings(model, config, seen, scores))
-        for number, (row, pruned, means) in enumerate(variants, 1):
-            folded = units.fold(model, pruned, means, border="response-mean", shape=data.x.shape[1:])
-            small = units.remove(folded, pruned).to(memory_format=LAYOUT)
-            shape = row["set"], row["amount"]
-            if shape not in timed:  # networks of one shape take the same time, whatever is in them
-                timed[shape] = _times(model, small, data.x)
-            removal.append({"step": start, **row, **_removed(model, folded, small, data.x), **timed[shape]})
-            key = row["replacement"].encode() + b"".join(bytes(m.cpu().numpy()) for m in pruned.values())
-            same = done.setdefault(key, [])
-            same += [] if same else follow(small)  # two scores that choose alike are one network
-            tuning += [{**found, **row, **_penalties(found, before)} for found in same]
-            report(f"fine-tuned {number} of the {len(variants)} networks pruned at step {start}")
-        untouched += follow(trajectory.load(start, model))
+    tuning, removal = [], []
+    done: dict[bytes, list[dict]] = {}
+    timed: dict[tuple, dict[str, float]] = {}
+    variants = list(_prunings(model, config, seen, scores))
+    for number, (row, pruned, means) in enumerate(variants, 1):
+        folded = units.fold(model, pruned, means, border="response-mean", shape=data.x.shape[1:])
+        small = units.remove(folded, pruned).to(memory_format=LAYOUT)
+        shape = row["set"], row["amount"]
+        if shape not in timed:  # networks of one shape take the same time, whatever is in them
+            timed[shape] = _times(model, small, data.x)
+        removal.append(
+            {"step": config.start, **row, **_removed(model, folded, small, data.x), **timed[shape]}
+        )
+        key = row["replacement"].encode() + b"".join(bytes(m.cpu().numpy()) for m in pruned.values())
+        same = done.setdefault(key, [])
+        same += [] if same else follow(small)  # two scores that choose alike are one network
+        tuning += [{**found, **row, **_penalties(found, before)} for found in same]
+        report(f"fine-tuned {number} of the {len(variants)} networks pruned at step {config.start}")
+    untouched = follow(model)
     return {
         "tuning": pd.DataFrame(tuning),
         "untouched": pd.DataFrame(untouched),
