@@ -7,12 +7,12 @@ Student's t at 95 %, empty for one seed.
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from prunebook.errors import InputError
 from prunebook.figures.head_to_head import COLUMNS
 from prunebook.figures.pairs import CONTROLS, STAGES, net_name, pair_name
 from prunebook.figures.tables import need
+from prunebook.intervals import half_width
 
 PLAIN = {"weights": ("magnitude", "none"), "units": ("norm", "none")}  # what costs nothing
 SAME = 1.01  # values within one per cent are one value
@@ -88,7 +88,7 @@ def _behind(logs: pd.DataFrame, pair: tuple[str, str], first: tuple[str, str]) -
     if pair not in logs.index:
         return np.nan, np.nan, np.nan
     gap = logs.loc[pair] - logs.loc[first]
-    half = stats.t.ppf(0.975, len(gap) - 1) * gap.std() / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
+    half = half_width(gap.std(), len(gap))
     return tuple(float(np.exp(value)) for value in (gap.mean(), gap.mean() - half, gap.mean() + half))
 
 

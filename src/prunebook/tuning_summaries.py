@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from prunebook.figures.tables import need
+from prunebook.intervals import half_width
 
 
 def advantage(tuning: pd.DataFrame, *, late: float | int = 25_000, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def advantage(tuning: pd.DataFrame, *, late: float | int = 25_000, by: Sequence[
     runs = gains.groupby([*keys, "seed"]).median()
     groups = runs.groupby(keys)
     table, count = groups.mean(), groups.size()
-    table["half_width"] = stats.t.ppf(0.975, count - 1) * groups["advantage"].std() / np.sqrt(count)
+    table["half_width"] = half_width(groups["advantage"].std(), count)
     table["seeds"] = count
     table = table.reset_index()
     table["kept"] = table["advantage"] / table.groupby([*by, "pruned"])["advantage"].transform("first")

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from scipy.stats import spearmanr
 
 from prunebook.errors import InputError
 from prunebook.figures.tables import need
 from prunebook.figures.unit_parts import FORETOLD, LOOKS, PAPER_END, SETS, TIE, named, network_name, paired
+from prunebook.intervals import half_width
 from prunebook.statistics.units import KEYS, covered, profile_areas
 
 LARGE = 0.01  # nats: two penalties further apart than this differ by what one would notice
@@ -217,8 +217,7 @@ def _over_seeds(runs: pd.DataFrame, keys: list[str], columns: list[str], judged:
     table = groups[columns].mean(skipna=False)
     count, spread = groups.size(), groups[judged].std()
     for level in (80, 95):
-        quantile = stats.t.ppf(0.5 + level / 200, count - 1)
-        table[f"half_width_{level}"] = quantile * spread / np.sqrt(count)
+        table[f"half_width_{level}"] = half_width(spread, count, level / 100)
     table["seeds"] = count
     return table.reset_index()
 

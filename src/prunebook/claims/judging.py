@@ -10,11 +10,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
-from scipy import stats
 
 from prunebook.claims.ledger import INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
 from prunebook.errors import InputError
+from prunebook.intervals import half_width
 from prunebook.statistics import STATISTICS
 
 
@@ -57,7 +58,7 @@ def judge_condition(values: pd.DataFrame, side: str, threshold: float, log: bool
             low, high, outcome, more = -math.inf, math.inf, NOT_TESTED, None
         else:
             spread = sample.std(ddof=1)
-            half = stats.t.ppf(0.975, n - 1) * spread / math.sqrt(n)
+            half = half_width(spread, n)
             low, high = mean - half, mean + half
             good, bad = (high < limit, low > limit) if side == "below" else (low > limit, high < limit)
             outcome = SUPPORTED if good else NOT_SUPPORTED if bad else INCONCLUSIVE
@@ -79,10 +80,9 @@ def seeds_needed(distance: float, spread: float, n: int, most: int = 1000) -> in
     """Further seeds after which the interval would clear the threshold, if mean and spread stay; None: too many."""
     if distance <= 1e-9 * max(1.0, spread):  # on the threshold, but for rounding: seeds decide nothing
         return None
-    for total in range(n + 1, most):
-        if stats.t.ppf(0.975, total - 1) * spread / math.sqrt(total) < distance:
-            return total - n
-    return None
+    totals = np.arange(n + 1, most)
+    enough = totals[half_width(spread, totals) < distance]
+    return int(enough[0]) - n if len(enough) else None
 
 
 def judge(claim: dict, tables: dict[str, pd.DataFrame] | None) -> tuple[str, list[Condition]]:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy import stats
 
 from prunebook.errors import InputError
 from prunebook.figures.layout import column_heads, grid, legend_below, log_axis, panel_label
@@ -28,6 +27,7 @@ from prunebook.figures.tables import (
     present,
     relative_to_dense,
 )
+from prunebook.intervals import half_width
 from prunebook.statistics.compensation import PAPER_METHODS
 
 NAMES = {"loss": "Test loss", "clean_loss": "Test loss, clean targets", "train_loss": "Training loss"}
@@ -206,5 +206,5 @@ def _paired(
     quotient = pairs[column] / pairs[f"{column}_rival"]
     logs = np.log(quotient.where(np.isfinite(quotient) & (quotient > 0))).groupby(pairs["ratio"])
     n, mean = logs.size(), logs.mean(skipna=False)
-    half = stats.t.ppf(0.5 + level / 2, n.where(n > 1) - 1) * logs.std(skipna=False) / np.sqrt(n)
+    half = half_width(logs.std(skipna=False), n, level)
     return pd.DataFrame({"mean": np.exp(mean), "low": np.exp(mean - half), "high": np.exp(mean + half)})

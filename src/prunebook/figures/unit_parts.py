@@ -16,13 +16,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.scale import SymmetricalLogTransform
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from scipy import stats
 
 from prunebook.errors import InputError
 from prunebook.figures.last_layer import BAND, GREY, SHORT, grey, handle
 from prunebook.figures.layout import legend_below, number
 from prunebook.figures.style import INK, Look
 from prunebook.figures.tables import need
+from prunebook.intervals import half_width
 
 COLOURS = {
     "norm": "#4d4d4d",
@@ -130,7 +130,7 @@ def interval(seeds: pd.DataFrame, level: float = 0.8) -> tuple[pd.Series, pd.Ser
         return None
     if count == 2:
         return seeds.min(axis=1, skipna=False), seeds.max(axis=1, skipna=False)
-    half = stats.t.ppf((1 + level) / 2, count - 1) * seeds.std(axis=1, skipna=False) / np.sqrt(count)
+    half = half_width(seeds.std(axis=1, skipna=False), count, level)
     mean = seeds.mean(axis=1, skipna=False)
     return mean - half, mean + half
 

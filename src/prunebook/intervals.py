@@ -1,0 +1,22 @@
+"""The one interval of this project: Student's, for the mean over seeds."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+Values = float | np.ndarray | pd.Series
+
+
+def half_width(spread: Values, count: int | Values, level: float = 0.95) -> Values:
+    """Half the width of Student's t interval for the mean of independent values.
+
+    Args:
+        spread: sample standard deviation of the values, divisor ``count - 1``; any shape, or a pandas Series.
+        count: how many values there are; of the same shape, or either is one number.
+        level: share of such intervals that hold the true mean, if the values are normal.
+
+    Returns:
+        In the shape of the two and the unit of ``spread``; not a number for fewer than two values.
+    """
+    freedom = np.asarray(count, float) - 1
+    return stats.t.ppf((1 + level) / 2, np.where(freedom > 0, freedom, np.nan)) * spread / np.sqrt(count)
