@@ -78,6 +78,7 @@ nets = list(dict.fromkeys(plain))
 net = unit_summaries.main_network(page.tables["penalties"])
 others = [other for other in nets if other != net]
 ours = "small" if "small" in nets else net
+name, our_name = unit_summaries.network_name(net), unit_summaries.network_name(ours)
 UNSIGNED = ("norm", "abs_rs", "abs_mrs")
 layer_set, amount = page.results.records[0]["config"]["followed"]
 
@@ -97,8 +98,8 @@ page.glue("others", ", ".join(map(unit_summaries.network_name, others)) or "none
 page.glue("end", f"{unit_summaries.at_the_end(of('constants', ours), layer_set='all', scores=UNSIGNED):.0%}")
 
 # %% [markdown]
-# Networks measured so far: {glue:text}`mr-training-nets`. The figures that stand for the paper's show {glue:text}`mr-training-net`; our own questions were put to {glue:text}`mr-training-ours`. Medium, which the paper shows most, takes the
-# place of the first once it has four seeds. The paper's Figures 3, 5 and 9 pool its networks; ours show one, and a claim says which it is about.
+# Networks measured so far: {glue:text}`mr-training-nets`. The figures that stand for the paper's show {glue:text}`mr-training-net`; our own questions were put to {glue:text}`mr-training-ours`. Medium, which the paper shows most, comes
+# first from four seeds on. The paper's Figures 3, 5 and 9 pool its networks; ours show one, and a claim says which it is about.
 #
 # Lines are means over seeds. Around them are the paper's 80 % interval and, lighter, a 95 % one, wherever there is more than one seed.
 #
@@ -109,7 +110,7 @@ page.glue("end", f"{unit_summaries.at_the_end(of('constants', ours), layer_set='
 # %% tags=["hide-input"]
 page.figure(
     figures.penalties_through_training(penalties, of("network"), net=net),
-    caption="Penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed); below, loss and accuracy of the unpruned network. A penalty axis that spans much is logarithmic on both sides of zero.",
+    caption=f"{name}: penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed); below, loss and accuracy of the unpruned network. A penalty axis that spans much is logarithmic on both sides of zero.",
     alt="Four panels: penalties of unsigned and of signed scores against training step, and the loss and accuracy of the unpruned network on training and test images.",
     table=unit_summaries.means_over(
         explore.penalty_rows(penalties), ["set", "amount", "score", "replacement", "step"], "penalty"
@@ -142,7 +143,7 @@ page.verdict("MR-14a", "MR-14b")
 # %% tags=["hide-input"]
 page.figure(
     figures.zero_against_mean(penalties),
-    caption="Penalty with means against penalty with zeros, by score. The share of points below the diagonal leaves out ties, such as points at which nothing is pruned.",
+    caption=f"{name}: penalty with means against penalty with zeros, by score. The share of points below the diagonal leaves out ties, such as points at which nothing is pruned.",
     alt="Three panels, one a score, of the density of penalties with means over penalties with zeros, with the diagonal.",
     table=unit_summaries.shares(penalties),
     name="mr-diagonal",
@@ -156,7 +157,7 @@ page.figure(
 )
 page.table(
     unit_summaries.shares(penalties, by="set"),
-    caption=f"How many points there are, how many are ties, and the share of the others at which the mean has the lower penalty; then the same for points at which the two differ by more than {unit_summaries.LARGE:g}.",
+    caption=f"{name}: how many points there are, how many are ties, and the share of the others at which the mean has the lower penalty; then the same for points at which the two differ by more than {unit_summaries.LARGE:g}.",
 )
 page.verdict("MR-3", "MR-13")
 
@@ -166,7 +167,7 @@ page.verdict("MR-3", "MR-13")
 # %% tags=["hide-input"]
 page.figure(
     figures.penalties_by_set(penalties, until=None),
-    caption="Penalty averaged over training with a tenth of the units pruned, with means (filled) and with zeros (hollow), for each set of layers.",
+    caption=f"{name}: penalty averaged over training with a tenth of the units pruned, with means (filled) and with zeros (hollow), for each set of layers.",
     alt="Pairs of points, penalty with means and with zeros, for each score and set of layers.",
     table=unit_summaries.gains(penalties),
     name="mr-sets",
@@ -181,7 +182,7 @@ page.figure(
 # %% tags=["hide-input"]
 page.figure(
     figures.performance_profiles(penalties),
-    caption="Performance profiles of six scores with means (solid) and with zeros (dashed), ordered by the area under each.",
+    caption=f"{name}: performance profiles of six scores with means (solid) and with zeros (dashed), ordered by the area under each.",
     alt="Curves of the share of points below the threshold against tau for twelve methods, with their areas in the legend.",
     table=unit_summaries.areas(penalties),
     name="mr-profiles",
@@ -204,7 +205,7 @@ page.verdict("MR-6a", "MR-6b", "MR-6c", "MR-6d")
 # %% tags=["hide-input"]
 page.figure(
     figures.single_layer(penalties, followed, layer_set=layer_set, amount=amount),
-    caption="Left: penalty with means (solid) and with zeros (dashed) when one layer is pruned. Right: squared activations of the units chosen, summed over images and places; ticks at the top are medians.",
+    caption=f"{name}, left: penalty with means (solid) and with zeros (dashed) when one layer is pruned. Right: squared activations of the units chosen, summed over images and places; ticks at the top are medians.",
     alt="Left: penalties of abs_mrs, rand and mrs against step. Right: distributions of the squared activations of the units they choose.",
     table=unit_summaries.along_training(penalties, layer_set=layer_set, amount=amount),
     name="mr-single-layer",
@@ -212,7 +213,7 @@ page.figure(
 page.verdict("MR-7", "MR-8", "MR-9")
 page.figure(
     figures.unit_coverage(followed, since=(0, restart)),
-    caption=f"Share of the layer's units that have been chosen so far, counted from the start and from step {restart:,}.",
+    caption=f"{name}: share of the layer's units that have been chosen so far, counted from the start and from step {restart:,}.",
     alt="Share of units chosen so far against step for six scores, and what random choices are expected to reach.",
     table=unit_summaries.coverage_table(followed, since=restart),
     name="mr-coverage",
@@ -227,7 +228,7 @@ page.verdict("MR-10", "MR-11", "MR-12")
 # %% tags=["hide-input"]
 page.figure(
     figures.multiples_of_mean(of("constants", ours)),
-    caption="Penalty with a multiple of the mean in place of each pruned unit, averaged over the steps measured: 0 is pruning to zero, 1 is mean replacement.",
+    caption=f"{our_name}: penalty with a multiple of the mean in place of each pruned unit, averaged over the steps measured: 0 is pruning to zero, 1 is mean replacement.",
     alt="Penalty against the multiple of the mean, a line a score, panels by set of layers and kind of score.",
     table=unit_summaries.means_over(of("constants", ours), ["set", "score", "alpha"], "penalty"),
     name="mr-constant",
@@ -247,14 +248,14 @@ page.verdict("MR-15", "MR-X1")
 # %% tags=["hide-input"]
 page.figure(
     figures.signed_signal(of("agreement", ours)),
-    caption="Sum of the sizes of a signed score over that of its unsigned twin, mean over layers: the part that does not cancel over images.",
+    caption=f"{our_name}: sum of the sizes of a signed score over that of its unsigned twin, mean over layers: the part that does not cancel over images.",
     alt="Ratio of signed to unsigned scores against training step, a line for rs and one for mrs.",
     table=unit_summaries.means_over(of("agreement", ours), ["score", "step"], "signal"),
     name="mr-signal",
 )
 page.figure(
     figures.single_units(of("single_units", ours)),
-    caption="Score of single units against the penalty when they alone are pruned, with the rank correlation ρ.",
+    caption=f"{our_name}: score of single units against the penalty when they alone are pruned, with the rank correlation ρ.",
     alt="Six panels of the penalty of single units over their scores: rs, abs_rs and norm where the unit goes to zero, mrs, abs_mrs and norm where it goes to its mean.",
     table=unit_summaries.foresight_table(of("single_units", ours)),
     name="mr-single",
@@ -263,7 +264,7 @@ page.table(
     unit_summaries.foresight_table(of("single_units", ours), by_step=False).drop(
         columns=["net", "half_width_80", "seeds"]
     ),
-    caption="Single units of the middle convolution, each pruned alone: rank correlation of their penalty with a score, mean penalty of the tenth that the score puts lowest and of all, and half the width of the correlation's 95 % interval over seeds. Means over the steps measured.",
+    caption=f"{our_name}: single units of the middle convolution, each pruned alone: rank correlation of their penalty with a score, mean penalty of the tenth that the score puts lowest and of all, and half the width of the correlation's 95 % interval over seeds. Means over the steps measured.",
 )
 page.verdict("MR-X3", "MR-17")
 
@@ -275,7 +276,7 @@ page.verdict("MR-X3", "MR-17")
 # %% tags=["hide-input"]
 page.figure(
     figures.train_against_test(of("penalties", ours), net=ours),
-    caption="Penalty with zeros minus penalty with means, a tenth of all units pruned, on the scoring subset (solid) and on test images (dashed).",
+    caption=f"{our_name}: penalty with zeros minus penalty with means, a tenth of all units pruned, on the scoring subset (solid) and on test images (dashed).",
     alt="Gain of mean replacement against step on training and on test images, for each score.",
     table=unit_summaries.gains_along_training(of("penalties", ours)),
     name="mr-held-out",
@@ -287,8 +288,10 @@ page.verdict("MR-X4")
 
 # %% tags=["hide-input"]
 page.table(
-    unit_summaries.readings(of("conventions", ours)).drop(columns="net").dropna(axis="columns", how="all"),
-    caption="Penalties with other readings of the scores, a tenth of all units pruned, mean over the steps measured; intervals need more than one seed.",
+    unit_summaries.readings(of("conventions", ours))
+    .drop(columns=["net", "half_width_80"])
+    .dropna(axis="columns", how="all"),
+    caption=f"{our_name}: penalties with other readings of the scores, a tenth of all units pruned, mean over the steps measured; intervals need more than one seed.",
 )
 page.verdict("MR-X5")
 
@@ -320,25 +323,25 @@ page.verdict("MR-16", "MR-X2", "MR-18")
 
 # %% tags=["hide-input"]
 for other in others:
-    name, rows = unit_summaries.network_name(other), of("penalties", other)
+    other_name, rows = unit_summaries.network_name(other), of("penalties", other)
     page.figure(
         figures.penalties_through_training(rows, of("network", other), net=other),
-        caption=f"{name}: penalty against training step, with means (solid) and with zeros (dashed), and loss and accuracy of the unpruned network.",
-        alt=f"{name}: penalties of unsigned and of signed scores against training step, and the loss and accuracy of the unpruned network.",
+        caption=f"{other_name}: penalty against training step, with means (solid) and with zeros (dashed), and loss and accuracy of the unpruned network.",
+        alt=f"{other_name}: penalties of unsigned and of signed scores against training step, and the loss and accuracy of the unpruned network.",
         table=unit_summaries.along_training(rows),
         name=f"mr-penalties-{other}",
     )
     page.figure(
         figures.zero_against_mean(rows),
-        caption=f"{name}: penalty with means against penalty with zeros, by score.",
-        alt=f"{name}: density of penalties with means over penalties with zeros, with the diagonal.",
+        caption=f"{other_name}: penalty with means against penalty with zeros, by score.",
+        alt=f"{other_name}: density of penalties with means over penalties with zeros, with the diagonal.",
         table=unit_summaries.shares(rows),
         name=f"mr-diagonal-{other}",
     )
     page.figure(
         figures.performance_profiles(rows),
-        caption=f"{name}: performance profiles of six scores with means (solid) and with zeros (dashed).",
-        alt=f"{name}: curves of the share of points below the threshold against tau for twelve methods.",
+        caption=f"{other_name}: performance profiles of six scores with means (solid) and with zeros (dashed).",
+        alt=f"{other_name}: curves of the share of points below the threshold against tau for twelve methods.",
         table=unit_summaries.areas(rows),
         name=f"mr-profiles-{other}",
     )
