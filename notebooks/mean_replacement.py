@@ -178,6 +178,7 @@ page.figure(
 #
 # The paper's Figure 5. At each point the twelve methods lie between a best and a worst. The height of a method's profile at $\tau$ is the share of points at which its penalty is below the threshold $\tau\,\text{best} + (1-\tau)\,\text{worst}$; the area
 # under it is the method's mean place, 1 for one that is always the best. Because a single bad method stretches the scale for all others, the second figure leaves out the signed scores.
+# A profile counts at how many points a method does well, and not how much it costs where it fails: the signed scores can have a better profile than random choice and still a larger penalty on average, as the figures above show.
 
 # %% tags=["hide-input"]
 page.figure(
