@@ -31,7 +31,8 @@ TIMED_BATCH, TIMED_ROUNDS = 100, 15
 class AfterTuning(AlongTraining):
     """The trainings are those of ``AlongTraining``; one of their snapshots is pruned and trained on.
 
-    A run is one step of pruning and not several, so that less is lost with one that is interrupted.
+    A run is one step of pruning and not several, so that less is lost with one that is interrupted. The training is
+    followed no further than that step.
 
     Assumptions where the paper is silent: the learning rate of the training, and a momentum that starts at zero.
 
@@ -73,7 +74,7 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
         dataset,
         along,
         seed,
-        milestones(config.steps, config.snapshot_every),
+        [step for step in milestones(config.steps, config.snapshot_every) if step <= config.start],
         batch_norm=config.batch_norm,
         init=config.init,
         report=report,
