@@ -158,6 +158,22 @@ def test_fine_tuning_starts_from_the_penalty(tuned, found):
     assert both["test_penalty"].to_numpy() == pytest.approx(both["test_penalty_grid"].to_numpy(), abs=2e-6)
 
 
+def test_fine_tuning_needs_no_training_beyond_its_start(tuned, tmp_path, monkeypatch):
+    config, dataset, tables = tuned
+    monkeypatch.setenv("PRUNEBOOK_CACHE", str(tmp_path))
+    lines = []
+    alone = tuning.run(config, 1, dataset, torch.device("cpu"), lines.append)
+    kept = sorted(path.stem for path in tmp_path.glob("trajectories/*/step-*.pt"))
+    assert kept == ["step-000000", "step-000004"]
+    # The other half of the training changes nothing.
+    tuning.run(replace(config, start=8), 1, dataset, torch.device("cpu"), lines.append)
+    assert "training goes on from step 4" in lines
+    again = tuning.run(config, 1, dataset, torch.device("cpu"), lines.append)
+    for name in ("tuning", "untouched"):
+        pd.testing.assert_frame_equal(alone[name], tables[name])
+        pd.testing.assert_frame_equal(again[name], tables[name])
+
+
 def test_the_fine_tuned_table_is_complete(tuned):
     config, _, tables = tuned
     table = tables["tuning"]
