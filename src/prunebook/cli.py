@@ -267,17 +267,7 @@ def drift(
             raise InputError(f"--at-most {at_most:g} must be more than 0 minutes")
         if threads is not None:
             _set_threads(threads)
-        seconds = None if at_most is None else 60 * at_most
-        wanted = studies or [n for n in known if n in declared and drifting.there(known[n], scale, seconds)]
-        if not wanted:
-            if not any(drifting.there(known[name], scale) for name in known if name in declared):
-                raise InputError(
-                    f"--scale {scale}: no result of a study with a tolerance is stored at this scale; "
-                    "'prunebook list' shows what is, and 'prunebook run' makes one"
-                )
-            raise InputError(
-                f"--at-most {at_most:g}: no stored result of scale {scale} took so few minutes; give more, or none"
-            )
+        wanted = studies or drifting.within_reach(known, declared, scale, at_most)
         drifted = False
         for name in wanted:
             found = drifting.drift(
@@ -285,7 +275,7 @@ def drift(
                 scale,
                 runs=runs,
                 pick=pick,
-                at_most=seconds,
+                at_most=None if at_most is None else 60 * at_most,
                 device=device,
                 data=data,
                 report=typer.echo,

@@ -104,6 +104,29 @@ def there(study: Study, scale: str, at_most: float | None = None, store: Store |
     return found
 
 
+def within_reach(
+    known: Mapping[str, Study], declared: Mapping, scale: str, minutes: float | None = None
+) -> list[str]:
+    """Names of the studies with a tolerance that have a stored result which took at most so many minutes.
+
+    Raises InputError where there is none, and says what there is to do.
+    """
+    names = [name for name in known if name in declared and there(known[name], scale)]
+    if not names:
+        raise InputError(
+            f"--scale {scale}: no result of a study with a tolerance is stored at this scale; "
+            "'prunebook list' shows what is, and 'prunebook run' makes one"
+        )
+    if minutes is None:
+        return names
+    names = [name for name in names if there(known[name], scale, 60 * minutes)]
+    if not names:
+        raise InputError(
+            f"--at-most {minutes:g}: no stored result of scale {scale} took so few minutes; give more, or none"
+        )
+    return names
+
+
 def sample(
     study: Study, scale: str, runs: int, pick: int, store: Store, at_most: float | None = None
 ) -> list[tuple]:

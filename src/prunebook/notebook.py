@@ -19,6 +19,7 @@ from prunebook import claims
 from prunebook.collection import Collected, collect, stored
 from prunebook.errors import InputError
 from prunebook.figures.embedded import figure_html
+from prunebook.run_card import run_card_html
 from prunebook.studies import registered
 
 PARAMETERS = ("scale", "device", "seeds", "data", "fresh")
@@ -150,38 +151,7 @@ class Page:
 
     def run_card(self) -> None:
         """Commit, parameters, seeds, hardware, versions, wall time and data of the results on this page."""
-        records = self.results.records
-        seeds = sorted({record["seed"] for record in records})
-
-        def each(values) -> str:
-            return ", ".join(dict.fromkeys(str(value) for value in values))
-
-        sets = {record["data"]["name"]: record["data"] for record in records}.values()
-        configs = dict.fromkeys(record["config_hash"] for record in records)
-        minutes = sum(record["wall_time"] for record in records) / 60
-        rows = {
-            "Study and scale": f"{self.results.study}, {self.results.scale}",
-            "Configurations": f"{len(configs)} ({', '.join(configs)})",
-            "Seeds": each(seeds),
-            "Commit of the code": each(
-                record["commit"][:12] + (" with changes" if record["dirty"] else "") for record in records
-            ),
-            "Hardware": each(_hardware(record["hardware"]) for record in records),
-            "Versions": each(
-                ", ".join(f"{package} {version}" for package, version in record["versions"].items())
-                for record in records
-            ),
-            "Wall time": f"{minutes:.1f} minutes of one process, all seeds together",
-            "Data": each(f"{data['name']} ({data['origin']})" for data in sets),
-            "Checksums": each(
-                f"{file} {value[:12]}" for data in sets for file, value in data["checksums"].items()
-            ),
-            "Parameters": ", ".join(f"{key}={value!r}" for key, value in self.parameters.items()),
-        }
-        body = "".join(
-            f"<tr><th scope='row'>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in rows.items()
-        )
-        display(HTML(f'<div class="pb-scroll"><table class="pb-card">{body}</table></div>'))
+        display(HTML(run_card_html(self.results, self.parameters)))
 
     def command(self) -> None:
         """The command that makes this page's results again."""
@@ -291,13 +261,3 @@ def _conditions(name: str) -> str:
 
 def _measured(row) -> str:
     return claims.measured_text(row.effect, (row.low, row.high) if row.seeds > 1 else None, row.threshold)
-
-
-def _hardware(facts: dict) -> str:
-    parts = [
-        facts["cpu"],
-        f"{facts['cores']} cores",
-        f"{facts['memory_gib']} GiB",
-        f"torch on {facts['threads']} thread{'s' * (facts['threads'] > 1)}",
-    ]
-    return ", ".join([*parts, *([facts["gpu"]] if "gpu" in facts else [])])
