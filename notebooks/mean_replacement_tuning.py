@@ -35,7 +35,7 @@ page.claims()
 # ## Set-up, and what we had to assume
 #
 # - The trainings are those of the [page before](mean_replacement.ipynb), from which snapshots are taken at some steps. The paper splits at step 25,000: what is pruned from there on is *late*, the rest *early*.
-# - Pruned, at the paper scale: a tenth, a fifth or half of the units, in all hidden layers together or in the middle convolution alone, chosen by `norm`, `abs_rs` or `abs_mrs`, at five steps of the training. The paper has more scores, sets and fractions; to train them all would cost several trainings for each snapshot.
+# - Pruned, at the paper scale: a tenth, a fifth or half of the units, in all hidden layers together or in the middle convolution alone, chosen by `norm`, `abs_rs` or `abs_mrs`, at one early step of the training, 5,000, and at the first late one, 25,000. The paper has more scores, sets, fractions and steps; to train them all would cost several trainings for each snapshot. Three more steps (15,000, 35,000, 45,000) were planned and given up for their cost, before Medium had a result.
 # - Where a unit's mean is used, it is folded into the next layer's bias first, and the unit is taken out. The smaller network is what is trained. A test shows that this is the same as training the whole network with the unit's weights held at zero.
 # - **Fine-tuning** goes on with batches of 64 and the same rate, in single precision, and with a momentum that starts at zero. The paper does not say what became of the momentum. All networks pruned at one step see the same batches in the same order.
 # - The penalty after fine-tuning is the loss on the 1,000 scoring images minus the loss of the network before it was pruned. It can fall below zero, since the training goes on.
