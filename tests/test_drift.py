@@ -65,6 +65,23 @@ def test_declared_tolerances_fit_the_committed_results():
                 assert found["largest"].max() == 0, result.path
 
 
+def test_studies_within_reach_have_a_tolerance_and_a_result_that_took_so_few_minutes(monkeypatch):
+    seconds = {"ec-mnist": [50.0, 900.0], "ec-pde": [600.0], "cb-vgg": [1.0], "cb-lenet": []}
+
+    def there(study, scale, at_most=math.inf):
+        assert scale == "paper"
+        return [(None, 1, value) for value in seconds[study.name] if value <= at_most]
+
+    monkeypatch.setattr(drift, "there", there)
+    known, declared = (
+        {name: STUDIES[name] for name in seconds},
+        {"ec-mnist": {}, "ec-pde": {}, "cb-lenet": {}},
+    )
+    assert drift.within_reach(known, declared, "paper") == ["ec-mnist", "ec-pde"]
+    assert drift.within_reach(known, declared, "paper", 1.0) == ["ec-mnist"]
+    assert drift.within_reach(known, declared, "paper", 10.0) == ["ec-mnist", "ec-pde"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
