@@ -45,7 +45,7 @@ def run_card_html(results: Collected, parameters: Mapping) -> str:
 def _hardware(facts: dict) -> str:
     parts = [
         facts["cpu"],
-        f"{facts['cores']} cores",
+        f"{facts['cores']} core{'s' * (facts['cores'] > 1)}",
         f"{facts['memory_gib']} GiB",
         f"torch on {facts['threads']} thread{'s' * (facts['threads'] > 1)}",
     ]
