@@ -155,9 +155,10 @@ def test_paper_presets_are_the_papers_protocol():
     assert {config.case for config in lenet} >= {"easy", "moderate", "difficult"}
     assert [config.case for config in vgg] == ["easy", "moderate", "difficult"]
     along = experiments.STUDIES["mr-training"].presets["paper"]
-    assert [config.net for config in along] == ["small", "medium", "medium", "vgg11"]
-    assert all(config.steps == 60 * -(-50_000 // config.batch_size) for config in along)
-    assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 360 for config in along)
+    assert [config.net for config in along] == ["small", "medium", "medium", "vgg11", "medium", "vgg11"]
+    assert all(config.steps == 60 * -(-50_000 // config.batch_size) for config in along[:4])
+    assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 360 for config in along[:5])
+    assert [(config.batch_norm, config.steps) for config in along[4:]] == [(True, 5000), (False, 2000)]
     tuned = experiments.STUDIES["mr-tuning"].presets["paper"]
     assert {(config.net, config.start) for config in tuned} == {
         (net, start) for net in ("medium", "small") for start in (5_000, 25_000)

@@ -104,8 +104,14 @@ def followed():
 
 @pytest.fixture(scope="module")
 def drawn(penalties, followed):
-    """Every figure once."""
+    """Every figure once, and those of a network whose signed scores were left out, from one seed."""
+    unsigned = made_penalties(1, ("vgg11",)).query("score not in ['rs', 'mrs']")
     return {
+        "through, unsigned": units.penalties_through_training(
+            unsigned, made_network(1).assign(net="vgg11"), net="vgg11"
+        ),
+        "scatter, unsigned": unit_scatter.zero_against_mean(unsigned),
+        "profiles, unsigned": unit_choices.performance_profiles(unsigned),
         "through": units.penalties_through_training(penalties, made_network(), net="medium"),
         "scatter": unit_scatter.zero_against_mean(penalties),
         "scatter by set": unit_scatter.zero_against_mean(penalties, by="set"),

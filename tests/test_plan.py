@@ -51,7 +51,7 @@ def test_measured_runs_are_the_guide(tmp_path):
     assert all(job.seconds is None and job.missing == 8 for job in jobs[1:])
     assert "6 of 8" not in plan.summary(jobs)
     assert plan.summary(jobs[:1]) == "6 of 8 runs are missing: 0.1 hours of one process on cpu, 0.0 GB"
-    assert "24 runs of unknown cost" in plan.summary(jobs)
+    assert "40 runs of unknown cost" in plan.summary(jobs)
 
 
 def test_the_table_goes_first_and_the_first_entry_that_fits(tmp_path):
@@ -62,7 +62,7 @@ def test_the_table_goes_first_and_the_first_entry_that_fits(tmp_path):
         "- {where: {net: small}, cpu: 360}\n"
     )
     jobs = planned(tmp_path, text)
-    assert [job.seconds for job in jobs] == [360, 3600, 7200, None]
+    assert [job.seconds for job in jobs] == [360, 3600, 7200, None, 7200, None]
     assert (jobs[2].megabytes, jobs[2].note, jobs[2].source) == (500, "by hand", "table")
     assert plan.summary(jobs[:3]).startswith("22 of 24 runs are missing: 24.6 hours")
 

@@ -14,7 +14,9 @@ import torch
 
 from prunebook import provenance, studies
 from prunebook.collection import collect, stored
+from prunebook.configurations import describe
 from prunebook.errors import DataError, InputError, ResultError
+from prunebook.experiments import STUDIES
 from prunebook.results import Store
 from prunebook.studies import Study
 
@@ -286,6 +288,22 @@ def test_a_table_may_not_hide_the_configuration(lab):
     with pytest.raises(InputError, match="'losses' has the columns noise, seed"):
         collect(study, "smoke", device="cpu", store=lab.store, report=lab.said.append)
     assert list(lab.store.paths("smoke", "toy")) == []
+
+
+def test_as_few_words_as_tell_a_configuration_from_the_others():
+    presets = STUDIES["mr-training"].presets["paper"]
+    assert [describe(config, presets) for config in presets] == [
+        "net=small",
+        "net=medium batch_norm=False",
+        "net=medium batch_norm=True steps=46920",
+        "net=vgg11 steps=46920",
+        "net=medium batch_norm=True steps=5000",
+        "net=vgg11 steps=2000",
+    ]
+    for study in STUDIES.values():
+        for configs in study.presets.values():
+            assert len({describe(config, configs) for config in configs}) == len(configs)
+    assert describe(presets[0], presets[:1]) == ""
 
 
 def test_progress_is_a_line_at_a_time(lab):

@@ -236,3 +236,10 @@ def test_foresight_table():
     ]  # a tenth of nine, but one
     assert pooled["lowest_tenth"].tolist() == pytest.approx([lowest.mean()])
     assert pooled["all_units"].tolist() == pytest.approx([own["penalty"].mean()])
+
+
+def test_of_a_network_followed_twice_the_longest_training_counts():
+    rows = [("small", False, 9), ("vgg11", False, 2), ("vgg11", False, 9), ("vgg11", True, 2)]
+    table = pd.DataFrame(2 * rows, columns=["net", "batch_norm", "steps"])
+    found = unit_summaries.longest(table)
+    assert sorted(found.itertuples(index=False, name=None)) == sorted(2 * [rows[0], rows[2], rows[3]])

@@ -118,10 +118,14 @@ def config_columns(config: object) -> dict[str, object]:
 
 
 def describe(config: object, among: Iterable[object] = ()) -> str:
-    """``config`` in a few words: the columns in which it differs from the others."""
-    mine, others = config_columns(config), [config_columns(other) for other in among]
-    differing = {key: value for key, value in mine.items() if any(o.get(key) != value for o in others)}
-    return " ".join(f"{key}={value}" for key, value in differing.items())
+    """``config`` in a few words: as many columns, in their order, as tell it from the others."""
+    words, others = [], [config_columns(other) for other in among if other != config]
+    for key, value in config_columns(config).items():
+        alike = [other for other in others if other.get(key) == value]
+        if len(alike) < len(others):
+            words.append(f"{key}={value}")
+            others = alike
+    return " ".join(words)
 
 
 def _matches(value: object, text: str) -> bool:

@@ -27,6 +27,12 @@ def main_network(table: pd.DataFrame, first: str = "medium", *, enough: int = 4)
     return first if seeds.get(first, 0) >= enough else str(seeds.idxmax())
 
 
+def longest(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each network's longest training: some are followed for a while only until a GPU can be had."""
+    need(table, ("net", "batch_norm", "steps"), "results")
+    return table[table["steps"] == table.groupby(["net", "batch_norm"])["steps"].transform("max")]
+
+
 def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame:
     """Penalties with zeros and with means, averaged over training: a row for each network, score and layer set.
 
