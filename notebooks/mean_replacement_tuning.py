@@ -79,7 +79,7 @@ for net in nets:
 page.verdict("MR-4a", "MR-4b", "MR-5a", "MR-5b")
 
 # %% [markdown]
-# A penalty compares with the network before it was pruned, and that network could have trained on as well. The next table has the losses themselves.
+# A penalty compares with the network before it was pruned, and that network could have trained on as well. The next table has the losses themselves. Where the loss of the unpruned network falls in the first ten steps too, part of what fine-tuning gives has nothing to do with pruning: with a momentum that starts at zero, the first steps are short ones.
 
 # %% tags=["hide-input"]
 for net in nets:
