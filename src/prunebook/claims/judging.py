@@ -86,8 +86,13 @@ def seeds_needed(distance: float, spread: float, n: int, most: int = 1000) -> in
 
 
 def judge(claim: dict, tables: dict[str, pd.DataFrame] | None) -> tuple[str, list[Condition]]:
-    """Verdict and judged conditions of one claim from its study's tables (None or empty: not tested)."""
-    if not tables:
+    """Verdict and judged conditions of one claim from its study's tables (None or empty: not tested).
+
+    ``after_seed`` of a claim names the last of the seeds that its question came from; they do not count.
+    """
+    if after := claim.get("after_seed"):
+        tables = {name: table[table["seed"] > after] for name, table in (tables or {}).items()}
+    if not tables or all(table.empty for table in tables.values()):
         return NOT_TESTED, []
     conditions: list[Condition] = []
     for spec in claim["conditions"]:
