@@ -79,7 +79,7 @@ for net in nets:
 page.verdict("MR-4a", "MR-4b", "MR-5a", "MR-5b")
 
 # %% [markdown]
-# The first runs showed something that the paper does not speak of. With half of all units gone late in training, the networks that got the means start lower and are overtaken within ten steps. We asked again, on seeds that had no part in the question.
+# The first runs showed something that the paper does not speak of. With half of all units gone late in training, the networks that got the means start with the lower loss on average, and are overtaken within ten steps. We asked again, on seeds that had no part in the question.
 
 # %% tags=["hide-input"]
 page.verdict("MR-X6a", "MR-X6b")

@@ -88,6 +88,21 @@ def test_nothing_is_said_without_results_or_with_one_seed():
     assert verdict == claims.NOT_TESTED
 
 
+def test_seeds_that_a_question_came_from_do_not_count():
+    tables = table(lambda method, *_: 0.5 if method == "elimination-compensation" else 1.0, wobble=0.01)
+    losses, asked = tables["losses"], sorted(tables["losses"]["seed"].unique())[:2]
+    ours = losses["method"] == "elimination-compensation"
+    losses.loc[ours & losses["seed"].isin(asked), "loss"] *= 100
+    verdict, (condition,) = claims.judge(claim(**HALF), tables)
+    assert (verdict, condition.seeds) == (claims.INCONCLUSIVE, 5)
+    verdict, (condition,) = claims.judge({**claim(**HALF), "after_seed": int(asked[-1])}, tables)
+    assert (verdict, condition.seeds) == (claims.SUPPORTED, 3)
+    assert condition.effect == pytest.approx(0.5, rel=0.05)
+    last = {**claim(**HALF), "after_seed": int(losses["seed"].max())}
+    assert claims.judge(last, tables) == (claims.NOT_TESTED, [])
+    assert claims.judge(last, None) == (claims.NOT_TESTED, [])
+
+
 def test_ratio_to_the_dense_network_and_to_another_ratio_of_the_same_method():
     def level(method, ratio, stage, noise):
         return 3.0 if method == "dense" else 1.0 + ratio

@@ -57,7 +57,7 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
                 "side": key.side if key else "",
                 "threshold": key.threshold if key else math.nan,
                 "seeds": key.seeds if key else 0,
-                "planned": study.seeds["paper"],
+                "planned": study.seeds["paper"] - claim.get("after_seed", 0),
                 "more_seeds": more_seeds(conditions),
                 "stale": bool(real and results.stale),
             }
