@@ -225,6 +225,9 @@ def test_evidence_of_one_seed_has_no_interval():
     }
     text = claims.evidence(row | {"side": "above", "threshold": 0.999999, "held": 0, "conditions": 1})
     assert text == "one seed is too few for a verdict. It gives, a: 0.9, must be above 0.999999."
+    assert claims.evidence(row | {"seeds": 0}) == "no paper-scale results yet."
+    asked = claims.evidence(row | {"seeds": 0, "after_seed": 2})
+    assert asked == "no paper-scale results yet from a seed after 2, the last that the question came from."
 
 
 def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():

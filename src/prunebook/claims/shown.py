@@ -123,7 +123,9 @@ def _number(value: float, digits: int) -> str:
 def evidence(row) -> str:
     """One phrase that says what a verdict rests on, e.g. "0.93 (0.90 to 0.97), must be below 1; 6 of 6 hold"."""
     if row["verdict"] == NOT_TESTED and not row["seeds"]:
-        return "no paper-scale results yet."
+        after = int(row.get("after_seed", 0))
+        asked = f" from a seed after {after}, the last that the question came from" if after else ""
+        return f"no paper-scale results yet{asked}."
     interval = (row["low"], row["high"]) if row["seeds"] > 1 else None
     number = measured_text(row["effect"], interval, row["threshold"], digits=4)
     if row["verdict"] == NOT_TESTED:

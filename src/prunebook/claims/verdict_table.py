@@ -31,7 +31,7 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     """One row a claim from the stored paper-scale results; results on stand-in data carry no verdict.
 
     Columns: claim, paper, where, short, statement, study, verdict, held, conditions, label, effect, low, high, side,
-    threshold, seeds, planned, more_seeds, stale (whether code that the results depend on has changed).
+    threshold, seeds, planned, after_seed, more_seeds, stale (whether code that the results depend on has changed).
     """
     rows = []
     for name, claim in read(path).items():
@@ -58,6 +58,7 @@ def verdicts(store=None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
                 "threshold": key.threshold if key else math.nan,
                 "seeds": key.seeds if key else 0,
                 "planned": study.seeds["paper"] - claim.get("after_seed", 0),
+                "after_seed": claim.get("after_seed", 0),
                 "more_seeds": more_seeds(conditions),
                 "stale": bool(real and results.stale),
             }
