@@ -111,20 +111,18 @@ def within_reach(
 
     Raises InputError where there is none, and says what there is to do.
     """
-    names = [name for name in known if name in declared and there(known[name], scale)]
-    if not names:
-        raise InputError(
-            f"--scale {scale}: no result of a study with a tolerance is stored at this scale; "
-            "'prunebook list' shows what is, and 'prunebook run' makes one"
-        )
-    if minutes is None:
+    seconds = None if minutes is None else 60 * minutes
+    names = [name for name in known if name in declared and there(known[name], scale, seconds)]
+    if names:
         return names
-    names = [name for name in names if there(known[name], scale, 60 * minutes)]
-    if not names:
+    if minutes is not None and any(there(known[name], scale) for name in known if name in declared):
         raise InputError(
             f"--at-most {minutes:g}: no stored result of scale {scale} took so few minutes; give more, or none"
         )
-    return names
+    raise InputError(
+        f"--scale {scale}: no result of a study with a tolerance is stored at this scale; "
+        "'prunebook list' shows what is, and 'prunebook run' makes one"
+    )
 
 
 def sample(
