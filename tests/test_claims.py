@@ -15,6 +15,7 @@ from scipy import stats
 from prunebook import claims
 from prunebook.errors import InputError
 from prunebook.experiments import STUDIES
+from prunebook.results import Store
 from prunebook.statistics import STATISTICS
 from prunebook.statistics.compensation import PAPER_METHODS, loss_ratio
 from prunebook.weights import METHODS
@@ -212,6 +213,18 @@ def test_what_is_printed_stands_to_the_threshold_as_what_was_measured():
             assert limit == threshold
             assert (shown > limit) == (value > threshold)
             assert shown != limit
+
+
+def test_without_results_nothing_is_tested_and_seeds_that_do_not_count_are_not_planned(tmp_path):
+    table = claims.verdicts(Store(tmp_path)).set_index("claim")
+    assert set(table["verdict"]) == {"not tested"}
+    assert not table["seeds"].any()
+    ledger = claims.read()
+    after = {name: entry["after_seed"] for name, entry in ledger.items() if "after_seed" in entry}
+    assert after, "no claim has such seeds any more"
+    for name, planned in table["planned"].items():
+        seeds = STUDIES[ledger[name]["study"]].seeds["paper"]
+        assert planned == len(range(after.get(name, 0) + 1, seeds + 1)) > 0, name
 
 
 def test_evidence_of_one_seed_has_no_interval():
