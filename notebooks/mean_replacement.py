@@ -329,7 +329,7 @@ for other in others:
     page.figure(
         figures.penalties_through_training(rows, of("network", other), net=other),
         caption=f"{other_name}: penalty against training step, with means (solid) and with zeros (dashed), and loss and accuracy of the unpruned network.",
-        alt=f"{other_name}: penalties of unsigned and of signed scores against training step, and the loss and accuracy of the unpruned network.",
+        alt=f"{other_name}: penalties of the scores against training step, and the loss and accuracy of the unpruned network.",
         table=unit_summaries.along_training(rows),
         name=f"mr-penalties-{other}",
     )
@@ -342,8 +342,8 @@ for other in others:
     )
     page.figure(
         figures.performance_profiles(rows),
-        caption=f"{other_name}: performance profiles of six scores with means (solid) and with zeros (dashed).",
-        alt=f"{other_name}: curves of the share of points below the threshold against tau for twelve methods.",
+        caption=f"{other_name}: performance profiles of the scores with means (solid) and with zeros (dashed).",
+        alt=f"{other_name}: curves of the share of points below the threshold against tau, two for each score.",
         table=unit_summaries.areas(rows),
         name=f"mr-profiles-{other}",
     )

@@ -112,6 +112,9 @@ def drawn(penalties, followed):
         ),
         "scatter, unsigned": unit_scatter.zero_against_mean(unsigned),
         "profiles, unsigned": unit_choices.performance_profiles(unsigned),
+        "constant, unsigned": unit_probes.multiples_of_mean(
+            made_constants().query("score not in ['rs', 'mrs']")
+        ),
         "through": units.penalties_through_training(penalties, made_network(), net="medium"),
         "scatter": unit_scatter.zero_against_mean(penalties),
         "scatter by set": unit_scatter.zero_against_mean(penalties, by="set"),
@@ -376,6 +379,11 @@ def test_constants_and_the_least_of_them(drawn):
     part = chosen(table, set="all", score="norm").groupby("alpha")["penalty"].mean()
     np.testing.assert_allclose(line(axis, "norm")[1], part, rtol=1e-12)
     assert line(axis, "_least")[0] == [1.0]  # 0.9 is not on the grid
+
+
+def test_constants_without_signed_scores_leave_no_empty_row(drawn):
+    both, unsigned = (panels(drawn[name]) for name in ("constant", "constant, unsigned"))
+    assert len(both) == 2 * len(unsigned)
 
 
 def test_signal_is_the_mean_over_layers(drawn):
