@@ -314,7 +314,7 @@ if "batch_norm" in tables:
 if "borders" in tables:
     page.table(
         unit_summaries.border_table(tables["borders"]),
-        caption="Penalty with means for three ways to fold where convolutions pad, a tenth of all units pruned.",
+        caption="Penalty with means for three ways to fold where convolutions pad, a tenth of all units pruned: means over seeds and over the steps at which this was measured.",
     )
 page.verdict("MR-16", "MR-X2", "MR-18")
 
@@ -328,7 +328,7 @@ for other in others:
     other_name, rows = unit_summaries.network_name(other), of("penalties", other)
     page.figure(
         figures.penalties_through_training(rows, of("network", other), net=other),
-        caption=f"{other_name}: penalty against training step, with means (solid) and with zeros (dashed), and loss and accuracy of the unpruned network.",
+        caption=f"{other_name}: penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed), and loss and accuracy of the unpruned network.",
         alt=f"{other_name}: penalties of the scores against training step, and the loss and accuracy of the unpruned network.",
         table=unit_summaries.along_training(rows),
         name=f"mr-penalties-{other}",

@@ -202,6 +202,12 @@ def test_penalties_through_training(drawn, penalties):
     assert ticks[10_000] == "10"
 
 
+def test_an_empty_panel_says_that_nothing_was_measured(drawn):
+    for name, notes in (("through", []), ("through, unsigned", ["Not measured"])):
+        signed = panels(drawn[name])[1]
+        assert [text.get_text() for text in signed.texts if "easured" in text.get_text()] == notes
+
+
 def test_bands_over_seeds():
     values = np.random.default_rng(6).normal(size=(4, 5))
     assert unit_parts.bands(pd.DataFrame(values[:, :1])) == []

@@ -44,6 +44,9 @@ def _two_panels(axes: Iterable[Axes], shown: Sequence[str], draw: Callable[[Axes
         axis.axhline(0, **ZERO_LINE)
         for score in scores:
             draw(axis, score)
+        if not scores:
+            axis.text(0.5, 0.5, "Not measured", transform=axis.transAxes, ha="center", va="center")
+            axis.set_yticks([])
         panel_label(axis, place, ("Unsigned scores", "Signed scores")[place])
 
 
