@@ -157,7 +157,7 @@ page.figure(
     name="mr-diagonal-sets",
 )
 page.table(
-    unit_summaries.shares(penalties, by="set"),
+    unit_summaries.spelled(unit_summaries.shares(penalties, by="set")),
     caption=f"{name}: how many points there are, how many are ties, and the share of the others at which the mean has the lower penalty; then the same for points at which the two differ by more than {unit_summaries.LARGE:g}.",
 )
 page.verdict("MR-3", "MR-13")
@@ -263,8 +263,10 @@ page.figure(
     name="mr-single",
 )
 page.table(
-    unit_summaries.foresight_table(of("single_units", ours), by_step=False).drop(
-        columns=["net", "half_width_80", "seeds"]
+    unit_summaries.spelled(
+        unit_summaries.foresight_table(of("single_units", ours), by_step=False).drop(
+            columns=["net", "half_width_80", "seeds"]
+        )
     ),
     caption=f"{our_name}: single units of the middle convolution, each pruned alone: rank correlation of their penalty with a score, mean penalty of the tenth that the score puts lowest and of all, and half the width of the correlation's 95 % interval over seeds. Means over the steps measured.",
 )
@@ -290,9 +292,11 @@ page.verdict("MR-X4")
 
 # %% tags=["hide-input"]
 page.table(
-    unit_summaries.readings(of("conventions", ours))
-    .drop(columns=["net", "half_width_80"])
-    .dropna(axis="columns", how="all"),
+    unit_summaries.spelled(
+        unit_summaries.readings(of("conventions", ours))
+        .drop(columns=["net", "half_width_80"])
+        .dropna(axis="columns", how="all")
+    ),
     caption=f"{our_name}: penalties with other readings of the scores, a tenth of all units pruned, mean over the steps measured; intervals need more than one seed.",
 )
 page.verdict("MR-X5")
@@ -308,12 +312,12 @@ page.verdict("MR-X5")
 # %% tags=["hide-input"]
 if "batch_norm" in tables:
     page.table(
-        unit_summaries.batch_norm_table(tables["batch_norm"]),
+        unit_summaries.spelled(unit_summaries.batch_norm_table(tables["batch_norm"])),
         caption="Penalties with the statistics of the batch in use, a tenth of the middle convolution pruned, and the largest difference between zero and mean.",
     )
 if "borders" in tables:
     page.table(
-        unit_summaries.border_table(tables["borders"]),
+        unit_summaries.spelled(unit_summaries.border_table(tables["borders"])),
         caption="Penalty with means for three ways to fold where convolutions pad, a tenth of all units pruned: means over seeds and over the steps at which this was measured.",
     )
 page.verdict("MR-16", "MR-X2", "MR-18")

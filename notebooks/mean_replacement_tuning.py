@@ -73,8 +73,8 @@ for net in nets:
         name=f"mr-tuning-{net}",
     )
     page.table(
-        tuning_summaries.advantage(rows, late=late).dropna(axis="columns", how="all"),
-        caption=f"{name}: advantage in nats, the median over layer sets, amounts, scores and steps of pruning, with half the width of the 95 % interval over seeds where there are several; what is kept of it, as a share of the advantage before fine-tuning; and the advantage on held-out images.",
+        unit_summaries.spelled(tuning_summaries.advantage(rows, late=late).dropna(axis="columns", how="all")),
+        caption=f"{name}: advantage in nats, the median over layer sets, amounts, scores and steps of pruning, with the 95 % interval over seeds where there are several; what is kept of it, as a share of the advantage before fine-tuning; and the advantage on held-out images.",
     )
 page.verdict("MR-4a", "MR-4b", "MR-5a", "MR-5b")
 
@@ -90,7 +90,7 @@ page.verdict("MR-X6a", "MR-X6b")
 # %% tags=["hide-input"]
 for net in nets:
     page.table(
-        tuning_summaries.losses(of("tuning", net), of("untouched", net), late=late),
+        unit_summaries.spelled(tuning_summaries.losses(of("tuning", net), of("untouched", net), late=late)),
         caption=f"{unit_summaries.network_name(net)}: loss after so many steps of the network that was not pruned, and the median loss of those pruned with means and with zeros, on the scoring images and on held-out ones.",
     )
 
@@ -102,7 +102,7 @@ for net in nets:
 # %% tags=["hide-input"]
 for net in nets:
     page.table(
-        tuning_summaries.removed(of("removal", net)),
+        unit_summaries.spelled(tuning_summaries.removed(of("removal", net))),
         caption=f"{unit_summaries.network_name(net)} without its pruned units, averaged over seeds, scores and steps of pruning.",
     )
 

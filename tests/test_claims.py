@@ -256,10 +256,20 @@ def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():
                 named = {condition.get("method", "dense"), *rivals} - {"forward pass", "loss backpropagation"}
                 assert named <= methods, name
             bound = inspect.signature(STATISTICS[condition["statistic"]].function)
-            rest = {k: v for k, v in condition.items() if k not in ("statistic", "above", "below")}
+            rest = {k: v for k, v in condition.items() if k not in ("statistic", "above", "below", "says")}
             bound.bind({}, **rest)  # a misspelt argument is found before there are results
             ratios = condition.get("ratios") or []
             assert ratios in ("all", []) or set(ratios) <= set(config.ratios), name
+
+
+def test_the_conditions_of_a_claim_can_be_told_apart():
+    tables = table(lambda *_: 0.7)
+    plain, told = (claims.judge(claim(**HALF, **says), tables)[1] for says in ({}, {"says": "half of it"}))
+    assert [c.label for c in told] == [f"{c.label}, half of it" for c in plain]
+    for name in claims.read():
+        rows = claims.conditions_table(name)
+        twins = rows[rows.duplicated(["label", "side"], keep=False)]
+        assert twins.empty, f"{name}: {list(twins['label'])}; give its conditions a `says`"
 
 
 PARTS = "paper: p, short: s, where: w, claim: c, study: s, rule: r, change: h"

@@ -25,8 +25,8 @@ def tuning(seeds=(1, 2)):
 
 def test_advantage_by_start_and_steps():
     table = tuning_summaries.advantage(tuning()).set_index(["pruned", "tuned"])
-    assert table.loc[("before", 0), "advantage"] == 6
-    late = table.loc[("from step 25,000 on", 10)]
+    assert table.loc[("before 25,000", 0), "advantage"] == 6
+    late = table.loc[("from 25,000 on", 10)]
     assert (late["advantage"], late["kept"], late["held_out"], late["seeds"]) == (4.5, 0.25, -4.5, 2)
     assert late["half_width"] == pytest.approx(12.706 * 1.5, rel=1e-3)  # of 3 and 6
     assert tuning_summaries.advantage(tuning(seeds=(1,)))["half_width"].isna().all()
@@ -37,11 +37,11 @@ def test_advantage_is_a_median_and_can_be_told_by_cell():
     one["penalty"] += 1000.0 * (one["replacement"] == "mean")  # one cell in three that is far off
     both = pd.concat([tuning(), tuning().assign(amount=0.2), one])
     pooled = tuning_summaries.advantage(both).set_index(["pruned", "tuned"])["advantage"]
-    assert pooled["before", 0] == 6
+    assert pooled["before 25,000", 0] == 6
     cells = tuning_summaries.advantage(both, by=["amount"]).set_index(["amount", "pruned", "tuned"])
-    assert cells.loc[(0.5, "before", 0), "advantage"] == 6 - 1000
-    assert cells.loc[(0.1, "before", 10), "kept"] == 0.25
-    assert cells.loc[(0.5, "before", 10), "kept"] == pytest.approx((1.5 - 1000) / (6 - 1000))
+    assert cells.loc[(0.5, "before 25,000", 0), "advantage"] == 6 - 1000
+    assert cells.loc[(0.1, "before 25,000", 10), "kept"] == 0.25
+    assert cells.loc[(0.5, "before 25,000", 10), "kept"] == pytest.approx((1.5 - 1000) / (6 - 1000))
 
 
 def test_losses_beside_the_unpruned_network():
@@ -58,7 +58,7 @@ def test_losses_beside_the_unpruned_network():
         "zero",
         "zero, held out",
     ]
-    assert list(found.loc[("before", 0)]) == [0.25, 2, 0.5, 1, 6.5, 1]
+    assert list(found.loc[("before 25,000", 0)]) == [0.25, 2, 0.5, 1, 6.5, 1]
     with pytest.raises(InputError, match="untouched"):
         tuning_summaries.losses(table, untouched.drop(columns="tuned"))
 

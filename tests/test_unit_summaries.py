@@ -23,6 +23,16 @@ def penalties():
     return table.assign(penalty=np.random.default_rng(0).normal(size=len(table)), batch_norm=False)
 
 
+def test_a_table_for_a_page_is_in_words():
+    table = pd.DataFrame(
+        {"net": ["vgg11", "small"], "set": ["midconv", "other"], "lowest_tenth": 1, "half_width_95": 2}
+    )
+    shown = unit_summaries.spelled(table)
+    assert list(shown.columns) == ["net", "set", "lowest tenth", "± (95 %)"]
+    assert shown.iloc[:, :2].to_numpy().tolist() == [["VGG11", "Middle conv."], ["Small", "other"]]
+    assert list(unit_summaries.spelled(table[["lowest_tenth"]])) == ["lowest tenth"]
+
+
 def test_gains(penalties):
     found = unit_summaries.gains(penalties)
     assert list(found.columns) == [

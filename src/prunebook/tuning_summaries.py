@@ -64,7 +64,8 @@ def losses(tuning: pd.DataFrame, untouched: pd.DataFrame, *, late: float | int =
 
 def _halved(table: pd.DataFrame, late: float | int) -> pd.DataFrame:
     """With the column ``pruned``: before the step ``late`` or from there on."""
-    return table.assign(pruned=np.where(table["step"] >= late, f"from step {late:,.0f} on", "before"))
+    names = (f"from {late:,.0f} on", f"before {late:,.0f}")
+    return table.assign(pruned=np.where(table["step"] >= late, *names))
 
 
 def removed(removal: pd.DataFrame) -> pd.DataFrame:

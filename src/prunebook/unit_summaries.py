@@ -14,6 +14,17 @@ from prunebook.statistics.units import KEYS, covered, profile_areas
 
 LARGE = 0.01  # nats: two penalties further apart than this differ by what one would notice
 
+HEADERS = {"half_width": "± (95 %)", "half_width_95": "± (95 %)", "tuned": "steps tuned"}
+
+
+def spelled(table: pd.DataFrame) -> pd.DataFrame:
+    """A small table as a page shows it: names of networks and layer sets, and headers, in words."""
+    words = {"set": lambda name: SETS.get(name, name), "net": network_name}
+    shown = table.assign(
+        **{column: table[column].map(word) for column, word in words.items() if column in table}
+    )
+    return shown.rename(columns=lambda column: HEADERS.get(column, column.replace("_", " ")))
+
 
 def networks(table: pd.DataFrame) -> str:
     """The names of a table's networks, for a sentence."""

@@ -8,7 +8,7 @@ fails, inconclusive otherwise, and not tested without paper-scale results of at 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from prunebook.claims.ledger import INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUP
 from prunebook.errors import InputError
 from prunebook.intervals import half_width
 from prunebook.statistics import STATISTICS
+
+NO_ARGUMENTS = ("statistic", "above", "below", "says")  # the rest of a condition is the statistic's arguments
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def seeds_needed(distance: float, spread: float, n: int, most: int = 1000) -> in
 def judge(claim: dict, tables: dict[str, pd.DataFrame] | None) -> tuple[str, list[Condition]]:
     """Verdict and judged conditions of one claim from its study's tables (None or empty: not tested).
 
-    ``after_seed`` of a claim names the last of the seeds that its question came from; they do not count.
+    ``after_seed`` of a claim names the last of the seeds that its question came from; they do not count. ``says`` of a
+    condition stands behind the label of each of its cells.
     """
     if after := claim.get("after_seed"):
         tables = {name: table[table["seed"] > after] for name, table in (tables or {}).items()}
@@ -96,12 +99,15 @@ def judge(claim: dict, tables: dict[str, pd.DataFrame] | None) -> tuple[str, lis
         return NOT_TESTED, []
     conditions: list[Condition] = []
     for spec in claim["conditions"]:
-        arguments = {k: v for k, v in spec.items() if k not in ("statistic", "above", "below")}
+        arguments = {k: v for k, v in spec.items() if k not in NO_ARGUMENTS}
         statistic = STATISTICS[spec["statistic"]]
         chosen = restricted(tables, claim.get("only", {}))
         side = "below" if "below" in spec else "above"
         values = statistic.function(chosen, **arguments)
-        conditions += judge_condition(values, side, float(spec[side]), statistic.log)
+        found = judge_condition(values, side, float(spec[side]), statistic.log)
+        if says := spec.get("says"):
+            found = [replace(c, label=f"{c.label}, {says}") for c in found]
+        conditions += found
     outcomes = {condition.outcome for condition in conditions}
     if not conditions or NOT_TESTED in outcomes:
         return NOT_TESTED, conditions
