@@ -13,6 +13,7 @@ import pytest
 from scipy import stats
 
 from prunebook import claims
+from prunebook.claims.judging import NO_ARGUMENTS
 from prunebook.errors import InputError
 from prunebook.experiments import STUDIES
 from prunebook.results import Store
@@ -256,7 +257,7 @@ def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():
                 named = {condition.get("method", "dense"), *rivals} - {"forward pass", "loss backpropagation"}
                 assert named <= methods, name
             bound = inspect.signature(STATISTICS[condition["statistic"]].function)
-            rest = {k: v for k, v in condition.items() if k not in ("statistic", "above", "below", "says")}
+            rest = {k: v for k, v in condition.items() if k not in NO_ARGUMENTS}
             bound.bind({}, **rest)  # a misspelt argument is found before there are results
             ratios = condition.get("ratios") or []
             assert ratios in ("all", []) or set(ratios) <= set(config.ratios), name
