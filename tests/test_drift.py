@@ -88,6 +88,7 @@ def test_studies_within_reach_have_a_tolerance_and_a_result_that_took_so_few_min
         ("s: {t: {loss: {absolute: 1}}}", "which columns"),
         ("s: {t: {rows: [a], loss: {share: 1}}}", "needs one of"),
         ("s: {t: {rows: [a], loss: {absolute: 1, relative: 1}}}", "needs one of"),
+        ("s: {t: {rows: [a], by: [b], loss: {absolute: 1}}}", "groups by b"),
     ],
 )
 def test_broken_tolerances_are_refused(tmp_path, text, message):
@@ -149,3 +150,14 @@ def test_what_cannot_be_drawn_is_told_before_any_work(tmp_path):
         drift.drift(study, "papr", store=store)
     with pytest.raises(InputError, match="no tolerance for mr-pictures"):
         drift.drift(STUDIES["mr-pictures"], store=store)
+
+
+def test_groups_are_counted_apart():
+    entry = {"t": {"rows": ["method", "kind"], "by": ["kind"], "loss": {"absolute": 0, "share": 0.5}}}
+    table = TABLE.assign(kind=["x", "x", "y", "y"])
+    found = drift.compare({"t": table}, {"t": table.assign(loss=[1.0, 2.0, 9.0, 9.0])}, entry)
+    assert list(found["group"]) == ["x", "y"]
+    assert list(found["ok"]) == [True, False]
+    assert "group" not in drift.compare(
+        {"t": table}, {"t": table}, {"t": {"rows": ["method"], "loss": {"absolute": 0}}}
+    )

@@ -37,6 +37,10 @@ def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
                 raise InputError(
                     f"{path.name}: {study}, {table} does not say which columns name a row (rows)"
                 )
+            if extra := sorted(set(entry.get("by", ())) - set(entry["rows"])):
+                raise InputError(
+                    f"{path.name}: {study}, {table} groups by {', '.join(extra)}, which is not of its rows"
+                )
             for metric, allowed in _metrics(entry).items():
                 if len({"absolute", "relative"} & set(allowed)) != 1:
                     raise InputError(
@@ -46,7 +50,7 @@ def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
 
 
 def _metrics(entry: Mapping) -> dict:
-    return {name: allowed for name, allowed in entry.items() if name not in ("rows", "where")}
+    return {name: allowed for name, allowed in entry.items() if name not in ("rows", "where", "by")}
 
 
 def compare(
@@ -55,7 +59,9 @@ def compare(
     """One row a metric: table, metric, rows, largest (difference, in the unit of the tolerance), allowed, unit,
     within (share of rows), share (that is asked for), ok.
 
-    Rows of both tables are matched by the columns ``rows``. Two missing numbers agree, one does not.
+    Rows of both tables are matched by the columns ``rows``. Two missing numbers agree, one does not. With columns
+    ``by`` there is one row a metric and group of equal values in them, with a column ``group``: a share over all rows
+    would forgive one method what the others do right.
     """
     found = []
     for table, entry in tolerances.items():
@@ -75,20 +81,26 @@ def compare(
                 gap = np.abs(a - b) / (np.abs(a) if unit == "relative" else 1.0)
             gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.where(np.isnan(gap), np.inf, gap))
             gap = np.where(pairs["_merge"] == "both", gap, np.inf)
-            within, share = float((gap <= allowed[unit]).mean()), float(allowed.get("share", 1.0))
-            found.append(
-                {
-                    "table": table,
-                    "metric": metric,
-                    "rows": len(pairs),
-                    "largest": float(gap.max()),
-                    "allowed": float(allowed[unit]),
-                    "unit": unit,
-                    "within": within,
-                    "share": share,
-                    "ok": within >= share,
-                }
+            share, by = float(allowed.get("share", 1.0)), entry.get("by", [])
+            groups = (
+                pairs.groupby(by, sort=False, dropna=False).indices.items() if by else [((), slice(None))]
             )
+            for names, rows in groups:
+                within = float((gap[rows] <= allowed[unit]).mean())
+                found.append(
+                    {
+                        "table": table,
+                        "metric": metric,
+                        "rows": len(gap[rows]),
+                        "largest": float(gap[rows].max()),
+                        "allowed": float(allowed[unit]),
+                        "unit": unit,
+                        "within": within,
+                        "share": share,
+                        "ok": within >= share,
+                        **({"group": "/".join(map(str, names))} if by else {}),
+                    }
+                )
     return pd.DataFrame(found)
 
 
