@@ -13,7 +13,7 @@ import uuid
 from functools import cache
 from pathlib import Path
 
-from prunebook import workflow as flow
+from prunebook.workflow import jobs as flow
 from prunebook.errors import InputError
 
 try:

@@ -18,8 +18,8 @@ from _floor import fastest, product_rate, products
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from prunebook.weights import Evidence, layer_statistics
-from prunebook.weights.nonlinear import output_changes, single_changes
+from prunebook.weights import Calibration, layer_statistics
+from prunebook.weights.brute_force import output_changes, single_changes
 
 
 def network(widths: Sequence[int], activation: Callable[[], nn.Module] = nn.PReLU) -> nn.Sequential:
@@ -135,7 +135,7 @@ def elements(widths: Sequence[int]) -> int:
 def nonlinear(widths: Sequence[int], samples: int, timed: int = 30) -> dict:
     """The brute-force ranking unit by unit, against one forward pass for each weight; same numbers."""
     model, x = network(widths), torch.randn(samples, widths[0])
-    evidence = Evidence(model, x, nonlinear_samples=samples)
+    evidence = Calibration(model, x, nonlinear_samples=samples)
     statistics = evidence.statistics  # the means are not part of the comparison
     scores: dict[str, torch.Tensor] = {}
     mine = seconds(lambda: scores.update(output_changes(evidence)))

@@ -15,7 +15,7 @@ import pandas as pd
 from _floor import fastest
 from scipy.integrate import solve_ivp
 
-from prunebook.diffusion_sorption import Equation, Solution, initial_states, solve, stored_times
+from prunebook.data.diffusion_sorption import Equation, Solution, initial_states, solve, stored_times
 
 CELLS, TIMES = 1024, stored_times()
 COMPARED = slice(10, None, 10)  # the ten steps of the regression data

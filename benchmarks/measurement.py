@@ -22,7 +22,7 @@ from _floor import product_rate
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from prunebook.convnets import convnet
+from prunebook.networks.convnets import convnet
 from prunebook.units import (
     LAYER_SETS,
     SCORES,
@@ -30,11 +30,11 @@ from prunebook.units import (
     count,
     fold,
     layer_set,
-    lowest,
+    mask_lowest,
     measure,
-    observe,
     random_generator,
     sites,
+    unit_statistics,
 )
 
 GRADIENT = (
@@ -59,7 +59,7 @@ def grid(model: nn.Sequential) -> list[tuple[Variant, bool]]:
         for amount in AMOUNTS:
             for name in LAYER_SETS:
                 chosen = layer_set(model, name)
-                pruned = {s.name: lowest(scores[s.name], count(s.units, amount)) for s in chosen}
+                pruned = {s.name: mask_lowest(scores[s.name], count(s.units, amount)) for s in chosen}
                 variants += [(Variant(pruned), gradient), (Variant(pruned, constants), gradient)]
     return variants
 
@@ -112,7 +112,7 @@ def score(model: nn.Sequential, x: Tensor, y: Tensor) -> dict[str, Tensor]:
 
 def all_scores(model: nn.Sequential, x: Tensor, y: Tensor) -> dict[str, dict[str, Tensor]]:
     """Every score of every unit, and the means, from one pass forward and back: what our way does once a step."""
-    seen = observe(model, x, y)
+    seen = unit_statistics(model, x, y)
     return {
         name: {site: function(found, random_generator(0, 0, site)) for site, found in seen.items()}
         for name, function in SCORES.items()

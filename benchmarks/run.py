@@ -23,7 +23,7 @@ def measure(script: str, threads: int | None) -> tuple[list[dict], float, dict]:
     """Rows of one benchmark, its peak memory in MiB, and the hardware it ran on."""
     import torch
 
-    from prunebook.provenance import hardware
+    from prunebook.store.machine import hardware
 
     if threads:
         torch.set_num_threads(threads)
@@ -36,7 +36,7 @@ def measure(script: str, threads: int | None) -> tuple[list[dict], float, dict]:
 
 def run(scripts: list[str], threads: int | None) -> tuple[dict, list[dict], list[str]]:
     """What each script was measured with, by its name; all rows; and what failed."""
-    from prunebook.provenance import commit, versions
+    from prunebook.store.machine import commit, versions
 
     runs, rows, failed = {}, [], []
     context = multiprocessing.get_context("spawn")

@@ -14,8 +14,8 @@ import torch
 from _floor import product_rate, products
 from torch import nn
 
-from prunebook.models import mlp
-from prunebook.training import StackedMLP, minibatches, train
+from prunebook.networks.mlp import mlp
+from prunebook.training.stacked import StackedMLP, minibatches, train
 
 CASES = (
     ((784, 32, 32, 10), "cross_entropy"),

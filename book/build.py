@@ -26,14 +26,14 @@ import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
-from prunebook.claims import findings_cards, markdown_table
-from prunebook.datasets.pictures import picture_root
+from prunebook.data.images.picture_folders import picture_root
 from prunebook.errors import DataError
-from prunebook.figures.card import VERDICTS, card
-from prunebook.figures.embedded import figure_html
-from prunebook.figures.speed import sizes, time_by_size
-from prunebook.status import drift_table, invariants_table, plans_table, studies_table
-from prunebook.webpages import finish
+from prunebook.evidence import findings_cards, markdown_table
+from prunebook.pages.figures.card import VERDICTS, card
+from prunebook.pages.figures.embedded import figure_html
+from prunebook.pages.figures.speed import sizes, time_by_size
+from prunebook.pages.html import finish
+from prunebook.pages.status import drift_table, invariants_table, plans_table, studies_table
 
 ROOT = Path(__file__).resolve().parents[1]
 # Seconds that one cell may take; the paper scale takes as long as it takes.

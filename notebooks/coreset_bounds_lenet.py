@@ -27,14 +27,15 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import coreset_summaries, explore, figures, notebook
+from prunebook.pages import explore, figures, notebook
+from prunebook.pages.tables import coreset_bounds
 
 page = notebook.begin(globals(), study="cb-lenet", notebook="coreset_bounds_lenet")
 page.banner()
 
-main = coreset_summaries.regularised(page.tables)
-rest = coreset_summaries.others(page.tables)
-for name, text in coreset_summaries.headline(page.tables).items():
+main = coreset_bounds.regularised(page.tables)
+rest = coreset_bounds.others(page.tables)
+for name, text in coreset_bounds.headline(page.tables).items():
     page.glue(name, text)
 
 # %% [markdown]
@@ -153,7 +154,7 @@ page.verdict("CB-2")
 
 # %% tags=["hide-input"]
 page.table(
-    coreset_summaries.facts_table(main["models"]),
+    coreset_bounds.facts_table(main["models"]),
     caption="The trained networks, means over seeds. Probability zero means that no number of draws would ever pick the item. Sums of sensitivities are over one class and sign.",
 )
 
@@ -167,7 +168,7 @@ page.table(
 
 # %% tags=["hide-input"]
 page.table(
-    coreset_summaries.coreset_table(main["epsilon_first"], main["models"]),
+    coreset_bounds.coreset_table(main["epsilon_first"], main["models"]),
     caption="Keeping half of the correct labels by guarantee, means over seeds.",
 )
 page.verdict("CB-3", "CB-4", "CB-5")
@@ -214,7 +215,7 @@ page.figure(
     interactive=explore.guarantees(main["sparsity_first"]),
 )
 page.table(
-    coreset_summaries.useful_until(main["sparsity_first"]),
+    coreset_bounds.useful_until(main["sparsity_first"]),
     caption="Largest pruning ratio at which nine tenths of the observed accuracy are guaranteed, means over seeds; 0 where there is none.",
 )
 page.verdict("CB-6", "CB-14", "CB-X3", "CB-X6")
@@ -254,7 +255,7 @@ page.figure(
     name="cb-lenet-error-accuracy",
 )
 page.table(
-    coreset_summaries.foretelling(recovery),
+    coreset_bounds.foretelling(recovery),
     caption="Rank correlation (Spearman, means over seeds) of the error right after pruning with the share of wrong labels; and what share of the networks with the larger half of errors ends within one point of the dense network.",
 )
 page.verdict("CB-X1")
@@ -357,11 +358,11 @@ page.figure(
     name="cb-lenet-others",
 )
 page.table(
-    coreset_summaries.facts_table(rest["models"]),
+    coreset_bounds.facts_table(rest["models"]),
     caption="These networks, means over seeds.",
 )
 page.table(
-    coreset_summaries.coreset_table(rest["epsilon_first"], rest["models"]),
+    coreset_bounds.coreset_table(rest["epsilon_first"], rest["models"]),
     caption="Keeping half of the correct labels by guarantee on these networks, means over seeds.",
 )
 page.verdict("CB-13", "CB-X4")

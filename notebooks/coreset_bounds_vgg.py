@@ -25,12 +25,13 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import coreset_summaries, figures, notebook
+from prunebook.pages import figures, notebook
+from prunebook.pages.tables import coreset_bounds
 
 page = notebook.begin(globals(), study="cb-vgg", notebook="coreset_bounds_vgg")
 page.banner()
 
-for name, text in coreset_summaries.headline(page.tables).items():
+for name, text in coreset_bounds.headline(page.tables).items():
     page.glue(name, text)
 
 # %% [markdown]
@@ -54,7 +55,7 @@ page.claims()
 
 # %% tags=["hide-input"]
 page.table(
-    coreset_summaries.facts_table(page.tables["models"]),
+    coreset_bounds.facts_table(page.tables["models"]),
     caption="The trained networks, means over seeds. Probability zero means that no number of draws would ever pick the item. Sums of sensitivities are over one class and sign.",
 )
 
@@ -65,7 +66,7 @@ page.table(
 
 # %% tags=["hide-input"]
 page.table(
-    coreset_summaries.coreset_table(page.tables["epsilon_first"], page.tables["models"]),
+    coreset_bounds.coreset_table(page.tables["epsilon_first"], page.tables["models"]),
     caption="Keeping half of the correct labels by guarantee, means over seeds.",
 )
 page.verdict("CB-3v", "CB-4v", "CB-5v")
@@ -100,7 +101,7 @@ page.figure(
     name="cb-vgg-guaranteed",
 )
 page.table(
-    coreset_summaries.useful_until(page.tables["sparsity_first"]),
+    coreset_bounds.useful_until(page.tables["sparsity_first"]),
     caption="Largest pruning ratio at which nine tenths of the observed accuracy are guaranteed, means over seeds; 0 where there is none.",
 )
 
@@ -132,7 +133,7 @@ page.figure(
     name="cb-vgg-error-accuracy",
 )
 page.table(
-    coreset_summaries.foretelling(recovery),
+    coreset_bounds.foretelling(recovery),
     caption="Rank correlation (Spearman, means over seeds) of the error right after pruning with the share of wrong labels; and what share of the networks with the larger half of errors ends within one point of the dense network.",
 )
 

@@ -28,7 +28,8 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import explore, figures, notebook, summaries
+from prunebook.pages import explore, figures, notebook
+from prunebook.pages.tables import elimination_compensation
 
 page = notebook.begin(globals(), study="ec-mnist", notebook="elimination_compensation_mnist")
 page.banner()
@@ -95,7 +96,7 @@ page.figure(
     figures.losses_by_ratio(losses),
     caption="Test loss against pruning ratio; rows are networks. Points are means over seeds, violins show the seeds where there are three or more.",
     alt="Four panels of test loss on a log axis against pruning ratio for six methods: two networks, right after pruning and after fine-tuning.",
-    table=summaries.losses_summary(losses),
+    table=elimination_compensation.losses_summary(losses),
     name="ec-mnist-losses",
     interactive=explore.losses(losses),
 )
@@ -104,10 +105,16 @@ page.figure(
 for ratio in (0.5, 0.9):
     for stage in ("pruned", "fine-tuned"):
         for method in ("elimination-compensation", "magnitude"):
-            value = summaries.mean_of(losses, method, stage, ratio, column="accuracy")
+            value = elimination_compensation.mean_of(losses, method, stage, ratio, column="accuracy")
             page.glue(f"{method}-{stage}-{ratio}", 100 * value, ".1f")
-page.glue("dense", 100 * summaries.mean_of(losses, "dense", "trained", 0.0, column="accuracy"), ".1f")
-page.glue("dense-on", 100 * summaries.mean_of(losses, "dense", "fine-tuned", 0.0, column="accuracy"), ".1f")
+page.glue(
+    "dense", 100 * elimination_compensation.mean_of(losses, "dense", "trained", 0.0, column="accuracy"), ".1f"
+)
+page.glue(
+    "dense-on",
+    100 * elimination_compensation.mean_of(losses, "dense", "fine-tuned", 0.0, column="accuracy"),
+    ".1f",
+)
 
 # %% [markdown]
 # In test accuracy, averaged over both networks and all seeds: the dense network has {glue:text}`ec-mnist-dense` %, and
@@ -128,7 +135,7 @@ page.figure(
     figures.losses_by_ratio(losses, column="accuracy"),
     caption="Test accuracy against pruning ratio, as in the figure above.",
     alt="Four panels of test accuracy against pruning ratio for six methods: two networks, right after pruning and after fine-tuning.",
-    table=summaries.losses_summary(losses, column="accuracy"),
+    table=elimination_compensation.losses_summary(losses, column="accuracy"),
     name="ec-mnist-accuracy",
     interactive=explore.losses(losses, "accuracy"),
 )
@@ -144,7 +151,7 @@ page.figure(
     figures.ranking_by_compensation(losses),
     caption="Loss relative to the dense baseline for two rankings, each with and without the bias shift. Bands show the range over seeds.",
     alt="Lines of relative loss against ratio for elimination-compensation and magnitude rankings with and without bias shift.",
-    table=summaries.losses_summary(
+    table=elimination_compensation.losses_summary(
         losses[
             losses["method"].isin(
                 ["elimination-compensation", "ec-ranking-only", "magnitude", "magnitude-compensated"]
@@ -169,7 +176,7 @@ page.figure(
     figures.ours_by_ratio(losses),
     caption="Loss relative to the dense baseline for methods the paper does not compare with. They were fine-tuned at some of the ratios only.",
     alt="Lines of relative loss against ratio for optimal brain damage, Wanda, layer-wise optimal brain surgeon, mean replacement and joint shifts.",
-    table=summaries.losses_summary(losses),
+    table=elimination_compensation.losses_summary(losses),
     name="ec-mnist-others",
 )
 
@@ -201,7 +208,7 @@ page.figure(
     figures.layers_kept(page.tables["layers"]),
     caption="Share of each layer's weights that is kept, mean over seeds.",
     alt="Small panels, one a layer, of the share of kept weights against pruning ratio for several methods.",
-    table=summaries.layers_summary(page.tables["layers"]),
+    table=elimination_compensation.layers_summary(page.tables["layers"]),
     name="ec-mnist-layers",
     interactive=explore.layers(page.tables["layers"]),
 )
@@ -231,7 +238,8 @@ page.verdict("EC-10")
 
 # %% tags=["hide-input"]
 page.table(
-    summaries.cost_summary(page.tables["cost"]), caption="Seconds for each criterion, mean over seeds."
+    elimination_compensation.cost_summary(page.tables["cost"]),
+    caption="Seconds for each criterion, mean over seeds.",
 )
 page.verdict("EC-11a", "EC-11b")
 
@@ -248,11 +256,13 @@ page.figure(
     figures.effect(losses, "elimination-compensation", "dense"),
     caption="Loss of the network pruned by elimination-compensation over that of the dense network at the same stage; 95 % intervals over seeds.",
     alt="Two panels of loss ratio to the dense network against pruning ratio for both networks, before and after the second training phase.",
-    table=summaries.losses_summary(losses[losses["method"].isin(["elimination-compensation", "dense"])]),
+    table=elimination_compensation.losses_summary(
+        losses[losses["method"].isin(["elimination-compensation", "dense"])]
+    ),
     name="ec-mnist-effect",
 )
 page.table(
-    summaries.overfitting(losses),
+    elimination_compensation.overfitting(losses),
     caption="Training and test loss after the second phase, mean over seeds.",
 )
 

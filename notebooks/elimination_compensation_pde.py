@@ -27,7 +27,9 @@ data = None  # PDEBench's own HDF5 file, or a folder that holds it; None solves 
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import explore, figures, notebook, solver_checks, summaries
+from prunebook.data.diffusion_sorption import convergence as solver_checks
+from prunebook.pages import explore, figures, notebook
+from prunebook.pages.tables import elimination_compensation
 
 page = notebook.begin(globals(), study="ec-pde", notebook="elimination_compensation_pde")
 page.banner()
@@ -90,7 +92,7 @@ for number, (widths, part) in enumerate(losses.groupby("widths", sort=False), st
         ),
         caption=f"Architecture {number}, {widths}: test loss on noisy targets against pruning ratio. Points are means over seeds.",
         alt=f"Panels of test loss on a log axis against pruning ratio for six methods on architecture {number}: a row for each noise level, right after pruning and after fine-tuning.",
-        table=summaries.losses_summary(part),
+        table=elimination_compensation.losses_summary(part),
         name=f"ec-pde-losses-{number}",
         interactive=explore.losses(part, floors=floors[floors["widths"] == widths]),
     )
@@ -109,7 +111,7 @@ for number, (widths, part) in enumerate(losses.groupby("widths", sort=False), st
         figures.losses_by_ratio(part, column="clean_loss"),
         caption=f"Architecture {number}, {widths}: test loss on clean targets; the networks are those of the figures above.",
         alt=f"Panels of test loss on clean targets against pruning ratio for six methods on architecture {number}.",
-        table=summaries.losses_summary(part, column="clean_loss"),
+        table=elimination_compensation.losses_summary(part, column="clean_loss"),
         name=f"ec-pde-clean-{number}",
         interactive=explore.losses(part, "clean_loss"),
     )
@@ -139,14 +141,14 @@ page.figure(
     figures.profiles(chosen),
     caption=f"Profiles of {widths} at noise {noise:g}, pruned at ratio 0.7, for three unseen initial states, and the error against the clean solution. One seed.",
     alt="Concentration against place at four times for three initial states: noisy data, clean solution and the pruned network; below, its error before and after fine-tuning.",
-    table=summaries.profile_rows(chosen),
+    table=elimination_compensation.profile_rows(chosen),
     name="ec-pde-profiles",
 )
 page.figure(
     figures.error_map(chosen),
     caption="Root mean square error against the clean solution over all held-out trajectories, by place and time.",
     alt="Three maps of error over place and time: the dense network, the pruned network, and the pruned network after fine-tuning.",
-    table=summaries.errors_by_place(chosen),
+    table=elimination_compensation.errors_by_place(chosen),
     name="ec-pde-error-map",
 )
 
@@ -167,7 +169,7 @@ page.verdict("EC-12a", "EC-12b")
 # %% tags=["hide-input"]
 ratio = 0.9 if 0.9 in page.tables["reliance"]["ratio"].unique() else 0.7
 page.table(
-    summaries.blindness(page.tables["reliance"], losses, floors, ratio),
+    elimination_compensation.blindness(page.tables["reliance"], losses, floors, ratio),
     caption=f"What is left of the reliance on each group of inputs right after pruning at ratio {ratio:g}, without noise, and the loss against that of a predictor blind to the initial state.",
 )
 page.verdict("EC-X5")
@@ -181,7 +183,7 @@ page.figure(
     figures.ranking_by_compensation(quiet),
     caption="Loss relative to the dense baseline without noise for two rankings, each with and without the bias shift. Bands show the range over seeds.",
     alt="Lines of relative loss against ratio for elimination-compensation and magnitude rankings with and without bias shift.",
-    table=summaries.losses_summary(quiet),
+    table=elimination_compensation.losses_summary(quiet),
     name="ec-pde-two-by-two",
 )
 
@@ -193,7 +195,7 @@ page.figure(
     figures.ours_by_ratio(quiet),
     caption="Loss relative to the dense baseline without noise for methods that the paper does not compare with.",
     alt="Lines of relative loss against ratio for optimal brain damage, Wanda, layer-wise optimal brain surgeon, mean replacement and joint shifts.",
-    table=summaries.losses_summary(quiet),
+    table=elimination_compensation.losses_summary(quiet),
     name="ec-pde-others",
 )
 

@@ -29,16 +29,17 @@ fresh = False  # True measures again what is already stored
 # %% tags=["hide-input"]
 from IPython.display import HTML, display
 
-from prunebook import head_advice, head_best, head_summaries, notebook
-from prunebook.figures import head_costs
-from prunebook.figures import head_to_head as figures
+from prunebook.pages import notebook
+from prunebook.pages.figures import head_to_head as figures
+from prunebook.pages.figures import head_to_head_costs
+from prunebook.pages.tables import advice, best, head_to_head
 
 page = notebook.begin(globals(), study="head-to-head", notebook="head_to_head")
 page.banner()
 losses, cost, latency = (page.tables[name] for name in ("losses", "cost", "latency"))
-display(HTML(head_advice.as_list(head_advice.plain(losses))))
+display(HTML(advice.as_list(advice.plain(losses))))
 page.table(
-    head_best.overview(losses),
+    best.overview(losses),
     caption="The best pair of ranking and compensation at each ratio, and how many times its errors, or its loss, the plain ranking without compensation has (magnitude of weights, norm of units), with 95 % intervals over seeds. "
     "Classifiers are judged by test errors, the PDE network by its loss. Tied: within one per cent, or an interval that reaches 1. The best of many is picked by the numbers it is judged by, so the distance to it is an upper end.",
 )
@@ -70,7 +71,7 @@ page.claims()
 
 # %% tags=["hide-input"]
 page.table(
-    head_summaries.draw_table(page.tables["draws"]),
+    head_to_head.draw_table(page.tables["draws"]),
     caption="Drawn coresets: share of weights that was wanted, draws that were needed, and the share that stays in the mean and as drawn. Not comparable: the wanted share cannot be drawn.",
 )
 
@@ -87,7 +88,7 @@ for net in nets:
         figures.pairs_by_ratio(losses, net),
         caption=f"Test loss against the share that is pruned, {name}. Means over seeds of the logarithm; bands from the lowest to the highest seed.",
         alt=f"Two panels of test loss on a log axis against pruned share for {name}, right after pruning and after fine-tuning, a line for each method.",
-        table=head_summaries.numbers(losses, net),
+        table=head_to_head.numbers(losses, net),
         name=f"head-to-head-loss-{net}",
     )
 
@@ -98,7 +99,7 @@ for net in nets:
 classifiers = losses.groupby("net").filter(lambda rows: rows["accuracy"].notna().any())
 if len(classifiers):
     page.table(
-        head_best.overview(classifiers, by="loss"),
+        best.overview(classifiers, by="loss"),
         caption="As the table at the top, by test loss.",
     )
 
@@ -117,7 +118,7 @@ for net in nets:
             figures.pairs_by_ratio(losses, net, column="accuracy"),
             caption=f"Test accuracy against the share that is pruned, {name}; the dotted line is the highest of all pairs.",
             alt=f"Two panels of test accuracy against pruned share for {name}, right after pruning and after fine-tuning, a line for each method.",
-            table=head_summaries.numbers(losses, net),
+            table=head_to_head.numbers(losses, net),
             name=f"head-to-head-accuracy-{net}",
         )
 
@@ -127,7 +128,7 @@ for net in nets:
 # Each row is a ranking, each column a compensation, each number the loss over that of the dense network before pruning. Read along a row for what a compensation does, down a column for what a ranking does. Then compare left and right: how much of either is left once the network was trained again?
 
 # %% tags=["hide-input"]
-at = {net: head_summaries.middle(losses, net) for net in nets}
+at = {net: head_to_head.middle(losses, net) for net in nets}
 page.figure(
     figures.rankings_by_compensations(losses, at),
     caption="Loss over the dense network's loss for every pair at one ratio, geometric means over seeds. Dark is low; white was not measured.",
@@ -146,13 +147,13 @@ page.verdict("HH-X1a", "HH-X1b", "HH-X2a", "HH-X2b", "HH-X3a", "HH-X3b", "HH-X7a
 
 # %% tags=["hide-input"]
 page.figure(
-    head_costs.cost_against_loss(losses, cost, at),
+    head_to_head_costs.cost_against_loss(losses, cost, at),
     caption="Seconds of ranking and compensation together against loss over the dense network's loss, at the ratio of the grids above. Left and down is better. Hollow: zeros in place of units. Small grey dots: all other pairs.",
     alt="Scatter plots of loss relative to dense against seconds of the criterion, a column for each network, right after pruning above and after fine-tuning below.",
-    table=head_costs.prices(losses, cost, at),
+    table=head_to_head_costs.prices(losses, cost, at),
     name="head-to-head-cost",
 )
-page.table(head_summaries.cost_table(cost), caption="Seconds of one thread, means over seeds.")
+page.table(head_to_head.cost_table(cost), caption="Seconds of one thread, means over seeds.")
 page.verdict("HH-X5a", "HH-X5b")
 
 # %% [markdown]
@@ -162,14 +163,14 @@ page.verdict("HH-X5a", "HH-X5b")
 
 # %% tags=["hide-input"]
 page.figure(
-    head_costs.time_of_a_pass(latency),
+    head_to_head_costs.time_of_a_pass(latency),
     caption="Time of a forward pass over that of the dense network, against the share that is pruned. Below the black line it is faster.",
     alt="A panel for each network of relative time of a forward pass against pruned share: masked, in sparse rows, or with units removed, for one input and for 256 inputs.",
-    table=head_costs.speeds(latency),
+    table=head_to_head_costs.speeds(latency),
     name="head-to-head-latency",
 )
 page.table(
-    head_summaries.speed_table(latency),
+    head_to_head.speed_table(latency),
     caption="Time of a forward pass, and bytes, over those of the dense network; medians over seeds. Bytes are of the smallest form: sparse rows, or the network without its units.",
 )
 
@@ -181,19 +182,19 @@ page.table(
 # **Which method**
 
 # %% tags=["hide-input"]
-display(HTML(head_advice.as_list(head_advice.which(losses, cost))))
+display(HTML(advice.as_list(advice.which(losses, cost))))
 
 # %% [markdown]
 # **When the plainest will do**
 
 # %% tags=["hide-input"]
-display(HTML(head_advice.as_list([*head_advice.plain(losses), *head_advice.prices(cost)])))
+display(HTML(advice.as_list([*advice.plain(losses), *advice.prices(cost)])))
 
 # %% [markdown]
 # **When none**
 
 # %% tags=["hide-input"]
-display(HTML(head_advice.as_list([*head_advice.limits(losses), *head_advice.speed(latency)])))
+display(HTML(advice.as_list([*advice.limits(losses), *advice.speed(latency)])))
 
 # %% [markdown]
 # ## Run card

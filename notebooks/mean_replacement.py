@@ -26,7 +26,8 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import explore, figures, notebook, unit_summaries
+from prunebook.pages import explore, figures, notebook
+from prunebook.pages.tables import mean_replacement
 
 page = notebook.begin(globals(), study="mr-training", notebook="mean_replacement")
 page.banner()
@@ -74,13 +75,13 @@ page.claims()
 # - The smaller scales shorten all of this; the run card says how.
 
 # %% tags=["remove-cell"]
-tables = {key: unit_summaries.longest(table) for key, table in page.tables.items()}
+tables = {key: mean_replacement.longest(table) for key, table in page.tables.items()}
 everywhere = tables["penalties"][~tables["penalties"]["batch_norm"]]
 nets = list(dict.fromkeys(everywhere["net"]))
-net = unit_summaries.main_network(everywhere)
+net = mean_replacement.main_network(everywhere)
 others = [other for other in nets if other != net]
 ours = "small" if "small" in nets else net
-name, our_name = unit_summaries.network_name(net), unit_summaries.network_name(ours)
+name, our_name = mean_replacement.network_name(net), mean_replacement.network_name(ours)
 UNSIGNED = ("norm", "abs_rs", "abs_mrs")
 layer_set, amount = page.results.records[0]["config"]["followed"]
 
@@ -93,11 +94,13 @@ def of(name, net=net):
 
 penalties, followed = of("penalties"), of("followed")
 restart = 10_000 if followed["step"].max() > 10_000 else int(followed["step"].median())
-page.glue("net", unit_summaries.networks(penalties))
-page.glue("ours", unit_summaries.networks(of("penalties", ours)))
-page.glue("nets", unit_summaries.networks(tables["penalties"]))
-page.glue("others", ", ".join(map(unit_summaries.network_name, others)) or "none so far")
-page.glue("end", f"{unit_summaries.at_the_end(of('constants', ours), layer_set='all', scores=UNSIGNED):.0%}")
+page.glue("net", mean_replacement.networks(penalties))
+page.glue("ours", mean_replacement.networks(of("penalties", ours)))
+page.glue("nets", mean_replacement.networks(tables["penalties"]))
+page.glue("others", ", ".join(map(mean_replacement.network_name, others)) or "none so far")
+page.glue(
+    "end", f"{mean_replacement.at_the_end(of('constants', ours), layer_set='all', scores=UNSIGNED):.0%}"
+)
 
 # %% [markdown]
 # Networks measured so far: {glue:text}`mr-training-nets`. The figures that stand for the paper's show {glue:text}`mr-training-net`; our own questions were put to {glue:text}`mr-training-ours`. Medium, which the paper shows most, comes
@@ -114,7 +117,7 @@ page.figure(
     figures.penalties_through_training(penalties, of("network"), net=net),
     caption=f"{name}: penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed); below, loss and accuracy of the unpruned network. A penalty axis that spans much is logarithmic on both sides of zero.",
     alt="Four panels: penalties of unsigned and of signed scores against training step, and the loss and accuracy of the unpruned network on training and test images.",
-    table=unit_summaries.means_over(
+    table=mean_replacement.means_over(
         explore.penalty_rows(penalties), ["set", "amount", "score", "replacement", "step"], "penalty"
     ),
     name="mr-penalties",
@@ -130,7 +133,7 @@ page.figure(
     figures.penalties_by_network(everywhere, until=None),
     caption="Penalty averaged over training with a tenth of all units pruned, with means (filled) and with zeros (hollow), for each network measured.",
     alt="Pairs of points, penalty with means and with zeros, for each score and network.",
-    table=unit_summaries.gains(everywhere).query("set == 'all'"),
+    table=mean_replacement.gains(everywhere).query("set == 'all'"),
     name="mr-networks",
 )
 page.verdict("MR-14a", "MR-14b")
@@ -146,19 +149,19 @@ page.figure(
     figures.zero_against_mean(penalties),
     caption=f"{name}: penalty with means against penalty with zeros, by score. The share of points below the diagonal leaves out ties, such as points at which nothing is pruned.",
     alt="Three panels, one a score, of the density of penalties with means over penalties with zeros, with the diagonal.",
-    table=unit_summaries.shares(penalties),
+    table=mean_replacement.shares(penalties),
     name="mr-diagonal",
 )
 page.figure(
     figures.zero_against_mean(penalties, by="set"),
     caption="The same by set of layers, for the same three scores together.",
     alt="Five panels, one a set of layers, of the density of penalties with means over penalties with zeros, with the diagonal.",
-    table=unit_summaries.shares(penalties, by="set"),
+    table=mean_replacement.shares(penalties, by="set"),
     name="mr-diagonal-sets",
 )
 page.table(
-    unit_summaries.spelled(unit_summaries.shares(penalties, by="set")),
-    caption=f"{name}: how many points there are, how many are ties, and the share of the others at which the mean has the lower penalty; then the same for points at which the two differ by more than {unit_summaries.LARGE:g}.",
+    mean_replacement.spelled(mean_replacement.shares(penalties, by="set")),
+    caption=f"{name}: how many points there are, how many are ties, and the share of the others at which the mean has the lower penalty; then the same for points at which the two differ by more than {mean_replacement.LARGE:g}.",
 )
 page.verdict("MR-3", "MR-13")
 
@@ -170,7 +173,7 @@ page.figure(
     figures.penalties_by_set(penalties, until=None),
     caption=f"{name}: penalty averaged over training with a tenth of the units pruned, with means (filled) and with zeros (hollow), for each set of layers.",
     alt="Pairs of points, penalty with means and with zeros, for each score and set of layers.",
-    table=unit_summaries.gains(penalties),
+    table=mean_replacement.gains(penalties),
     name="mr-sets",
 )
 
@@ -186,7 +189,7 @@ page.figure(
     figures.performance_profiles(penalties),
     caption=f"{name}: performance profiles of six scores with means (solid) and with zeros (dashed), ordered by the area under each.",
     alt="Curves of the share of points below the threshold against tau for twelve methods, with their areas in the legend.",
-    table=unit_summaries.areas(penalties),
+    table=mean_replacement.areas(penalties),
     name="mr-profiles",
     interactive=explore.profiles(penalties),
 )
@@ -194,7 +197,7 @@ page.figure(
     figures.performance_profiles(penalties, without=("rs", "mrs")),
     caption="The same without the signed scores.",
     alt="Curves of the share of points below the threshold against tau for eight methods, with their areas in the legend.",
-    table=unit_summaries.areas(penalties, without=("rs", "mrs")),
+    table=mean_replacement.areas(penalties, without=("rs", "mrs")),
     name="mr-profiles-unsigned",
 )
 page.verdict("MR-6a", "MR-6b", "MR-6c", "MR-6d")
@@ -209,7 +212,7 @@ page.figure(
     figures.single_layer(penalties, followed, layer_set=layer_set, amount=amount),
     caption=f"{name}, left: penalty with means (solid) and with zeros (dashed) when one layer is pruned. Right: squared activations of the units chosen, summed over images and places; ticks at the top are medians.",
     alt="Left: penalties of abs_mrs, rand and mrs against step. Right: distributions of the squared activations of the units they choose.",
-    table=unit_summaries.along_training(penalties, layer_set=layer_set, amount=amount),
+    table=mean_replacement.along_training(penalties, layer_set=layer_set, amount=amount),
     name="mr-single-layer",
 )
 page.verdict("MR-7", "MR-8", "MR-9")
@@ -217,7 +220,7 @@ page.figure(
     figures.unit_coverage(followed, since=(0, restart)),
     caption=f"{name}: share of the layer's units that have been chosen so far, counted from the start and from step {restart:,}.",
     alt="Share of units chosen so far against step for six scores, and what random choices are expected to reach.",
-    table=unit_summaries.coverage_table(followed, since=restart),
+    table=mean_replacement.coverage_table(followed, since=restart),
     name="mr-coverage",
 )
 page.verdict("MR-10", "MR-11", "MR-12")
@@ -232,7 +235,7 @@ page.figure(
     figures.multiples_of_mean(of("constants", ours)),
     caption=f"{our_name}: penalty with a multiple of the mean in place of each pruned unit, averaged over the steps measured: 0 is pruning to zero, 1 is mean replacement.",
     alt="Penalty against the multiple of the mean, a line a score, panels by set of layers and kind of score.",
-    table=unit_summaries.means_over(of("constants", ours), ["set", "score", "alpha"], "penalty"),
+    table=mean_replacement.means_over(of("constants", ours), ["set", "score", "alpha"], "penalty"),
     name="mr-constant",
 )
 page.verdict("MR-15", "MR-X1")
@@ -252,19 +255,19 @@ page.figure(
     figures.signed_signal(of("agreement", ours)),
     caption=f"{our_name}: sum of the sizes of a signed score over that of its unsigned twin, mean over layers: the part that does not cancel over images.",
     alt="Ratio of signed to unsigned scores against training step, a line for rs and one for mrs.",
-    table=unit_summaries.means_over(of("agreement", ours), ["score", "step"], "signal"),
+    table=mean_replacement.means_over(of("agreement", ours), ["score", "step"], "signal"),
     name="mr-signal",
 )
 page.figure(
     figures.single_units(of("single_units", ours)),
     caption=f"{our_name}: score of single units against the penalty when they alone are pruned, with the rank correlation ρ.",
     alt="Six panels of the penalty of single units over their scores: rs, abs_rs and norm where the unit goes to zero, mrs, abs_mrs and norm where it goes to its mean.",
-    table=unit_summaries.foresight_table(of("single_units", ours)),
+    table=mean_replacement.foresight_table(of("single_units", ours)),
     name="mr-single",
 )
 page.table(
-    unit_summaries.spelled(
-        unit_summaries.foresight_table(of("single_units", ours), by_step=False).drop(
+    mean_replacement.spelled(
+        mean_replacement.foresight_table(of("single_units", ours), by_step=False).drop(
             columns=["net", "half_width_80", "seeds"]
         )
     ),
@@ -282,7 +285,7 @@ page.figure(
     figures.train_against_test(of("penalties", ours), net=ours),
     caption=f"{our_name}: penalty with zeros minus penalty with means, a tenth of all units pruned, on the scoring subset (solid) and on test images (dashed).",
     alt="Gain of mean replacement against step on training and on test images, for each score.",
-    table=unit_summaries.gains_along_training(of("penalties", ours)),
+    table=mean_replacement.gains_along_training(of("penalties", ours)),
     name="mr-held-out",
 )
 page.verdict("MR-X4")
@@ -292,8 +295,8 @@ page.verdict("MR-X4")
 
 # %% tags=["hide-input"]
 page.table(
-    unit_summaries.spelled(
-        unit_summaries.readings(of("conventions", ours))
+    mean_replacement.spelled(
+        mean_replacement.readings(of("conventions", ours))
         .drop(columns=["net", "half_width_80"])
         .dropna(axis="columns", how="all")
     ),
@@ -312,12 +315,12 @@ page.verdict("MR-X5")
 # %% tags=["hide-input"]
 if "batch_norm" in tables:
     page.table(
-        unit_summaries.spelled(unit_summaries.batch_norm_table(tables["batch_norm"])),
+        mean_replacement.spelled(mean_replacement.batch_norm_table(tables["batch_norm"])),
         caption="Penalties with the statistics of the batch in use, a tenth of the middle convolution pruned, and the largest difference between zero and mean.",
     )
 if "borders" in tables:
     page.table(
-        unit_summaries.spelled(unit_summaries.border_table(tables["borders"])),
+        mean_replacement.spelled(mean_replacement.border_table(tables["borders"])),
         caption="Penalty with means for three ways to fold where convolutions pad, a tenth of all units pruned: means over seeds and over the steps at which this was measured.",
     )
 page.verdict("MR-16", "MR-X2", "MR-18")
@@ -329,26 +332,26 @@ page.verdict("MR-16", "MR-X2", "MR-18")
 
 # %% tags=["hide-input"]
 for other in others:
-    other_name, rows = unit_summaries.network_name(other), of("penalties", other)
+    other_name, rows = mean_replacement.network_name(other), of("penalties", other)
     page.figure(
         figures.penalties_through_training(rows, of("network", other), net=other),
         caption=f"{other_name}: penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed), and loss and accuracy of the unpruned network.",
         alt=f"{other_name}: penalties of the scores against training step, and the loss and accuracy of the unpruned network.",
-        table=unit_summaries.along_training(rows),
+        table=mean_replacement.along_training(rows),
         name=f"mr-penalties-{other}",
     )
     page.figure(
         figures.zero_against_mean(rows),
         caption=f"{other_name}: penalty with means against penalty with zeros, by score.",
         alt=f"{other_name}: density of penalties with means over penalties with zeros, with the diagonal.",
-        table=unit_summaries.shares(rows),
+        table=mean_replacement.shares(rows),
         name=f"mr-diagonal-{other}",
     )
     page.figure(
         figures.performance_profiles(rows),
         caption=f"{other_name}: performance profiles of the scores with means (solid) and with zeros (dashed).",
         alt=f"{other_name}: curves of the share of points below the threshold against tau, two for each score.",
-        table=unit_summaries.areas(rows),
+        table=mean_replacement.areas(rows),
         name=f"mr-profiles-{other}",
     )
 

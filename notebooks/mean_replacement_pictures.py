@@ -24,8 +24,9 @@ data = None  # folder with train/ and val/, or with one such folder in it; None 
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import figures, notebook, unit_summaries
-from prunebook.statistics.units import below_diagonal
+from prunebook.evidence.statistics.mean_replacement import below_diagonal
+from prunebook.pages import figures, notebook
+from prunebook.pages.tables import mean_replacement
 
 page = notebook.begin(globals(), study="mr-pictures", notebook="mean_replacement_pictures")
 page.banner()
@@ -61,14 +62,14 @@ page.figure(
     figures.penalties_through_training(penalties, network, net=net),
     caption="Penalty against training step, with means (solid) and zeros (dashed), and the loss of the network itself.",
     alt="Penalties against training step with means and with zeros, and the training and test loss of the unpruned network.",
-    table=unit_summaries.gains(penalties),
+    table=mean_replacement.gains(penalties),
     name="mr-pictures-penalties",
 )
 page.figure(
     figures.zero_against_mean(penalties, by="set"),
     caption="Penalty with means against penalty with zeros, by set of layers; below the diagonal the mean is better.",
     alt="Scatter plots of the penalty with means against the penalty with zeros, a panel a set of layers, with the diagonal.",
-    table=unit_summaries.shares(penalties, by="set"),
+    table=mean_replacement.shares(penalties, by="set"),
     name="mr-pictures-diagonal",
 )
 

@@ -25,7 +25,9 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook import figures, notebook, tuning_summaries, unit_summaries
+from prunebook.pages import figures, notebook
+from prunebook.pages.tables import mean_replacement
+from prunebook.pages.tables import tuning as tuning_summaries
 
 page = notebook.begin(globals(), study="mr-tuning", notebook="mean_replacement_tuning")
 page.banner()
@@ -42,7 +44,7 @@ page.claims()
 
 # %% tags=["remove-cell"]
 nets = list(dict.fromkeys(page.tables["tuning"]["net"]))
-page.glue("nets", unit_summaries.networks(page.tables["tuning"]))
+page.glue("nets", mean_replacement.networks(page.tables["tuning"]))
 
 
 def of(name, net):
@@ -64,7 +66,7 @@ page.glue("late", f"{late:,.0f}")
 
 # %% tags=["hide-input"]
 for net in nets:
-    name, rows = unit_summaries.network_name(net), of("tuning", net)
+    name, rows = mean_replacement.network_name(net), of("tuning", net)
     page.figure(
         figures.after_tuning(rows, net=net, late=late),
         caption=f"{name}. Above: penalty with zeros minus penalty with means against steps of fine-tuning, by what was pruned. Below: every penalty with means over the same with zeros.",
@@ -73,7 +75,9 @@ for net in nets:
         name=f"mr-tuning-{net}",
     )
     page.table(
-        unit_summaries.spelled(tuning_summaries.advantage(rows, late=late).dropna(axis="columns", how="all")),
+        mean_replacement.spelled(
+            tuning_summaries.advantage(rows, late=late).dropna(axis="columns", how="all")
+        ),
         caption=f"{name}: advantage in nats, the median over layer sets, amounts, scores and steps of pruning, with the 95 % interval over seeds where there are several; what is kept of it, as a share of the advantage before fine-tuning; and the advantage on held-out images.",
     )
 page.verdict("MR-4a", "MR-4b", "MR-5a", "MR-5b")
@@ -90,8 +94,8 @@ page.verdict("MR-X6a", "MR-X6b")
 # %% tags=["hide-input"]
 for net in nets:
     page.table(
-        unit_summaries.spelled(tuning_summaries.losses(of("tuning", net), of("untouched", net), late=late)),
-        caption=f"{unit_summaries.network_name(net)}: loss after so many steps of the network that was not pruned, and the median loss of those pruned with means and with zeros, on the scoring images and on held-out ones.",
+        mean_replacement.spelled(tuning_summaries.losses(of("tuning", net), of("untouched", net), late=late)),
+        caption=f"{mean_replacement.network_name(net)}: loss after so many steps of the network that was not pruned, and the median loss of those pruned with means and with zeros, on the scoring images and on held-out ones.",
     )
 
 # %% [markdown]
@@ -102,8 +106,8 @@ for net in nets:
 # %% tags=["hide-input"]
 for net in nets:
     page.table(
-        unit_summaries.spelled(tuning_summaries.removed(of("removal", net))),
-        caption=f"{unit_summaries.network_name(net)} without its pruned units, averaged over seeds, scores and steps of pruning.",
+        mean_replacement.spelled(tuning_summaries.removed(of("removal", net))),
+        caption=f"{mean_replacement.network_name(net)} without its pruned units, averaged over seeds, scores and steps of pruning.",
     )
 
 # %% [markdown]

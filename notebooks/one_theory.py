@@ -34,15 +34,17 @@ import torch
 from torch.autograd.functional import hessian
 from torch.func import functional_call
 
-from prunebook import configurations, coresets, notebook, studies, theory, units, weights
-from prunebook.figures import in_house_style, look
-from prunebook.figures.last_layer import LOOKS
-from prunebook.figures.layout import grid, legend_below, log_axis, panel_label
-from prunebook.models import mlp
+from prunebook import coresets, units, weights
+from prunebook.networks.mlp import mlp
+from prunebook.pages import notebook
+from prunebook.pages.figures import in_house_style, look
+from prunebook.pages.figures.coreset_parts import LOOKS
+from prunebook.pages.figures.layout import grid, legend_below, log_axis, panel_label
+from prunebook.studies import configuration, study, theory
 
 given = {"scale": scale, "device": device, "seeds": seeds, "data": data, "fresh": fresh}
 page = notebook.Page("one_theory", given, results=None, study=SimpleNamespace(name="theory"))
-seed, device = configurations.seed_list(1 if seeds is None else seeds)[0], studies.resolve_device(device)
+seed, device = configuration.seed_list(1 if seeds is None else seeds)[0], study.resolve_device(device)
 
 
 def relations(**rows):
@@ -86,7 +88,7 @@ with torch.no_grad():
 W, b = net[2].weight.detach(), net[2].bias.detach()
 J = theory.jacobian(net[3:], z)  # (samples, outputs, units)
 D = J.square().sum(1)  # how loud each unit is at each input: |J_i|^2
-evidence = weights.Evidence(net, x)
+evidence = weights.Calibration(net, x)
 layer = evidence.statistics["2"]
 
 # %% [markdown]
@@ -112,7 +114,7 @@ column = {"2": ~gone.expand(16, 16)}
 shifts = {name: make(evidence, column)["2"].bias for name, make in weights.COMPENSATIONS.items()}
 
 labels = y.argmax(1).roll(1)  # any labels will do
-seen = units.observe(net, x, labels)["dense1"]
+seen = units.unit_statistics(net, x, labels)["dense1"]
 after = a.clone().requires_grad_()
 loss = torch.nn.functional.cross_entropy(net[2:](after), labels, reduction="sum")
 (g,) = torch.autograd.grad(loss, after)
@@ -193,7 +195,7 @@ tilted = relations(
     ),
     damage=(
         "Optimal brain damage minus importance = what the bias absorbs, all weights",
-        weights.RANKINGS["obd"](evidence)["2"] - layer.residual,
+        weights.CRITERIA["obd"](evidence)["2"] - layer.residual,
         D.mean(0)[:, None] * layer.shift.square(),
     ),
 )
@@ -348,12 +350,12 @@ for slope in slopes:
             bent[place].load_state_dict(net[place].state_dict())
         bent[1].weight.fill_(slope)
         bent[3].weight.fill_(slope)
-    known = weights.Evidence(bent, x)
+    known = weights.Calibration(bent, x)
     found = known.statistics["2"]
     plain = found.weight * found.mean
     rows.append({"slope": slope, "difference": float((found.shift - plain).norm() / plain.norm())})
 closing = pd.DataFrame(rows)
-half = {"2": weights.RANKINGS["magnitude"](known)["2"] > W.abs().median()}
+half = {"2": weights.CRITERIA["magnitude"](known)["2"] > W.abs().median()}
 moved = weights.COMPENSATIONS["elimination"](known, half)
 
 # %% tags=["hide-input"]
@@ -507,7 +509,7 @@ for m in (4, 16, 64, 256, 1024):
         }
     )
 
-order = weights.RANKINGS["mean-replacement"](evidence)["2"].sum(0).argsort(descending=True)
+order = weights.CRITERIA["mean-replacement"](evidence)["2"].sum(0).argsort(descending=True)
 for count in range(1, 16):
     missed = everything[:, :, order[count:]].sum(2)
     for name, shift in (("Chosen, zeros", zero), ("Chosen, means in the bias", theory.best_shift(missed))):
@@ -643,7 +645,7 @@ columns = {"none": "Nothing", "mean": "Plain mean", "elimination": "Weighted mea
 # %% tags=["hide-input"]
 def true_errors(model, x):
     """Root mean square change of the outputs for each remedy, relative to their spread."""
-    known = weights.Evidence(model, x)
+    known = weights.Calibration(model, x)
     cut = {"2": ~(torch.arange(16, device=device) == 0).expand(16, 16)}
     with torch.no_grad():
         hidden, outputs = model[:2](x), model(x)

@@ -50,10 +50,13 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import prune as torch_prune
 from torch.utils.data import DataLoader, TensorDataset
 
-from prunebook import configurations, coresets, datasets, notebook, studies, units, weights
+from prunebook import coresets, units, weights
+from prunebook.data import images as datasets
 from prunebook.errors import InputError
-from prunebook.figures import in_house_style, look
-from prunebook.figures.layout import grid, legend_below, panel_label
+from prunebook.pages import notebook
+from prunebook.pages.figures import in_house_style, look
+from prunebook.pages.figures.layout import grid, legend_below, panel_label
+from prunebook.studies import configuration, study
 
 given = {"scale": scale, "device": device, "seeds": seeds, "data": data, "fresh": fresh}
 SIZES = {  # training images, held-out images, test images, width of the network, epochs, of fine-tuning
@@ -65,7 +68,7 @@ if scale not in (*SIZES, "paper"):
     raise InputError(f"scale={scale!r}: choose from {', '.join(SIZES)}, paper")
 limit, dev, tested, width, epochs, tuning = SIZES.get(scale, SIZES["laptop"])
 page = notebook.Page("own_network", given, results=None, study=SimpleNamespace(name="own-network"))
-seed, device = configurations.seed_list(1 if seeds is None else seeds)[0], studies.resolve_device(device)
+seed, device = configuration.seed_list(1 if seeds is None else seeds)[0], study.resolve_device(device)
 pictures = datasets.load("cifar10", data=data or None, device=device, dev=dev, limit=limit)
 if pictures.notice:
     display(HTML(f'<div class="pb-banner"><p>{html.escape(pictures.notice)}</p></div>'))
@@ -172,11 +175,11 @@ assert torch.equal(chain(images), net(images))
 # Now score every unit on a thousand images with their labels. `abs_mrs` asks how much the loss would change to first order if the unit were replaced by its mean. Take the lowest two fifths of each layer, fold their means into the biases that come next, and take the units out.
 
 # %%
-seen = units.observe(chain, images, labels)
+seen = units.unit_statistics(chain, images, labels)
 score, chance = units.SCORES["abs_mrs"], torch.Generator().manual_seed(seed)
 gone, means = {}, {}
 for site, s in seen.items():
-    gone[site] = units.lowest(score(s, chance), units.count(len(s.mean), 0.4))
+    gone[site] = units.mask_lowest(score(s, chance), units.count(len(s.mean), 0.4))
     means[site] = s.mean
 folded = units.fold(chain, gone, means, shape=shape)
 small = units.remove(folded, gone)
@@ -255,11 +258,11 @@ scores = {site: score(s, chance) for site, s in seen.items()}
 variants = []
 for constants in (None, means):
     for share in fractions:
-        cut = {n: units.lowest(v, units.count(len(v), share)) for n, v in scores.items()}
+        cut = {n: units.mask_lowest(v, units.count(len(v), share)) for n, v in scores.items()}
         variants.append(units.Variant(cut, constants))
 by_units = units.measure(chain, variants, [(pictures.dev.x, pictures.dev.y)])
 
-evidence = weights.Evidence(small, few)
+evidence = weights.Calibration(small, few)
 by_weights = {}
 for method in ("elimination-compensation", "ec-ranking-only", "magnitude"):
     for ratio in (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98):
@@ -469,12 +472,12 @@ tuned(images[:8]).sum().backward()  # as in a training step
 MISTAKES = [
     (
         "A module that is no chain is scored",
-        lambda: units.observe(net, images, labels),
+        lambda: units.unit_statistics(net, images, labels),
         "make the chain of its layers, as in step 1",
     ),
     (
         "The layers of a residual network as a chain",
-        lambda: units.observe(leaves(Residual().to(device)), images, labels),
+        lambda: units.unit_statistics(leaves(Residual().to(device)), images, labels),
         "units of a residual network cannot be taken out here; prune weights",
     ),
     (
@@ -504,7 +507,7 @@ MISTAKES = [
     ),
     (
         "Inputs on another device than the network",
-        lambda: units.observe(chain, images.to("meta"), labels),
+        lambda: units.unit_statistics(chain, images.to("meta"), labels),
         "<code>images.to(device)</code>; prune and certify do it themselves",
     ),
     (

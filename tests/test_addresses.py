@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from prunebook.configurations import config_hash
-from prunebook.experiments import STUDIES
-from prunebook.results import Store
+from prunebook.store.results import Store
+from prunebook.studies import STUDIES
+from prunebook.studies.configuration import config_hash
 
 RESULTS = Path(__file__).parents[1] / "data" / "results"
 LISTED = yaml.safe_load((RESULTS / "addresses.yaml").read_text(encoding="utf-8"))

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from prunebook import apidoc, units, weights
+from prunebook import units, weights
+from prunebook.pages import apidoc
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "api"
 DIRECTIVE = re.compile(r"^\.\. (auto\w+|py:data|currentmodule):: (\S+)((?:\n   :\w+:.*)*)", re.MULTILINE)
@@ -69,7 +70,7 @@ def test_every_name_on_a_page_is_there_and_explained():
         ("units", units.SCORES),
         ("units", units.CONVENTIONS),
         ("weights", weights.METHODS),
-        ("weights", weights.RANKINGS),
+        ("weights", weights.CRITERIA),
         ("weights", weights.COMPENSATIONS),
     ],
     ids=["scores", "conventions", "methods", "rankings", "compensations"],
@@ -96,7 +97,7 @@ def test_pages_are_linked_from_the_first_one():
         ("draws of z_k and a name_ alone", r"draws of z_k and a name\_ alone"),
         (r"a \ b", r"a \\ b"),
         ("see :func:`collect`", "see :func:`collect`"),
-        ("two `Site`s", r"two ``Site``\ s"),
+        ("two `Site`s", r"two ``UnitLayer``\ s"),
         ("Args:", "Args:"),
         ("    steps: how many", "    steps: how many"),
     ],
@@ -128,7 +129,7 @@ def look(z: Float[Tensor, "points classes"], path: Path = PLACE) -> Found:
 def build(folder, functions):
     """Text of a page with the functions of the module above, and what Sphinx complained about, strictly."""
     (folder / "prunebook_made_up.py").write_text(MODULE, encoding="utf-8")
-    (folder / "conf.py").write_text('extensions = ["prunebook.apidoc"]\n', encoding="utf-8")
+    (folder / "conf.py").write_text('extensions = ["prunebook.pages.apidoc"]\n', encoding="utf-8")
     lines = [".. autoclass:: prunebook_made_up.Found", *functions]
     (folder / "index.rst").write_text("Title\n=====\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
     paths = os.pathsep.join([str(folder), str(Path(apidoc.__file__).parents[1])])
@@ -157,7 +158,7 @@ def test_a_page_shows_types_defaults_and_mathematics_as_written(tmp_path):
         ("torch.nn.modules.module.Module", True),
         ("Tensor", True),
         ("'n_out n_in'", True),
-        ("prunebook.weights.evidence.T", True),
+        ("prunebook.weights.calibration.T", True),
         ("prunebook.weights.Evidence", False),
     ],
 )

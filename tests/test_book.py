@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from prunebook.claims import chip
+from prunebook.evidence import chip
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from prunebook import claims
-from prunebook.claims.judging import NO_ARGUMENTS
+from prunebook import evidence
 from prunebook.errors import InputError
-from prunebook.experiments import STUDIES
-from prunebook.results import Store
-from prunebook.statistics import STATISTICS
-from prunebook.statistics.compensation import PAPER_METHODS, loss_ratio
+from prunebook.evidence.judging import NO_ARGUMENTS
+from prunebook.evidence.statistics import STATISTICS
+from prunebook.evidence.statistics.elimination_compensation import PAPER_METHODS, loss_ratio
+from prunebook.store.results import Store
+from prunebook.studies import STUDIES
 from prunebook.weights import METHODS
 
 WIDTHS = "4-3-2"
@@ -52,19 +52,19 @@ HALF = {"stage": "pruned", "ratios": "all", "against": "magnitude", "below": 1}
 
 @pytest.mark.parametrize(
     ("factor", "wobble", "verdict"),
-    [(0.5, 0.01, claims.SUPPORTED), (2.0, 0.01, claims.NOT_SUPPORTED), (1.0, 0.3, claims.INCONCLUSIVE)],
+    [(0.5, 0.01, evidence.SUPPORTED), (2.0, 0.01, evidence.NOT_SUPPORTED), (1.0, 0.3, evidence.INCONCLUSIVE)],
 )
 def test_a_known_ratio_gets_its_verdict(factor, wobble, verdict):
     tables = table(lambda m, *_: factor if m == "elimination-compensation" else 1.0, wobble=wobble)
-    found, conditions = claims.judge(claim(**HALF), tables)
+    found, conditions = evidence.judge(claim(**HALF), tables)
     assert found == verdict
     assert conditions[0].effect == pytest.approx(factor, rel=3 * wobble)
-    assert (conditions[0].more_seeds is None) == (verdict != claims.INCONCLUSIVE)
+    assert (conditions[0].more_seeds is None) == (verdict != evidence.INCONCLUSIVE)
 
 
 def test_interval_is_students_over_seeds_of_means_over_ratios():
     tables = table(lambda m, *_: 0.9 if m == "elimination-compensation" else 1.0, wobble=0.1)
-    _, (condition,) = claims.judge(claim(**HALF), tables)
+    _, (condition,) = evidence.judge(claim(**HALF), tables)
     losses = tables["losses"].pivot_table(index=["seed", "ratio"], columns=["method", "stage"], values="loss")
     logs = np.log(losses["elimination-compensation", "pruned"] / losses["magnitude", "pruned"])
     means = logs.groupby("seed").mean()
@@ -78,16 +78,16 @@ def test_one_failing_condition_fails_the_claim_and_decides_it():
         return {"elimination-compensation": 0.5, "random": 0.25}.get(method, 1.0)
 
     two = claim(**{**HALF, "against": ["magnitude", "random"]})
-    verdict, conditions = claims.judge(two, table(level))
-    assert verdict == claims.NOT_SUPPORTED
-    assert [c.outcome for c in conditions] == [claims.SUPPORTED, claims.NOT_SUPPORTED]
-    assert "random" in claims.deciding(conditions).label
+    verdict, conditions = evidence.judge(two, table(level))
+    assert verdict == evidence.NOT_SUPPORTED
+    assert [c.outcome for c in conditions] == [evidence.SUPPORTED, evidence.NOT_SUPPORTED]
+    assert "random" in evidence.deciding(conditions).label
 
 
 def test_nothing_is_said_without_results_or_with_one_seed():
-    assert claims.judge(claim(**HALF), None) == (claims.NOT_TESTED, [])
-    verdict, _ = claims.judge(claim(**HALF), table(lambda *_: 1.0, seeds=(1,)))
-    assert verdict == claims.NOT_TESTED
+    assert evidence.judge(claim(**HALF), None) == (evidence.NOT_TESTED, [])
+    verdict, _ = evidence.judge(claim(**HALF), table(lambda *_: 1.0, seeds=(1,)))
+    assert verdict == evidence.NOT_TESTED
 
 
 def test_seeds_that_a_question_came_from_do_not_count():
@@ -95,14 +95,14 @@ def test_seeds_that_a_question_came_from_do_not_count():
     losses, asked = tables["losses"], sorted(tables["losses"]["seed"].unique())[:2]
     ours = losses["method"] == "elimination-compensation"
     losses.loc[ours & losses["seed"].isin(asked), "loss"] *= 100
-    verdict, (condition,) = claims.judge(claim(**HALF), tables)
-    assert (verdict, condition.seeds) == (claims.INCONCLUSIVE, 5)
-    verdict, (condition,) = claims.judge({**claim(**HALF), "after_seed": int(asked[-1])}, tables)
-    assert (verdict, condition.seeds) == (claims.SUPPORTED, 3)
+    verdict, (condition,) = evidence.judge(claim(**HALF), tables)
+    assert (verdict, condition.seeds) == (evidence.INCONCLUSIVE, 5)
+    verdict, (condition,) = evidence.judge({**claim(**HALF), "after_seed": int(asked[-1])}, tables)
+    assert (verdict, condition.seeds) == (evidence.SUPPORTED, 3)
     assert condition.effect == pytest.approx(0.5, rel=0.05)
     last = {**claim(**HALF), "after_seed": int(losses["seed"].max())}
-    assert claims.judge(last, tables) == (claims.NOT_TESTED, [])
-    assert claims.judge(last, None) == (claims.NOT_TESTED, [])
+    assert evidence.judge(last, tables) == (evidence.NOT_TESTED, [])
+    assert evidence.judge(last, None) == (evidence.NOT_TESTED, [])
 
 
 def test_ratio_to_the_dense_network_and_to_another_ratio_of_the_same_method():
@@ -150,38 +150,38 @@ def test_shares_ranks_and_gains_on_tables_with_known_answers():
 def test_seeds_are_the_only_independent_unit():
     doubled = pd.DataFrame({"cell": "a", "seed": [1, 1, 2], "value": [0.1, 0.2, 0.3]})
     with pytest.raises(InputError, match="more than one value a seed"):
-        claims.judge_condition(doubled, "below", 1.0, log=False)
+        evidence.judge_condition(doubled, "below", 1.0, log=False)
 
 
 def test_more_seeds_is_the_number_that_would_settle_it():
-    wanted = claims.seeds_needed(distance=0.1, spread=0.2, n=5)
+    wanted = evidence.seeds_needed(distance=0.1, spread=0.2, n=5)
     for extra, settled in ((wanted, True), (wanted - 1, False)):
         n = 5 + extra
         assert (stats.t.ppf(0.975, n - 1) * 0.2 / math.sqrt(n) < 0.1) == settled
-    assert claims.seeds_needed(distance=1e-6, spread=1.0, n=5) is None
+    assert evidence.seeds_needed(distance=1e-6, spread=1.0, n=5) is None
     assert (
-        claims.seeds_needed(distance=1e-16, spread=1e-17, n=5) is None
+        evidence.seeds_needed(distance=1e-16, spread=1e-17, n=5) is None
     )  # on the threshold, but for rounding
 
 
 def test_a_claim_needs_the_seeds_of_its_worst_open_condition():
     def open_(more):
-        return claims.Condition("a", 1.0, 0.9, 1.1, 5, "below", 1.0, claims.INCONCLUSIVE, more)
+        return evidence.Condition("a", 1.0, 0.9, 1.1, 5, "below", 1.0, evidence.INCONCLUSIVE, more)
 
-    settled = claims.Condition("b", 0.5, 0.4, 0.6, 5, "below", 1.0, claims.SUPPORTED, None)
-    assert claims.more_seeds([open_(3), settled, open_(8)]) == 8
-    assert claims.more_seeds([open_(3), open_(None)]) is None
-    assert claims.more_seeds([settled]) is None
+    settled = evidence.Condition("b", 0.5, 0.4, 0.6, 5, "below", 1.0, evidence.SUPPORTED, None)
+    assert evidence.more_seeds([open_(3), settled, open_(8)]) == 8
+    assert evidence.more_seeds([open_(3), open_(None)]) is None
+    assert evidence.more_seeds([settled]) is None
 
 
 @pytest.mark.parametrize(
     ("more", "text"), [(1, "about 1 more seed would"), (7, "about 7 more seeds"), (None, "no number")]
 )
 def test_evidence_says_how_many_seeds_are_missing(more, text):
-    row = {"verdict": claims.INCONCLUSIVE, "seeds": 5, "label": "a", "effect": 1.0, "low": 0.9, "high": 1.1}
+    row = {"verdict": evidence.INCONCLUSIVE, "seeds": 5, "label": "a", "effect": 1.0, "low": 0.9, "high": 1.1}
     row |= {"side": "below", "threshold": 1.0, "held": 1, "conditions": 2, "more_seeds": more}
     frame = pd.DataFrame([row, {**row, "more_seeds": None}])  # as it comes out of the table of verdicts
-    assert text in claims.evidence(frame.iloc[0])
+    assert text in evidence.evidence(frame.iloc[0])
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,9 @@ def test_evidence_says_how_many_seeds_are_missing(more, text):
 def test_a_row_shows_as_many_digits_as_its_comparison_needs(numbers, rule, text):
     effect, *interval = numbers
     side, threshold = rule
-    shown = f"{claims.measured_text(effect, tuple(interval), threshold)} {claims.rule_text(side, threshold)}"
+    shown = (
+        f"{evidence.measured_text(effect, tuple(interval), threshold)} {evidence.rule_text(side, threshold)}"
+    )
     assert shown == text
 
 
@@ -209,7 +211,7 @@ def test_what_is_printed_stands_to_the_threshold_as_what_was_measured():
     rng = np.random.default_rng(0)
     for threshold in (0.999999, 1.0, 1e-12, 0.3, 1234.5):
         for value in threshold * (1 + rng.choice([-1, 1], 50) * 10.0 ** rng.uniform(-8, 0.3, 50)):
-            words = claims.measured_text(value, None, threshold), claims.rule_text("above", threshold)
+            words = evidence.measured_text(value, None, threshold), evidence.rule_text("above", threshold)
             shown, limit = (float(word.split()[-1].replace(",", "")) for word in words)
             assert limit == threshold
             assert (shown > limit) == (value > threshold)
@@ -217,10 +219,10 @@ def test_what_is_printed_stands_to_the_threshold_as_what_was_measured():
 
 
 def test_without_results_nothing_is_tested_and_seeds_that_do_not_count_are_not_planned(tmp_path):
-    table = claims.verdicts(Store(tmp_path)).set_index("claim")
+    table = evidence.verdicts(Store(tmp_path)).set_index("claim")
     assert set(table["verdict"]) == {"not tested"}
     assert not table["seeds"].any()
-    ledger = claims.read()
+    ledger = evidence.read()
     after = {name: entry["after_seed"] for name, entry in ledger.items() if "after_seed" in entry}
     assert after, "no claim has such seeds any more"
     for name, planned in table["planned"].items():
@@ -230,22 +232,22 @@ def test_without_results_nothing_is_tested_and_seeds_that_do_not_count_are_not_p
 
 def test_evidence_of_one_seed_has_no_interval():
     row = {
-        "verdict": claims.NOT_TESTED,
+        "verdict": evidence.NOT_TESTED,
         "seeds": 1,
         "label": "a",
         "effect": 0.9,
         "low": 0.0,
         "high": math.inf,
     }
-    text = claims.evidence(row | {"side": "above", "threshold": 0.999999, "held": 0, "conditions": 1})
+    text = evidence.evidence(row | {"side": "above", "threshold": 0.999999, "held": 0, "conditions": 1})
     assert text == "one seed is too few for a verdict. It gives, a: 0.9, must be above 0.999999."
-    assert claims.evidence(row | {"seeds": 0}) == "no paper-scale results yet."
-    asked = claims.evidence(row | {"seeds": 0, "after_seed": 2})
+    assert evidence.evidence(row | {"seeds": 0}) == "no paper-scale results yet."
+    asked = evidence.evidence(row | {"seeds": 0, "after_seed": 2})
     assert asked == "no paper-scale results yet from a seed after 2, the last that the question came from."
 
 
 def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():
-    ledger = claims.read()
+    ledger = evidence.read()
     methods = {*METHODS, "fully-connected", "dense"}
     for name, entry in ledger.items():
         assert entry["study"] in STUDIES, name
@@ -265,10 +267,10 @@ def test_every_claim_of_the_ledger_is_complete_and_names_things_that_exist():
 
 def test_the_conditions_of_a_claim_can_be_told_apart():
     tables = table(lambda *_: 0.7)
-    plain, told = (claims.judge(claim(**HALF, **says), tables)[1] for says in ({}, {"says": "half of it"}))
+    plain, told = (evidence.judge(claim(**HALF, **says), tables)[1] for says in ({}, {"says": "half of it"}))
     assert [c.label for c in told] == [f"{c.label}, half of it" for c in plain]
-    for name in claims.read():
-        rows = claims.conditions_table(name)
+    for name in evidence.read():
+        rows = evidence.conditions_table(name)
         twins = rows[rows.duplicated(["label", "side"], keep=False)]
         assert twins.empty, f"{name}: {list(twins['label'])}; give its conditions a `says`"
 
@@ -289,7 +291,7 @@ def test_a_broken_ledger_is_refused(tmp_path, broken, message):
     path = tmp_path / "claims.yaml"
     path.write_text(broken)
     with pytest.raises(InputError, match=message):
-        claims.read(path)
+        evidence.read(path)
 
 
 @dataclass(frozen=True)
@@ -303,27 +305,27 @@ def test_only_seeds_that_ran_on_every_network_of_a_claim_count():
     small, large = {"net": "small"}, {"net": "large"}
     runs = [{"seed": 1, "config": small}, {"seed": 1, "config": large}, {"seed": 2, "config": small}]
     results = SimpleNamespace(records=runs, tables={"losses": table})
-    assert claims.complete(study, results, {})["losses"]["loss"].tolist() == [0.1, 0.2]
-    assert claims.complete(study, results, small)["losses"]["loss"].tolist() == [0.1, 0.2, 0.3]
-    assert claims.complete(study, results, large)["losses"]["loss"].tolist() == [0.1, 0.2]
+    assert evidence.complete(study, results, {})["losses"]["loss"].tolist() == [0.1, 0.2]
+    assert evidence.complete(study, results, small)["losses"]["loss"].tolist() == [0.1, 0.2, 0.3]
+    assert evidence.complete(study, results, large)["losses"]["loss"].tolist() == [0.1, 0.2]
     results.records = [runs[0], runs[2]]
-    assert claims.complete(study, results, {}) is None
-    assert claims.complete(study, results, large) is None
+    assert evidence.complete(study, results, {}) is None
+    assert evidence.complete(study, results, large) is None
 
 
-@pytest.mark.parametrize("name", list(claims.read()))
+@pytest.mark.parametrize("name", list(evidence.read()))
 def test_a_claim_finds_the_records_of_its_configurations(name):
-    claim = claims.read()[name]
+    claim = evidence.read()[name]
     study = STUDIES[claim["study"]]
     # A record keeps its configuration as JSON, where a tuple of widths is a list.
     runs = [{"seed": 1, "config": json.loads(json.dumps(asdict(c)))} for c in study.presets["paper"]]
     tables = {"losses": pd.DataFrame({"seed": [1], "loss": [0.1]})}
     results = SimpleNamespace(records=runs, tables=tables)
-    assert claims.complete(study, results, claim.get("only", {}))["losses"]["loss"].tolist() == [0.1]
+    assert evidence.complete(study, results, claim.get("only", {}))["losses"]["loss"].tolist() == [0.1]
 
 
 def test_verdict_table_can_be_printed_without_any_result(tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNEBOOK_RESULTS", str(tmp_path))
-    text = claims.markdown_table()
-    assert text.count("not tested") >= len(claims.read())
+    text = evidence.markdown_table()
+    assert text.count("not tested") >= len(evidence.read())
     assert "EC-1" in text

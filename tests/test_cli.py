@@ -14,10 +14,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from prunebook import cli, datasets, doctor, drift, provenance
+from prunebook import cli
+from prunebook.data import images
 from prunebook.errors import DataError, InputError
-from prunebook.results import Store
-from prunebook.studies import Study
+from prunebook.store import machine
+from prunebook.store.results import Store
+from prunebook.studies.study import Study
+from prunebook.workflow import doctor, drift
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,9 @@ def toy(tmp_path, monkeypatch):
         run=run,
         module="prunebook.errors",
     )
-    module = ModuleType("prunebook.experiments")
+    module = ModuleType("prunebook.studies")
     module.STUDIES = {"toy": study}
-    monkeypatch.setitem(sys.modules, "prunebook.experiments", module)
+    monkeypatch.setitem(sys.modules, "prunebook.studies", module)
     monkeypatch.setenv("PRUNEBOOK_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("PRUNEBOOK_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("PRUNEBOOK_DATA", raising=False)
@@ -173,7 +176,7 @@ def test_a_stand_in_is_announced(toy):
 
 def test_stale_results_are_announced(toy, monkeypatch):
     call("run", "toy", "--scale", "paper")
-    monkeypatch.setattr(provenance, "code_modules", lambda module: {"prunebook.errors": "new"})
+    monkeypatch.setattr(machine, "code_modules", lambda module: {"prunebook.errors": "new"})
     out = call("run", "toy", "--scale", "paper").stdout
     assert re.search(r"stale: paper/toy/\w+/seed-1: changed since are prunebook, prunebook.errors", out)
     assert "4 of 4 stored, 4 stale (prunebook, prunebook.errors)" in call("list").stdout
@@ -193,8 +196,8 @@ def test_list_counts_what_is_stored(toy, tmp_path):
 
 def found(name, data):
     if name == "digits":
-        return datasets.Found(name, "scikit-learn", None, files=("digits",))
-    return datasets.Found(name, "nowhere", Path("somewhere"), missing=("a", "b"), advice="put a and b there")
+        return images.Found(name, "scikit-learn", None, files=("digits",))
+    return images.Found(name, "nowhere", Path("somewhere"), missing=("a", "b"), advice="put a and b there")
 
 
 def checks(*arguments, code=0):
@@ -203,9 +206,9 @@ def checks(*arguments, code=0):
 
 
 def test_doctor_says_what_is_missing_and_what_to_do(toy, monkeypatch):
-    monkeypatch.setattr(datasets, "where", found)
+    monkeypatch.setattr(images, "where", found)
     text = call("doctor").stdout
-    assert f"  ok        python: {provenance.versions()['python']}\n" in text
+    assert f"  ok        python: {machine.versions()['python']}\n" in text
     assert "  ok        digits: scikit-learn\n" in text
     missing = (
         "  missing   mnist: nowhere: somewhere (2 files missing, a first)\n            -> put a and b there\n"
@@ -221,11 +224,11 @@ def test_doctor_says_what_is_missing_and_what_to_do(toy, monkeypatch):
 
 
 def test_doctor_follows_the_results(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "where", found)
+    monkeypatch.setattr(images, "where", found)
     call("run", "toy", "--scale", "paper")
     assert checks()["results", "toy"]["status"] == "ok"
     with monkeypatch.context() as patch:
-        patch.setattr(provenance, "code_modules", lambda module: {"prunebook.errors": "new"})
+        patch.setattr(machine, "code_modules", lambda module: {"prunebook.errors": "new"})
         check = checks()["results", "toy"]
     assert check["status"] == "stale"
     assert "prunebook.errors" in check["found"]
@@ -242,7 +245,7 @@ def test_doctor_asks_for_the_data_in_the_named_folder(toy, tmp_path):
 
 
 def test_doctor_fails_only_when_nothing_can_run(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "where", found)
+    monkeypatch.setattr(images, "where", found)
     needs = [">=3.11", ["numpy<1", "no-such-package-at-all>=2"]]
     with monkeypatch.context() as patch:
         patch.setattr(doctor, "_requirements", lambda: (needs[0], needs[1][:1]))
@@ -262,7 +265,7 @@ def test_doctor_goes_on_after_a_stumble(toy, monkeypatch):
     def stumble(name, data):
         raise RuntimeError("no torchvision here")
 
-    monkeypatch.setattr(datasets, "where", stumble)
+    monkeypatch.setattr(images, "where", stumble)
     listed = checks()
     assert listed["data", "data"]["status"] == "failed"
     assert "no torchvision here" in listed["data", "data"]["found"]
@@ -270,7 +273,7 @@ def test_doctor_goes_on_after_a_stumble(toy, monkeypatch):
 
 
 def test_doctor_compares_with_the_lock(tmp_path):
-    versions = provenance.versions()
+    versions = machine.versions()
     lock = tmp_path / "requirements.lock"
     lines = [
         f"{name}=={version} \\\n    --hash=sha256:0\n"
@@ -285,13 +288,13 @@ def test_doctor_compares_with_the_lock(tmp_path):
 
 
 def test_verdicts_are_printed(monkeypatch):
-    module = ModuleType("prunebook.claims")
+    module = ModuleType("prunebook.evidence")
     rows = [
         {"claim": "EC-1", "verdict": "supported", "statement": "It works.", "stale": False},
         {"claim": "EC-2", "verdict": "inconclusive", "statement": "Always.", "stale": True},
     ]
     module.verdicts = lambda: pd.DataFrame(rows)
-    monkeypatch.setitem(sys.modules, "prunebook.claims", module)
+    monkeypatch.setitem(sys.modules, "prunebook.evidence", module)
     lines = [line.split(maxsplit=1) for line in call("verdicts").stdout.splitlines()]
     assert lines[0] == ["EC-1", f"{'supported':<24} It works."]
     assert lines[1] == ["EC-2", f"{'inconclusive (stale)':<24} Always."]
@@ -354,7 +357,7 @@ def test_drift_that_selects_nothing_says_so(toy_drift, tmp_path, arguments, word
 
 def test_help_does_not_load_torch():
     code = "import sys, prunebook.cli; print(sorted({'torch', 'pandas', 'pyarrow'} & set(sys.modules)))"
-    package = Path(provenance.__file__).parents[1]
+    package = Path(machine.__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=package, capture_output=True, text=True, check=True
     )

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunebook import coreset_summaries
 from prunebook.errors import InputError
+from prunebook.pages.tables import coreset_bounds
 
 KEYS = {"reading": "regularisation", "case": "easy"}
 
@@ -39,7 +39,7 @@ def models():
 
 
 def test_what_half_of_the_labels_take():
-    table = coreset_summaries.coreset_table(epsilon_first(), models())
+    table = coreset_bounds.coreset_table(epsilon_first(), models())
     assert table["kind"].tolist() == ["Units", "Weights"]
     assert table["ε"].tolist() == ["0.75", "0.75"]
     assert table["error seen"].tolist() == ["0.01 ± 0.005"] * 2
@@ -49,7 +49,7 @@ def test_what_half_of_the_labels_take():
     assert table["sparsity"].tolist() == ["20.0 %"] * 2
     assert table["never drawn"].tolist() == ["30.0 %", "15.0 %"]  # 15 and 7.5 of 50
     assert table["case"].tolist() == ["easy", "easy"]
-    low = coreset_summaries.coreset_table(epsilon_first(), models(), share=0.1)
+    low = coreset_bounds.coreset_table(epsilon_first(), models(), share=0.1)
     assert low["ε"].tolist() == ["0.15", "0.15"]
 
 
@@ -57,7 +57,7 @@ def test_a_seed_that_was_not_sampled_is_not_left_out():
     table = epsilon_first()
     table.loc[table["seed"] == 1, ["sparsity", "observed"]] = np.nan
     table.loc[table["seed"] == 2, "samples"] = np.inf
-    found = coreset_summaries.coreset_table(table, models())
+    found = coreset_bounds.coreset_table(table, models())
     assert found["sparsity"].tolist() == ["–", "–"]
     assert found["error seen"].tolist() == ["– ± 0.005"] * 2
     assert found["draws"].tolist() == ["∞", "∞"]
@@ -75,13 +75,13 @@ def test_a_seed_that_was_not_sampled_is_not_left_out():
     ],
 )
 def test_numbers_are_written_out(value, text):
-    found = coreset_summaries.coreset_table(epsilon_first().assign(observed_sd=value), models())
+    found = coreset_bounds.coreset_table(epsilon_first().assign(observed_sd=value), models())
     assert found["error seen"].tolist() == [f"0.01 ± {text}"] * 2
 
 
 def test_first_and_other_readings():
     tables = {"models": pd.concat([models(), models().assign(reading="label noise")])}
-    first, rest = coreset_summaries.regularised(tables), coreset_summaries.others(tables)
+    first, rest = coreset_bounds.regularised(tables), coreset_bounds.others(tables)
     assert set(first["models"]["reading"]) == {"regularisation"}
     assert set(rest["models"]["reading"]) == {"label noise"}
     assert len(first["models"]) == len(rest["models"]) == len(models())
@@ -91,17 +91,17 @@ def test_shares_and_tables_that_are_not_there():
     with pytest.raises(
         InputError, match=r"share of 0\.7 was not measured for easy: choose one of 0\.1, 0\.5"
     ):
-        coreset_summaries.coreset_table(epsilon_first(), models(), share=0.7)
+        coreset_bounds.coreset_table(epsilon_first(), models(), share=0.7)
     with pytest.raises(InputError, match="models has no column value"):
-        coreset_summaries.circumstances(models().drop(columns="value"))
+        coreset_bounds.circumstances(models().drop(columns="value"))
     with pytest.raises(InputError, match="sparsity_first is empty"):
-        coreset_summaries.useful_until(sparsity_first().iloc[:0])
+        coreset_bounds.useful_until(sparsity_first().iloc[:0])
 
 
 def test_circumstances_in_order():
     noisy = models().assign(reading="label noise", value=1.0)
     hard = models().assign(case="difficult", value=2.0)
-    table = coreset_summaries.circumstances(pd.concat([noisy, hard, models()]))
+    table = coreset_bounds.circumstances(pd.concat([noisy, hard, models()]))
     assert table["case"].tolist() == ["easy", "difficult", "easy, label noise"]
     assert table["dev accuracy"].tolist() == pytest.approx([1.35, 2, 1])
     assert table.columns.tolist() == [
@@ -125,20 +125,20 @@ def sparsity_first():
 
 
 def test_how_far_a_guarantee_is_of_use():
-    (row,) = coreset_summaries.useful_until(sparsity_first()).to_dict("records")
+    (row,) = coreset_bounds.useful_until(sparsity_first()).to_dict("records")
     assert row == {"case": "easy", "Units": 0.0, "Weights, deterministic": 0.5}
-    (row,) = coreset_summaries.useful_until(sparsity_first(), keep=0.91).to_dict("records")
+    (row,) = coreset_bounds.useful_until(sparsity_first(), keep=0.91).to_dict("records")
     assert row["Weights, deterministic"] == 0.1
     # The second seed is worse: what counts are means.
     other = sparsity_first().assign(seed=2, implied_accuracy=0.0)
-    (row,) = coreset_summaries.useful_until(pd.concat([sparsity_first(), other]), keep=0.5).to_dict("records")
+    (row,) = coreset_bounds.useful_until(pd.concat([sparsity_first(), other]), keep=0.5).to_dict("records")
     assert row["Weights, deterministic"] == 0.1
 
 
 def test_facts_stand_in_columns_of_text():
     hard = models().assign(case="difficult", value=[0.5] * 8)
     more = models().assign(what="neuron total", value=1234.5)
-    table = coreset_summaries.facts_table(pd.concat([hard, more, models()]))
+    table = coreset_bounds.facts_table(pd.concat([hard, more, models()]))
     assert table.columns.tolist() == ["", "easy", "difficult"]
     found = table.set_index("")
     assert found.loc["dev accuracy"].tolist() == ["135.0 %", "50.0 %"]
@@ -172,7 +172,7 @@ def recovery():
 
 
 def test_errors_that_foretell():
-    (row,) = coreset_summaries.foretelling(recovery()).to_dict("records")
+    (row,) = coreset_bounds.foretelling(recovery()).to_dict("records")
     assert row["networks"] == 4
     assert row["ρ after pruning"] == "1.00"
     # Ranks of wrong labels after fine-tuning: 2, 1, 3, 4 against 1, 2, 3, 4; so 1 - 6 * 2 / (4 * 15).
@@ -246,7 +246,7 @@ def headline_tables():
 
 
 def test_numbers_for_the_prose():
-    found = coreset_summaries.headline(headline_tables())
+    found = coreset_bounds.headline(headline_tables())
     expected = {
         "half-units-draws": "10 to 40",
         "half-weights-seen": "2 to 8",
@@ -277,7 +277,7 @@ def test_numbers_of_fine_tuning():
     table = recovery().assign(case="difficult")
     table = table.assign(method=table["method"].replace({"magnitude": "deterministic"}))
     last = table[table["tuned"] == "all layers"].assign(tuned="last layer", accuracy=0.95)
-    found = coreset_summaries.headline({**headline_tables(), "recovery": pd.concat([table, last])})
+    found = coreset_bounds.headline({**headline_tables(), "recovery": pd.concat([table, last])})
     assert found["tuned-low-ratio"] == "10"
     assert found["tuned-high-ratio"] == "50"
     assert found["tuned-high-error"] == "1"

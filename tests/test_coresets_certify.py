@@ -23,7 +23,7 @@ from prunebook.coresets import (
     sensitivities,
     sign_split_epsilon,
 )
-from prunebook.coresets.head import find_head
+from prunebook.coresets.last_layer import find_head
 from prunebook.errors import InputError
 
 close = torch.testing.assert_close

@@ -23,7 +23,7 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10, MNIST
 
-from prunebook.datasets import download, load, published, where
+from prunebook.data.images import download, load, published, where
 from prunebook.errors import DataError, InputError
 
 GZ = [name for name, _ in MNIST.resources]
@@ -224,7 +224,7 @@ def test_a_damaged_cache_is_an_error_that_says_how_to_mend_it(tmp_path, mnist):
     ("name", "title", "channels", "side"), [("mnist", "MNIST", 1, 28), ("cifar10", "CIFAR-10", 3, 32)]
 )
 def test_the_stand_in_announces_itself(caplog, name, title, channels, side):
-    with caplog.at_level(logging.WARNING, "prunebook.datasets"):
+    with caplog.at_level(logging.WARNING, "prunebook.data.images"):
         dataset = load(name)
     assert (dataset.name, dataset.requested, dataset.origin) == ("digits", name, "scikit-learn")
     assert dataset.stand_in

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunebook.datasets import load
+from prunebook.data.images import load
 
 DATA = Path(os.environ.get("PRUNEBOOK_DATA") or "no folder named")
 MNIST_TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

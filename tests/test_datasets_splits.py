@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from prunebook.datasets import digits, load, pictures, where
-from prunebook.datasets.splits import apportion, fingerprint, first_of_each_class, stratified
+from prunebook.data.images import digits, load, picture_folders, where
+from prunebook.data.images.splits import apportion, fingerprint, first_of_each_class, stratified
 from prunebook.errors import DataError, InputError
 
 
@@ -149,7 +149,7 @@ def test_pictures_become_squares_of_one_size(album):
     shown = dataset.train.x - colour[dataset.train.y][:, :, None, None]
     assert shown.abs().max() < 3 / 255  # what JPEG loses
     scaled = load("imagefolder", data=album, size=16, dev=2)
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in pictures.IMAGENET)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in picture_folders.IMAGENET)
     torch.testing.assert_close(scaled.train.x, (dataset.train.x - mean) / std)
     assert not scaled.stand_in
 

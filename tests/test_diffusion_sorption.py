@@ -7,8 +7,15 @@ import pandas as pd
 import pytest
 from scipy.integrate import solve_bvp, solve_ivp
 
-from prunebook.diffusion_sorption import SCHEMES, Equation, Solution, initial_states, solve, stored_times
-from prunebook.diffusion_sorption.solver import Walls, semi_discrete
+from prunebook.data.diffusion_sorption import (
+    SCHEMES,
+    Equation,
+    Solution,
+    initial_states,
+    solve,
+    stored_times,
+)
+from prunebook.data.diffusion_sorption.solver import Walls, semi_discrete
 from prunebook.errors import InputError
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reported" / "diffusion_sorption_reference.csv"
@@ -187,7 +194,7 @@ def test_initial_states():
 
 
 def test_a_hopeless_integration_ends(monkeypatch):
-    monkeypatch.setattr("prunebook.diffusion_sorption.solver.PATIENCE", 20)
+    monkeypatch.setattr("prunebook.data.diffusion_sorption.solver.PATIENCE", 20)
     with pytest.raises(RuntimeError, match="no headway at t="):
         solve(np.array([0.1]), cells=8, times=TIMES)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunebook.diffusion_sorption import (
+from prunebook.data.diffusion_sorption import (
     Equation,
     cache_folder,
     cached_solve,

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from prunebook import drift
-from prunebook.collection import collect, stored
 from prunebook.errors import InputError
-from prunebook.experiments import STUDIES
-from prunebook.results import Store
+from prunebook.store.collect import collect, stored
+from prunebook.store.results import Store
+from prunebook.studies import STUDIES
+from prunebook.workflow import drift
 
 TABLE = pd.DataFrame(
     {"method": ["a", "b", "c", "d"], "loss": [1.0, 2.0, 4.0, math.nan], "seconds": [1.0] * 4}

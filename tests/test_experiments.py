@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from prunebook import experiments
-from prunebook.experiments import compensation, ec_pde
-from prunebook.experiments.problems import Problem
-from prunebook.models import narrowed, weight_count
+from prunebook import studies
+from prunebook.data.tasks import Problem
+from prunebook.networks.mlp import narrowed, weight_count
+from prunebook.studies.elimination_compensation import pde as ec_pde
+from prunebook.studies.elimination_compensation import run
 from prunebook.weights import METHODS
 
 WIDTHS = (6, 8, 7, 1)
@@ -53,7 +54,7 @@ CONFIG = ec_pde.OnPde(
 
 @pytest.fixture(scope="module")
 def tables(problem):
-    return compensation.run(CONFIG, 1, problem, torch.device("cpu"), lambda line: None)
+    return run.run(CONFIG, 1, problem, torch.device("cpu"), lambda line: None)
 
 
 def test_every_method_is_measured_at_every_stage_it_should_be(tables):
@@ -117,8 +118,8 @@ def test_without_compensation_prediction_and_truth_come_from_the_same_mask(table
 
 
 def test_a_seed_decides_everything_and_another_seed_differs(tables, problem):
-    again = compensation.run(CONFIG, 1, problem, torch.device("cpu"), lambda line: None)
-    other = compensation.run(CONFIG, 2, problem, torch.device("cpu"), lambda line: None)
+    again = run.run(CONFIG, 1, problem, torch.device("cpu"), lambda line: None)
+    other = run.run(CONFIG, 2, problem, torch.device("cpu"), lambda line: None)
     for name in set(tables) - {"cost"}:
         pd.testing.assert_frame_equal(tables[name], again[name])
     assert (tables["losses"]["loss"] != other["losses"]["loss"]).all()
@@ -127,7 +128,7 @@ def test_a_seed_decides_everything_and_another_seed_differs(tables, problem):
 def test_other_peoples_random_state_does_not_matter(tables, problem):
     torch.manual_seed(123)
     torch.rand(7)
-    again = compensation.run(
+    again = run.run(
         replace(CONFIG, methods=("elimination-compensation", "random")), 1, problem, torch.device("cpu"), str
     )
     mine = tables["losses"][tables["losses"]["method"] == "random"]["loss"].tolist()
@@ -137,34 +138,34 @@ def test_other_peoples_random_state_does_not_matter(tables, problem):
 
 
 def test_a_revived_weight_stops_the_run():
-    net = compensation.StackedMLP.from_models([compensation.mlp(WIDTHS, seed=0)])
+    net = run.StackedMLP.from_models([run.mlp(WIDTHS, seed=0)])
     masks = [mask.clone() for mask in net.masks]
     masks[0][0, 0, 0] = net.masks[0][0, 0, 0] = 0  # pruned, but its weight is still there
     with pytest.raises(AssertionError, match="came back"):
-        compensation._check_masks(net, masks)
+        run._check_masks(net, masks)
 
 
 def test_paper_presets_are_the_papers_protocol():
-    mnist = experiments.STUDIES["ec-mnist"].presets["paper"]
-    pde = experiments.STUDIES["ec-pde"].presets["paper"]
+    mnist = studies.STUDIES["ec-mnist"].presets["paper"]
+    pde = studies.STUDIES["ec-pde"].presets["paper"]
     assert [weight_count(config.widths) for config in mnist] == [26432, 54912]
     assert sorted({weight_count(config.widths) for config in pde}) == [4256, 8208]
     assert {config.noise for config in pde} == {0.0, 0.005, 0.01}
     assert {config.epochs for config in mnist} == {15}
-    lenet, vgg = (experiments.STUDIES[name].presets["paper"] for name in ("cb-lenet", "cb-vgg"))
+    lenet, vgg = (studies.STUDIES[name].presets["paper"] for name in ("cb-lenet", "cb-vgg"))
     assert {config.case for config in lenet} >= {"easy", "moderate", "difficult"}
     assert [config.case for config in vgg] == ["easy", "moderate", "difficult"]
-    along = experiments.STUDIES["mr-training"].presets["paper"]
+    along = studies.STUDIES["mr-training"].presets["paper"]
     assert [config.net for config in along] == ["small", "medium", "medium", "vgg11", "medium", "vgg11"]
     assert all(config.steps == 60 * -(-50_000 // config.batch_size) for config in along[:4])
     assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 360 for config in along[:5])
     assert [(config.batch_norm, config.steps) for config in along[4:]] == [(True, 5000), (False, 2000)]
-    tuned = experiments.STUDIES["mr-tuning"].presets["paper"]
+    tuned = studies.STUDIES["mr-tuning"].presets["paper"]
     assert {(config.net, config.start) for config in tuned} == {
         (net, start) for net in ("medium", "small") for start in (5_000, 25_000)
     }
     assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 36 for config in tuned)
-    seeds = {name: study.seeds["paper"] for name, study in experiments.STUDIES.items()}
+    seeds = {name: study.seeds["paper"] for name, study in studies.STUDIES.items()}
     others = {"mr-training": 8, "mr-tuning": 4, "mr-pictures": 2, "head-to-head": 8}
     assert {name: number for name, number in seeds.items() if number != 5} == others
 

@@ -27,12 +27,14 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from prunebook import datasets, studies, trajectories
 from prunebook.cli import app
+from prunebook.data import images
 from prunebook.errors import DataError, InputError, ResultError
-from prunebook.experiments import STUDIES
-from prunebook.results import ResultMissing, Store
-from prunebook.sgd import Recipe, Trainer, write_atomically
+from prunebook.store.results import ResultMissing, Store
+from prunebook.studies import STUDIES
+from prunebook.studies import study as studies
+from prunebook.training import snapshots
+from prunebook.training.sgd import Recipe, Trainer, write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="processes are killed by POSIX signals here")
@@ -318,7 +320,7 @@ def samples():
 
 
 def trained(folder):
-    return trajectories.follow(
+    return snapshots.follow(
         chain, *samples(), Recipe(4, batch_size=4), seed=1, steps=(0, 2, 4), key={}, folder=folder
     )
 
@@ -393,7 +395,7 @@ def test_a_hostile_data_file_runs_nothing(tmp_path):
     for name in [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta"]:
         (folder / name).write_bytes(pickle.dumps(Payload(tmp_path / "done")))
     with pytest.raises(DataError):
-        datasets.load("cifar10", data=tmp_path / "sets", download=False)
+        images.load("cifar10", data=tmp_path / "sets", download=False)
     assert not (tmp_path / "done").exists()
 
 

@@ -12,13 +12,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from scipy import stats
 
-from prunebook import figures, weights
+from prunebook import weights
 from prunebook.errors import InputError
-from prunebook.figures import compensation, diagnostics, layout, style, tables
+from prunebook.pages import figures
+from prunebook.pages.figures import ec_diagnostics, elimination_compensation, layout, style, tables
 
 RATIOS = (0.3, 0.5, 0.9, 0.95)
 WIDTHS = ("784-32-32-10", "784-64-64-10")
-METHODS = dict.fromkeys((*compensation.PAPER_METHODS, *compensation.OURS, *compensation.ABLATION))
+METHODS = dict.fromkeys(
+    (
+        *elimination_compensation.PAPER_METHODS,
+        *elimination_compensation.OURS,
+        *elimination_compensation.ABLATION,
+    )
+)
 TWO_WAYS = [{"widths": WIDTHS[0], "noise": 0.0, "seed": seed} for seed in range(3)]
 TWO_WAYS += [{"widths": WIDTHS[1], "noise": 0.0, "seed": seed} for seed in range(3)]
 
@@ -34,7 +41,7 @@ def made_losses(keys=TWO_WAYS, methods=METHODS) -> pd.DataFrame:
             {**key, "method": "dense", "ratio": 0.0, "stage": "fine-tuned", "loss": rng.uniform(0.09, 0.1)}
         )
         for method, ratio, stage in itertools.product(methods, RATIOS, ("pruned", "fine-tuned")):
-            if stage == "fine-tuned" and method in compensation.OURS[1:] and ratio > 0.9:
+            if stage == "fine-tuned" and method in elimination_compensation.OURS[1:] and ratio > 0.9:
                 continue
             loss = 0.1 * np.exp(rng.uniform(0, 3) * ratio)
             reached = ratio + (0.01 if method == "fully-connected" else 0)
@@ -234,7 +241,13 @@ def lab(rgb):
 
 @pytest.mark.parametrize("kind", range(3))
 @pytest.mark.parametrize(
-    "group", [compensation.PAPER_METHODS, compensation.OURS, compensation.ABLATION, diagnostics.MAIN]
+    "group",
+    [
+        elimination_compensation.PAPER_METHODS,
+        elimination_compensation.OURS,
+        elimination_compensation.ABLATION,
+        ec_diagnostics.MAIN,
+    ],
 )
 def test_colours_stay_apart_for_the_colour_blind(group, kind):
     seen = [lab(np.clip(BLINDNESS[kind] @ linear(figures.COLOURS[method]), 0, 1)) for method in group]
@@ -296,7 +309,7 @@ def test_means_and_baselines(losses, column, mean):
     unit = 100 if column == "accuracy" else 1
     cells = itertools.product(WIDTHS, ("pruned", "fine-tuned"))
     for axis, (widths, stage) in zip(panels(figure), cells, strict=True):
-        for method in compensation.PAPER_METHODS:
+        for method in elimination_compensation.PAPER_METHODS:
             table = chosen(losses, widths=widths, stage=stage, method=method)
             expected = table.groupby("ratio")[column].apply(average) * unit
             np.testing.assert_allclose(line(axis, label(method))[1], expected, rtol=1e-12)
@@ -330,8 +343,10 @@ def test_places_on_the_axis_of_ratios(drawn):
 
 def test_violins_end_at_the_outermost_seeds(losses, drawn):
     axis = panels(drawn["losses"])[0]
-    assert len(axis.collections) == len(compensation.PAPER_METHODS) * len(RATIOS)
-    for method, body in zip(np.repeat(compensation.PAPER_METHODS, 4), axis.collections, strict=True):
+    assert len(axis.collections) == len(elimination_compensation.PAPER_METHODS) * len(RATIOS)
+    for method, body in zip(
+        np.repeat(elimination_compensation.PAPER_METHODS, 4), axis.collections, strict=True
+    ):
         heights = body.get_paths()[0].vertices[:, 1]
         table = chosen(losses, widths=WIDTHS[0], stage="pruned", method=method).groupby("ratio")["loss"]
         ends = table.agg(["min", "max"]).to_numpy()
@@ -385,7 +400,9 @@ def test_the_axis_is_cut_and_says_so(losses):
     low = panels(figures.losses_by_ratio(chosen(losses, widths=WIDTHS[0]), top=0.15))[0]
     table = chosen(losses, widths=WIDTHS[0], stage="pruned")
     means = (
-        table[table["method"].isin(compensation.PAPER_METHODS)].groupby(["method", "ratio"])["loss"].mean()
+        table[table["method"].isin(elimination_compensation.PAPER_METHODS)]
+        .groupby(["method", "ratio"])["loss"]
+        .mean()
     )
     above = (means > low.get_ylim()[1]).sum()
     assert any(text.get_text().startswith(f"↑ {above} means above 0.") for text in low.texts)
@@ -409,7 +426,8 @@ def test_rows_are_cells_in_order():
 
 
 @pytest.mark.parametrize(
-    ("name", "methods"), [("ablation", compensation.ABLATION), ("ours", compensation.OURS)]
+    ("name", "methods"),
+    [("ablation", elimination_compensation.ABLATION), ("ours", elimination_compensation.OURS)],
 )
 def test_relative_losses_are_paired_by_seed(losses, drawn, name, methods):
     axes = panels(drawn[name])
@@ -487,7 +505,9 @@ def test_methods_that_are_missing_are_left_out(losses):
     figure = figures.losses_by_ratio(few)
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     expected = [
-        label(method) for method in compensation.PAPER_METHODS if method not in ("random", "non-linear")
+        label(method)
+        for method in elimination_compensation.PAPER_METHODS
+        if method not in ("random", "non-linear")
     ]
     assert texts == expected
 
@@ -519,7 +539,7 @@ def test_shares_of_layers_and_empty_layers():
 def test_linearisation_draws_prediction_and_truth(drawn):
     table = made_linearisation()
     axes = panels(drawn["linearisation"])
-    for name, (method, _) in diagnostics.COMPENSATED.items():
+    for name, (method, _) in ec_diagnostics.COMPENSATED.items():
         part = chosen(table, widths=WIDTHS[0], compensation=name)
         solid, dashed = [x for x in axes[0].lines if to_hex(x.get_color()) == figures.COLOURS[method]]
         np.testing.assert_allclose(solid.get_ydata(), part.groupby("ratio")["true"].apply(stats.gmean))
@@ -627,7 +647,7 @@ def test_solver_check(drawn):
 
 
 def test_time_by_size_has_a_panel_for_each_benchmark_with_two_sizes_or_more():
-    from prunebook.figures.speed import sizes, time_by_size
+    from prunebook.pages.figures.speed import sizes, time_by_size
 
     rows = [
         {"scaling": ["draws", "n", n], "seconds": n / 10, "rival_seconds": rival, "floor": n / 100}

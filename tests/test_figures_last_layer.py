@@ -19,7 +19,14 @@ from test_figures import (
 )
 
 from prunebook.errors import InputError
-from prunebook.figures import guarantees, last_layer, layout, recovery, style, tightness
+from prunebook.pages.figures import (
+    coreset_bounds,
+    coreset_parts,
+    coreset_recovery,
+    coreset_tightness,
+    layout,
+    style,
+)
 
 CASES = (
     ("dropout", "dropout"),  # not in the order in which they are drawn
@@ -102,7 +109,7 @@ def sparsity_first(rng):
             "observed": rng.uniform(0.1, 0.2),
             "epsilon": 0.0 if way == "deterministic" and ratio == 0.3 else rng.uniform(1, 2),
         }
-        for way in last_layer.WAYS
+        for way in coreset_parts.WAYS
         for ratio in RATIOS
     ]
 
@@ -115,7 +122,7 @@ def inputs(rng):
             "error": rng.uniform(0.01, 0.1),
             "error_max": rng.uniform(0.2, 1.0),
         }
-        for kind in tightness.INPUTS
+        for kind in coreset_tightness.INPUTS
     ]
 
 
@@ -159,7 +166,7 @@ def pruned(rng):
     rows += [("gates", at, at) for at in (*rng.uniform(0.1, 0.2, 1), *rng.uniform(0.3, 1, 2))]
     table = []
     for method, ratio, sparsity in rows:
-        tuned = ["none"] if method == "random" or ratio == 0.3 else list(recovery.STATES)
+        tuned = ["none"] if method == "random" or ratio == 0.3 else list(coreset_recovery.STATES)
         table += [
             {
                 "method": method,
@@ -195,17 +202,17 @@ def drawn_from(cases, seeds, kinds=KINDS[:2], only=None):
 
     case = next(case for reading, case in cases if reading == "regularisation")
     ways = {
-        "bands": lambda: guarantees.label_bands(table(example), table(margins)),
-        "layers": lambda: guarantees.layer_errors(table(layers)),
-        "draws": lambda: guarantees.draws_by_share(table(epsilon_first), kinds),
-        "accuracy": lambda: guarantees.guaranteed_accuracy(table(sparsity_first)),
-        "inputs": lambda: tightness.other_inputs(table(inputs)),
-        "scaling": lambda: tightness.scaling(table(scaling)),
-        "waterfall": lambda: tightness.waterfall(table(waterfall)),
-        "tuning": lambda: recovery.fine_tuning(table(pruned), case=case),
-        "gates tuned": lambda: recovery.fine_tuning(table(pruned), case=case, method="gates"),
-        "heuristics": lambda: recovery.heuristics(table(pruned)),
-        "foretold": lambda: recovery.error_and_accuracy(table(pruned)),
+        "bands": lambda: coreset_bounds.label_bands(table(example), table(margins)),
+        "layers": lambda: coreset_bounds.layer_errors(table(layers)),
+        "draws": lambda: coreset_bounds.draws_by_share(table(epsilon_first), kinds),
+        "accuracy": lambda: coreset_bounds.guaranteed_accuracy(table(sparsity_first)),
+        "inputs": lambda: coreset_tightness.other_inputs(table(inputs)),
+        "scaling": lambda: coreset_tightness.scaling(table(scaling)),
+        "waterfall": lambda: coreset_tightness.waterfall(table(waterfall)),
+        "tuning": lambda: coreset_recovery.fine_tuning(table(pruned), case=case),
+        "gates tuned": lambda: coreset_recovery.fine_tuning(table(pruned), case=case, method="gates"),
+        "heuristics": lambda: coreset_recovery.heuristics(table(pruned)),
+        "foretold": lambda: coreset_recovery.error_and_accuracy(table(pruned)),
     }
     return {name: draw() for name, draw in ways.items() if only is None or name in only}
 
@@ -239,13 +246,13 @@ def test_few_and_many_circumstances_are_readable(cases, seeds, only):
 
 
 GROUPS = {
-    "kinds": [last_layer.LOOKS[kind] for kind in (*KINDS, "weights, CoreNet")],
-    "ways": [last_layer.LOOKS[way] for way in last_layer.WAYS],
-    "pruned": [last_layer.LOOKS[name] for name in ("neurons", "deterministic", "gates", "magnitude")],
-    "bounds": list(tightness.BOUNDS.values()),
-    "inputs": list(tightness.INPUTS.values()),
-    "states": [*recovery.STATES.values(), last_layer.LOOKS["random"]],
-    "cases": list(last_layer.case_looks([(f"case {n}", None) for n in range(6)]).values()),
+    "kinds": [coreset_parts.LOOKS[kind] for kind in (*KINDS, "weights, CoreNet")],
+    "ways": [coreset_parts.LOOKS[way] for way in coreset_parts.WAYS],
+    "pruned": [coreset_parts.LOOKS[name] for name in ("neurons", "deterministic", "gates", "magnitude")],
+    "bounds": list(coreset_tightness.BOUNDS.values()),
+    "inputs": list(coreset_tightness.INPUTS.values()),
+    "states": [*coreset_recovery.STATES.values(), coreset_parts.LOOKS["random"]],
+    "cases": list(coreset_parts.case_looks([(f"case {n}", None) for n in range(6)]).values()),
 }
 
 
@@ -261,10 +268,10 @@ def test_looks_stay_apart(group):
 
 
 def test_order_and_names_of_circumstances():
-    found = last_layer.cells(made(layers, CASES), ["ratio"], "layers")
+    found = coreset_parts.cells(made(layers, CASES), ["ratio"], "layers")
     names = ["easy", "moderate", "difficult", "dropout", "moderate, label noise"]
     assert [label for label, _ in found] == names
-    figure = guarantees.layer_errors(made(layers, CASES))
+    figure = coreset_bounds.layer_errors(made(layers, CASES))
     heads = [text.get_text() for axis in panels(figure) for text in axis.texts]
     assert heads == names
     assert len(panels(figure)) == 5
@@ -311,7 +318,7 @@ def test_draws_and_what_lies_beyond_the_cut(drawn):
         axes.T, ("easy", "moderate", "difficult", "dropout"), strict=True
     ):
         for top, kind in ((units, "neurons"), (weights, "weights")):
-            look = last_layer.LOOKS[kind]
+            look = coreset_parts.LOOKS[kind]
             means = of(table, case, kind=kind).groupby("share").mean(numeric_only=True)
             np.testing.assert_allclose(line(top, look.label)[1], means["observed"])
             np.testing.assert_allclose(line(top, "_epsilon")[1], means["epsilon"])
@@ -331,7 +338,7 @@ def test_draws_and_what_lies_beyond_the_cut(drawn):
         assert unsampled == [[], [1.0]]
         assert line(middle, "_arrow")[0] == [1.0], "infinitely many draws are marked"
         (zone,) = [x for x in middle.patches if isinstance(x, Rectangle)]
-        assert zone.get_y() == guarantees.CUT
+        assert zone.get_y() == coreset_bounds.CUT
         assert zone.get_y() + zone.get_height() == pytest.approx(middle.get_ylim()[1])
     texts = [text.get_text() for text in drawn["draws"].legends[0].get_texts()]
     assert "Beyond the paper's cut-off" in texts
@@ -344,9 +351,9 @@ def test_seen_and_guaranteed(drawn):
     table = made(sparsity_first)
     axes = np.array(panels(drawn["accuracy"])).reshape(3, 4)
     for (top, units, weights), case in zip(axes.T, ("easy", "moderate", "difficult", "dropout"), strict=True):
-        for way in last_layer.WAYS:
+        for way in coreset_parts.WAYS:
             means = of(table, case, way=way).groupby("ratio").mean(numeric_only=True)
-            label = last_layer.LOOKS[way].label
+            label = coreset_parts.LOOKS[way].label
             below = units if way == "neurons" else weights
             for axis, name, column in (
                 (top, label, "accuracy"),
@@ -380,14 +387,14 @@ def test_bands_over_seeds_are_inside_the_panels(drawn):
 
 
 def test_one_seed_has_no_bands():
-    axis = panels(guarantees.guaranteed_accuracy(made(sparsity_first, seeds=1)))[0]
+    axis = panels(coreset_bounds.guaranteed_accuracy(made(sparsity_first, seeds=1)))[0]
     assert not axis.collections
 
 
 def test_errors_on_other_inputs(drawn):
     table = made(inputs)
     (axis,) = panels(drawn["inputs"])
-    for kind, look in tightness.INPUTS.items():
+    for kind, look in coreset_tightness.INPUTS.items():
         means = [drawn.get_xdata()[0] for drawn in axis.lines if drawn.get_label() == look.label]
         tops = [drawn.get_xdata()[0] for drawn in axis.lines if drawn.get_label() == f"_{kind}"]
         expected = table[table["inputs"] == kind].groupby("case")[["error", "error_max"]].mean()
@@ -396,13 +403,13 @@ def test_errors_on_other_inputs(drawn):
         np.testing.assert_allclose(tops, expected["error_max"])
     assert [x.get_xdata()[0] for x in axis.lines if x.get_label() == "_epsilon"] == [3.0] * 4
     with pytest.raises(InputError, match="cube"):
-        tightness.other_inputs(table.assign(inputs="cube"))
+        coreset_tightness.other_inputs(table.assign(inputs="cube"))
 
 
 def test_scaling_shows_where_the_guarantee_breaks(drawn):
     table = made(scaling)
     left, right = panels(drawn["scaling"])
-    for bound, look in tightness.BOUNDS.items():
+    for bound, look in coreset_tightness.BOUNDS.items():
         lines = [drawn for drawn in left.lines if drawn.get_label() == look.label]
         for drawn_line, case in zip(lines, ("easy", "moderate", "difficult", "dropout"), strict=True):
             expected = of(table, case, bound=bound).groupby("alpha")["samples"].mean()
@@ -413,7 +420,7 @@ def test_scaling_shows_where_the_guarantee_breaks(drawn):
     assert right.patches[0].get_y() == 1
     assert left.get_xscale() == left.get_yscale() == right.get_yscale() == "log"
     with pytest.raises(InputError, match="chernoff"):
-        tightness.scaling(table.assign(bound="chernoff"))
+        coreset_tightness.scaling(table.assign(bound="chernoff"))
 
 
 def test_factors_of_the_waterfall(drawn):
@@ -429,8 +436,8 @@ def test_factors_of_the_waterfall(drawn):
         points = of(table, "easy", kind=kind).groupby("order")["epsilon"]
         np.testing.assert_allclose(line(axis, "Easy")[0], points.apply(lambda v: np.sqrt(v.prod())))
         assert axis.get_yticklabels()[0].get_text() == "Bernstein, all images"
-    assert tightness._times(0.0) == "–"
-    assert tightness._times(1.0) == "× 1"
+    assert coreset_tightness._times(0.0) == "–"
+    assert coreset_tightness._times(1.0) == "× 1"
 
 
 # --- recovery -----------------------------------------------------------------------------------
@@ -439,7 +446,7 @@ def test_factors_of_the_waterfall(drawn):
 def test_fine_tuning_beside_its_control(drawn):
     table = made(pruned)
     for axis, column in zip(panels(drawn["tuning"]), ("accuracy", "error", "centred_error"), strict=True):
-        for state, look in recovery.STATES.items():
+        for state, look in coreset_recovery.STATES.items():
             part = of(table, "difficult", method="deterministic", tuned=state)
             means = part.groupby("ratio")[["sparsity", column]].mean()
             x, y = line(axis, look.label)
@@ -449,11 +456,11 @@ def test_fine_tuning_beside_its_control(drawn):
                 dense = of(table, "difficult", method="dense", tuned=state)[column].mean()
                 assert line(axis, f"_dense, {state}")[1] == pytest.approx([dense] * 2)
     with pytest.raises(InputError, match="no case hard: it has easy"):
-        recovery.fine_tuning(table, case="hard")
+        coreset_recovery.fine_tuning(table, case="hard")
     with pytest.raises(InputError, match="method gone"):
-        recovery.fine_tuning(table, method="gone")
+        coreset_recovery.fine_tuning(table, method="gone")
     with pytest.raises(InputError, match="no reading regularisation"):
-        recovery.fine_tuning(table.assign(reading="dropout"))
+        coreset_recovery.fine_tuning(table.assign(reading="dropout"))
 
 
 def test_gates_are_averaged_between_what_was_measured():
@@ -464,12 +471,12 @@ def test_gates_are_averaged_between_what_was_measured():
         for x, y in points
     ]
     table = pd.DataFrame(rows).assign(reading="regularisation", case="easy")
-    axis = panels(recovery.heuristics(table))[0]
+    axis = panels(coreset_recovery.heuristics(table))[0]
     x, y = line(axis, "Right after pruning")
     np.testing.assert_allclose(x, [0.4, 0.6])
     np.testing.assert_allclose(y, [(0.8 + 0.9) / 2, (0.6 + 0.5) / 2])
     assert sorted(line(axis, "_measured")[0]) == [0.2, 0.4, 0.6, 0.8]
-    alone = panels(recovery.heuristics(table[table["seed"] == 1]))[0]
+    alone = panels(coreset_recovery.heuristics(table[table["seed"] == 1]))[0]
     np.testing.assert_allclose(line(alone, "Right after pruning")[1], [1.0, 0.6])
     assert not alone.collections
 
@@ -478,14 +485,14 @@ def test_heuristics_of_the_first_reading(drawn):
     table = made(pruned)
     axes = np.array(panels(drawn["heuristics"])).reshape(2, 3)  # no panel for dropout
     for axis, case in zip(axes[1], ("easy", "moderate", "difficult"), strict=True):
-        for state, look in recovery.STATES.items():
+        for state, look in coreset_recovery.STATES.items():
             part = of(table, case, method="magnitude", tuned=state)
             expected = part.groupby("ratio")["accuracy"].mean()
             np.testing.assert_allclose(line(axis, look.label)[1], expected)
         assert "Random weights" in [drawn.get_label() for drawn in axis.lines]
         assert line(axis, "_dense, all layers")[1] == pytest.approx([0.98] * 2)
     with pytest.raises(InputError, match="none of gates, magnitude"):
-        recovery.heuristics(table[table["method"] == "neurons"])
+        coreset_recovery.heuristics(table[table["method"] == "neurons"])
 
 
 def test_each_network_before_and_after(drawn):
@@ -499,23 +506,23 @@ def test_each_network_before_and_after(drawn):
             after = mine[mine["tuned"] == "all layers"].set_index(keys)
             before = before.loc[after.index]
             for axis, accuracy in ((top, before["accuracy"]), (bottom, after["accuracy"])):
-                x, y = line(axis, last_layer.LOOKS[method].label)
+                x, y = line(axis, coreset_parts.LOOKS[method].label)
                 expected = dict(zip(before["error"], 1 - accuracy, strict=True))
                 assert dict(zip(x, y, strict=True)) == expected
         assert top.get_xlim() == bottom.get_xlim()
         assert top.get_ylim() == bottom.get_ylim()
         assert "Random weights" not in [drawn.get_label() for drawn in top.lines]
     with pytest.raises(InputError, match="not 'none'"):
-        recovery.error_and_accuracy(table, tuned="none")
+        coreset_recovery.error_and_accuracy(table, tuned="none")
     with pytest.raises(InputError, match="no pruned network with all layers tuned"):
-        recovery.error_and_accuracy(table[table["tuned"] == "none"])
+        coreset_recovery.error_and_accuracy(table[table["tuned"] == "none"])
 
 
 def test_an_error_that_is_only_rounding_counts_as_zero():
     table = made(pruned, CASES[1:2], seeds=1)
     chosen = (table["method"] == "magnitude") & (table["ratio"] == 0.5)
     table.loc[chosen, "error"] = 1e-8
-    top, _ = panels(recovery.error_and_accuracy(table))
+    top, _ = panels(coreset_recovery.error_and_accuracy(table))
     assert sorted(line(top, "Magnitude")[0])[0] == 0
     assert len(line(top, "_arrow")[0]) == 1
     assert top.get_xlim()[0] > 1e-3
@@ -524,17 +531,17 @@ def test_an_error_that_is_only_rounding_counts_as_zero():
 # --- bad tables ---------------------------------------------------------------------------------
 
 ALL = [
-    (lambda table: guarantees.label_bands(table, made(margins)), example, "logit"),
-    (lambda table: guarantees.label_bands(made(example), table), margins, "epsilon"),
-    (guarantees.layer_errors, layers, "bound"),
-    (guarantees.draws_by_share, epsilon_first, "beyond_cut"),
-    (guarantees.guaranteed_accuracy, sparsity_first, "implied_accuracy"),
-    (tightness.other_inputs, inputs, "error_max"),
-    (tightness.scaling, scaling, "samples"),
-    (tightness.waterfall, waterfall, "order"),
-    (recovery.fine_tuning, pruned, "centred_error"),
-    (recovery.heuristics, pruned, "tuned"),
-    (recovery.error_and_accuracy, pruned, "error"),
+    (lambda table: coreset_bounds.label_bands(table, made(margins)), example, "logit"),
+    (lambda table: coreset_bounds.label_bands(made(example), table), margins, "epsilon"),
+    (coreset_bounds.layer_errors, layers, "bound"),
+    (coreset_bounds.draws_by_share, epsilon_first, "beyond_cut"),
+    (coreset_bounds.guaranteed_accuracy, sparsity_first, "implied_accuracy"),
+    (coreset_tightness.other_inputs, inputs, "error_max"),
+    (coreset_tightness.scaling, scaling, "samples"),
+    (coreset_tightness.waterfall, waterfall, "order"),
+    (coreset_recovery.fine_tuning, pruned, "centred_error"),
+    (coreset_recovery.heuristics, pruned, "tuned"),
+    (coreset_recovery.error_and_accuracy, pruned, "error"),
 ]
 
 
@@ -551,11 +558,11 @@ def test_bad_tables_are_named(draw, rows, column):
 
 def test_kinds_that_are_not_there():
     with pytest.raises(InputError, match="nothing called edges"):
-        guarantees.draws_by_share(made(epsilon_first), ("edges",))
+        coreset_bounds.draws_by_share(made(epsilon_first), ("edges",))
     with pytest.raises(InputError, match="none of magnitude"):
-        guarantees.draws_by_share(made(epsilon_first), ("magnitude",))
+        coreset_bounds.draws_by_share(made(epsilon_first), ("magnitude",))
     with style.house_style():
         _, axes = layout.grid(1, 1, 2.0)
     axes[0, 0].plot([0, 1], [0.0, np.inf])
     with pytest.raises(InputError, match="no finite positive value"):
-        last_layer.log_panels(axes.flat)
+        coreset_parts.log_panels(axes.flat)

@@ -10,8 +10,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
 from prunebook.errors import InputError
-from prunebook.figures import layout, unit_choices, unit_parts, unit_probes, unit_scatter, unit_tuning, units
-from prunebook.statistics.units import below_diagonal, covered, foresight, profile_areas
+from prunebook.evidence.statistics.mean_replacement import below_diagonal, covered, foresight, profile_areas
+from prunebook.pages.figures import (
+    layout,
+    mean_replacement,
+    mr_choices,
+    mr_parts,
+    mr_probes,
+    mr_scatter,
+    mr_tuning,
+)
 
 SCORES = ("norm", "rand", "rs", "abs_rs", "mrs", "abs_mrs")
 STEPS = (0, 10_000, 20_000, 30_000, 40_000)
@@ -107,27 +115,27 @@ def drawn(penalties, followed):
     """Every figure once, and those of a network whose signed scores were left out, from one seed."""
     unsigned = made_penalties(1, ("vgg11",)).query("score not in ['rs', 'mrs']")
     return {
-        "through, unsigned": units.penalties_through_training(
+        "through, unsigned": mean_replacement.penalties_through_training(
             unsigned, made_network(1).assign(net="vgg11"), net="vgg11"
         ),
-        "scatter, unsigned": unit_scatter.zero_against_mean(unsigned),
-        "profiles, unsigned": unit_choices.performance_profiles(unsigned),
-        "constant, unsigned": unit_probes.multiples_of_mean(
+        "scatter, unsigned": mr_scatter.zero_against_mean(unsigned),
+        "profiles, unsigned": mr_choices.performance_profiles(unsigned),
+        "constant, unsigned": mr_probes.multiples_of_mean(
             made_constants().query("score not in ['rs', 'mrs']")
         ),
-        "through": units.penalties_through_training(penalties, made_network(), net="medium"),
-        "scatter": unit_scatter.zero_against_mean(penalties),
-        "scatter by set": unit_scatter.zero_against_mean(penalties, by="set"),
-        "profiles": unit_choices.performance_profiles(penalties),
-        "followed": unit_choices.single_layer(penalties, followed),
-        "coverage": unit_choices.unit_coverage(followed),
-        "single layer": units.penalties_by_set(penalties),
-        "constant": unit_probes.multiples_of_mean(made_constants()),
-        "signal": unit_probes.signed_signal(made_agreement()),
-        "single units": unit_probes.single_units(made_single_units()),
-        "by network": units.penalties_by_network(made_penalties(3, ("small", "medium", "vgg11"))),
-        "test": units.train_against_test(penalties),
-        "tuning": unit_tuning.after_tuning(made_tuning()),
+        "through": mean_replacement.penalties_through_training(penalties, made_network(), net="medium"),
+        "scatter": mr_scatter.zero_against_mean(penalties),
+        "scatter by set": mr_scatter.zero_against_mean(penalties, by="set"),
+        "profiles": mr_choices.performance_profiles(penalties),
+        "followed": mr_choices.single_layer(penalties, followed),
+        "coverage": mr_choices.unit_coverage(followed),
+        "single layer": mean_replacement.penalties_by_set(penalties),
+        "constant": mr_probes.multiples_of_mean(made_constants()),
+        "signal": mr_probes.signed_signal(made_agreement()),
+        "single units": mr_probes.single_units(made_single_units()),
+        "by network": mean_replacement.penalties_by_network(made_penalties(3, ("small", "medium", "vgg11"))),
+        "test": mean_replacement.train_against_test(penalties),
+        "tuning": mr_tuning.after_tuning(made_tuning()),
     }
 
 
@@ -179,8 +187,8 @@ def test_text_is_large_enough_and_every_score_has_one_look(drawn):
         for axis in panels(figure):
             for found in axis.lines:
                 if found.get_label() in SCORES:
-                    assert found.get_color() == unit_parts.COLOURS[found.get_label()], name
-    assert len({look.marker for look in unit_parts.LOOKS.values()}) == len(SCORES)
+                    assert found.get_color() == mr_parts.COLOURS[found.get_label()], name
+    assert len({look.marker for look in mr_parts.LOOKS.values()}) == len(SCORES)
 
 
 def test_penalties_through_training(drawn, penalties):
@@ -210,10 +218,10 @@ def test_an_empty_panel_says_that_nothing_was_measured(drawn):
 
 def test_bands_over_seeds():
     values = np.random.default_rng(6).normal(size=(4, 5))
-    assert unit_parts.bands(pd.DataFrame(values[:, :1])) == []
-    ((ends, _),) = unit_parts.bands(pd.DataFrame(values[:, :2]))
+    assert mr_parts.bands(pd.DataFrame(values[:, :1])) == []
+    ((ends, _),) = mr_parts.bands(pd.DataFrame(values[:, :2]))
     np.testing.assert_allclose(ends, (values[:, :2].min(axis=1), values[:, :2].max(axis=1)))
-    found = unit_parts.bands(pd.DataFrame(values))
+    found = mr_parts.bands(pd.DataFrame(values))
     for (ends, _), level in zip(found, (0.95, 0.8), strict=True):
         expected = stats.t.interval(level, 4, values.mean(axis=1), stats.sem(values, axis=1))
         np.testing.assert_allclose(ends, expected, rtol=1e-12)
@@ -223,7 +231,7 @@ def test_bands_over_seeds():
     ("seeds", "text"), [(1, None), (2, "Band: the two seeds"), (3, "Bands: 80 and 95 % intervals")]
 )
 def test_the_legend_says_what_bands_are(seeds, text):
-    figure = unit_choices.single_layer(made_penalties(seeds), made_followed(seeds))
+    figure = mr_choices.single_layer(made_penalties(seeds), made_followed(seeds))
     labels = [entry.get_text() for entry in figure.legends[0].get_texts()]
     assert [label for label in labels if label.startswith("Band")] == ([text] if text else [])
 
@@ -232,30 +240,30 @@ def test_few_round_ticks_on_both_sides_of_zero():
     _, axes = layout.grid(1, 1, 2.0)
     axis = axes[0, 0]
     axis.plot([0, 1, 2], [-0.02, 0.5, 30])
-    unit_parts.symlog_axis([axis], [-0.02, 0.5, 30])
+    mr_parts.symlog_axis([axis], [-0.02, 0.5, 30])
     assert axis.get_yscale() == "symlog"
     ticks = axis.get_yticks()
     assert list(ticks) == [0, 0.1, 1, 10]
-    unit_parts.power_axis(axis, "y", -2, (-50.0, 50.0), apart=0.06)
+    mr_parts.power_axis(axis, "y", -2, (-50.0, 50.0), apart=0.06)
     assert list(axis.get_yticks()) == [-10, -1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10]
-    unit_parts.power_axis(axis, "y", -2, (-50.0, 50.0), apart=0.18)
+    mr_parts.power_axis(axis, "y", -2, (-50.0, 50.0), apart=0.18)
     assert list(axis.get_yticks()) == [-10, -0.1, 0, 0.1, 10]
     _, axes = layout.grid(1, 1, 2.0)
     axes[0, 0].plot([0, 1, 2], [1, 2, 5])
-    unit_parts.symlog_axis([axes[0, 0]], [1, 2, 5])
+    mr_parts.symlog_axis([axes[0, 0]], [1, 2, 5])
     assert axes[0, 0].get_yscale() == "linear"
 
 
 def test_a_seed_without_a_number_leaves_a_gap(penalties):
     broken = penalties.copy()
     broken.loc[(broken["seed"] == 1) & (broken["step"] == 20_000), "penalty"] = np.nan
-    y = line(panels(unit_choices.single_layer(broken, made_followed()))[0], "rand")[1]
+    y = line(panels(mr_choices.single_layer(broken, made_followed()))[0], "rand")[1]
     assert list(np.isnan(y)) == [False, False, True, False]
 
 
 def test_shares_below_the_diagonal_are_those_of_the_statistic(drawn, penalties):
     for axis, score in zip(panels(drawn["scatter"]), ("norm", "abs_rs", "abs_mrs"), strict=True):
-        pairs = unit_parts.paired(penalties[penalties["score"] == score])
+        pairs = mr_parts.paired(penalties[penalties["score"] == score])
         tied = (pairs["zero"] - pairs["mean"]).abs() <= 1e-6
         assert tied.any()
         # Ties are as many in every seed, so the mean of the seeds' shares is the share of all.
@@ -264,15 +272,15 @@ def test_shares_below_the_diagonal_are_those_of_the_statistic(drawn, penalties):
 
 
 def test_cells_count_the_points_in_them(drawn, penalties):
-    points = unit_parts.paired(penalties[penalties["score"] == "norm"])
+    points = mr_parts.paired(penalties[penalties["score"] == "norm"])
     limits = (-1.0, 10.0)
-    cells = unit_scatter.density(points, limits)
+    cells = mr_scatter.density(points, limits)
     assert cells["count"].sum() == len(points)
     for cell in cells.itertuples():
         inside = points["zero"].between(cell.left, cell.right) & points["mean"].between(cell.low, cell.high)
         assert cell.count == inside.sum()
     for axis, score in zip(panels(drawn["scatter"]), ("norm", "abs_rs", "abs_mrs"), strict=True):
-        points = unit_parts.paired(penalties[penalties["score"] == score])
+        points = mr_parts.paired(penalties[penalties["score"] == score])
         (boxes,) = [found for found in axis.collections if found.get_label() == "_density"]
         corners = np.array([path.vertices[:4] for path in boxes.get_paths()])
         x, y = corners[..., 0], corners[..., 1]
@@ -287,7 +295,7 @@ def test_cells_count_the_points_in_them(drawn, penalties):
 def test_profiles_are_those_of_brute_force_and_areas_those_of_the_statistic(drawn, penalties):
     small = penalties[penalties["score"].isin(["norm", "rs", "abs_rs"])]
     taus = np.array([0, 0.3, 0.9, 1.0])
-    curves = unit_choices.profile_curves(small, taus)
+    curves = mr_choices.profile_curves(small, taus)
     points = small.groupby(["net", "seed", "step", "set", "amount"])
     for (net, seed, score, replacement), row in curves.iterrows():
         hits = []
@@ -299,7 +307,7 @@ def test_profiles_are_those_of_brute_force_and_areas_those_of_the_statistic(draw
             bounds = taus * d.min() + (1 - taus) * d.max()
             hits.append([value < bound for bound in bounds[:-1]] + [value <= d.min()])
         np.testing.assert_allclose(row, np.mean(hits, axis=0), err_msg=f"{net} {score} {replacement}")
-    fine = unit_choices.profile_curves(penalties, np.linspace(0, 1, 4001))
+    fine = mr_choices.profile_curves(penalties, np.linspace(0, 1, 4001))
     integral = pd.Series(np.trapezoid(fine, fine.columns, axis=1), index=fine.index)
     areas = profile_areas(penalties).set_index(["net", "seed", "score", "replacement"])["area"]
     np.testing.assert_allclose(integral, areas.loc[integral.index], atol=5e-4)
@@ -309,9 +317,9 @@ def test_profiles_are_those_of_brute_force_and_areas_those_of_the_statistic(draw
 
 
 def test_profiles_without_signed_scores_seek_the_best_and_the_worst_anew(penalties):
-    axis = panels(unit_choices.performance_profiles(penalties, without=("rs", "mrs")))[0]
+    axis = panels(mr_choices.performance_profiles(penalties, without=("rs", "mrs")))[0]
     rest = penalties[~penalties["score"].isin(["rs", "mrs"])]
-    curves = unit_choices.profile_curves(rest).groupby(level=["score", "replacement"]).mean()
+    curves = mr_choices.profile_curves(rest).groupby(level=["score", "replacement"]).mean()
     assert len(axis.lines) == 8
     for found in axis.lines:
         score, kind = found.get_label().split(":")[0].split(", ")
@@ -320,17 +328,17 @@ def test_profiles_without_signed_scores_seek_the_best_and_the_worst_anew(penalti
 
 def test_units_chosen_so_far(followed):
     for since in (0, 10_000):
-        share, random = unit_choices.chosen_so_far(followed, since)
+        share, random = mr_choices.chosen_so_far(followed, since)
         for until in (since, 20_000, 40_000):
             expected = covered(followed, since, until).set_index(["score", "seed"])["share"]
             found = share[share["step"] == until].set_index(["score", "seed"])["share"]
             pd.testing.assert_series_equal(found.sort_index(), expected.sort_index())
         np.testing.assert_allclose(random, 1 - 0.8 ** np.arange(1, len(random) + 1))
     ended = followed[(followed["seed"] > 0) | (followed["step"] <= 20_000)]
-    share, _ = unit_choices.chosen_so_far(ended)
+    share, _ = mr_choices.chosen_so_far(ended)
     assert share[share["seed"] == 0]["step"].max() == 20_000
     with pytest.raises(InputError, match="ends at step 40000"):
-        unit_choices.chosen_so_far(followed, 50_000)
+        mr_choices.chosen_so_far(followed, 50_000)
 
 
 def test_coverage_has_a_panel_for_each_start(drawn, followed):
@@ -371,7 +379,7 @@ def test_penalties_by_layer_set(drawn, penalties):
 
 def test_penalties_by_network():
     table = pd.concat([made_penalties(2), made_penalties(2).assign(batch_norm=True, penalty=3.0)])
-    unsigned, _ = panels(units.penalties_by_network(table, layer_set="midconv"))
+    unsigned, _ = panels(mean_replacement.penalties_by_network(table, layer_set="midconv"))
     assert [tick.get_text() for tick in unsigned.get_yticklabels()] == ["Medium", "Medium\nwith batch norm"]
     part = chosen(table, set="midconv", score="norm", amount=0.1, replacement="mean", batch_norm=False)
     expected = part.loc[part["step"] <= 35_000, "penalty"].mean()
@@ -452,7 +460,7 @@ def test_every_pair_after_tuning(drawn):
     axis = panels(drawn["tuning"])[3]
     part = table[(table["tuned"] == 100) & (table["step"] >= 25_000)]
     x, y = line(axis, "Pruned late")
-    wide = unit_parts.paired(part, keys=("tuned",))
+    wide = mr_parts.paired(part, keys=("tuned",))
     np.testing.assert_array_equal(
         sorted(zip(x, y, strict=True)), sorted(zip(wide["zero"], wide["mean"], strict=True))
     )
@@ -462,10 +470,10 @@ def test_every_pair_after_tuning(drawn):
 def test_tuning_with_one_seed_two_scores_and_early_starts_only():
     table = made_tuning()
     table = table[(table["seed"] == 0) & (table["step"] < 25_000) & (table["score"] != "norm")]
-    figure = unit_tuning.after_tuning(table[table["tuned"] <= 10], net="medium", late=25_000.0)
+    figure = mr_tuning.after_tuning(table[table["tuned"] <= 10], net="medium", late=25_000.0)
     assert len(panels(figure)) == 3
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Pruned before step 25,000"]
-    assert len(panels(unit_tuning.after_tuning(table[table["tuned"] == 0]))) == 2
+    assert len(panels(mr_tuning.after_tuning(table[table["tuned"] == 0]))) == 2
 
 
 def test_many_layer_sets_and_amounts_have_a_row_for_each_set():
@@ -473,7 +481,7 @@ def test_many_layer_sets_and_amounts_have_a_row_for_each_set():
     table = pd.concat(
         [table.assign(set=name, amount=share) for name in ("all", "midconv") for share in (0.1, 0.2, 0.5)]
     )
-    shown = panels(unit_tuning.after_tuning(table))
+    shown = panels(mr_tuning.after_tuning(table))
     assert [axis.get_ylabel() != "" for axis in shown] == [place % 3 == 0 for place in range(9)]
     rows = [round(axis.get_position().y0, 3) for axis in shown]
     assert len(set(rows)) == 3
@@ -482,33 +490,33 @@ def test_many_layer_sets_and_amounts_have_a_row_for_each_set():
 
 def test_wrong_tables_are_refused(penalties, followed):
     with pytest.raises(InputError, match="no column amount"):
-        unit_scatter.zero_against_mean(penalties.drop(columns="amount"))
+        mr_scatter.zero_against_mean(penalties.drop(columns="amount"))
     with pytest.raises(InputError, match="is empty"):
-        unit_choices.performance_profiles(penalties[:0])
+        mr_choices.performance_profiles(penalties[:0])
     with pytest.raises(InputError, match="several networks"):
-        units.penalties_by_set(made_penalties(1, ("small", "medium")))
+        mean_replacement.penalties_by_set(made_penalties(1, ("small", "medium")))
     with pytest.raises(InputError, match=r"no amount 0.3: it has 0.1, 1.0"):
-        units.train_against_test(penalties, amount=0.3)
+        mean_replacement.train_against_test(penalties, amount=0.3)
     with pytest.raises(InputError, match="no net vgg11"):
-        units.penalties_through_training(penalties, made_network(), net="vgg11")
+        mean_replacement.penalties_through_training(penalties, made_network(), net="vgg11")
     with pytest.raises(InputError, match="until=-1"):
-        unit_choices.unit_coverage(followed, until=-1)
+        mr_choices.unit_coverage(followed, until=-1)
     with pytest.raises(InputError, match="must be score or set"):
-        unit_scatter.zero_against_mean(penalties, by="net")
+        mr_scatter.zero_against_mean(penalties, by="net")
     with pytest.raises(InputError, match="no score"):
-        unit_choices.performance_profiles(penalties.assign(score="obd"))
+        mr_choices.performance_profiles(penalties.assign(score="obd"))
     with pytest.raises(InputError, match="no place on the axes"):
-        unit_scatter.zero_against_mean(penalties.assign(penalty=np.inf))
+        mr_scatter.zero_against_mean(penalties.assign(penalty=np.inf))
     with pytest.raises(InputError, match="several rows"):
-        unit_scatter.zero_against_mean(pd.concat([penalties, penalties]))
+        mr_scatter.zero_against_mean(pd.concat([penalties, penalties]))
     with pytest.raises(InputError, match="each method once"):
-        unit_choices.performance_profiles(penalties[1:])
+        mr_choices.performance_profiles(penalties[1:])
     with pytest.raises(InputError, match="not finite"):
-        unit_choices.performance_profiles(penalties.assign(penalty=np.inf))
+        mr_choices.performance_profiles(penalties.assign(penalty=np.inf))
 
 
 def test_batch_norm_makes_another_network(penalties):
     both = pd.concat([penalties, penalties.assign(batch_norm=True, penalty=7.0)])
     with pytest.raises(InputError, match="medium, medium with batch norm"):
-        unit_parts.choose(both, ("step",), "penalties")
-    assert (unit_parts.choose(both, (), "penalties", net="medium with batch norm")["penalty"] == 7).all()
+        mr_parts.choose(both, ("step",), "penalties")
+    assert (mr_parts.choose(both, (), "penalties", net="medium with batch norm")["penalty"] == 7).all()

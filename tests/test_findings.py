@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from prunebook import claims
-from prunebook.claims import first_page as module
+from prunebook import evidence
 from prunebook.errors import InputError
+from prunebook.pages import findings as module
 
 FILE = """
 evci2018:
@@ -24,7 +24,7 @@ def ledger(monkeypatch):
         {
             "claim": ["EC-1", "EC-2"],
             "paper": "evci2018",
-            "verdict": [claims.SUPPORTED, claims.NOT_TESTED],
+            "verdict": [evidence.SUPPORTED, evidence.NOT_TESTED],
             "effect": [1.004, float("nan")],
         }
     )
@@ -38,7 +38,7 @@ def write(folder, text=FILE):
 
 
 def test_every_published_sentence_stands_on_the_committed_results():
-    rows = claims.findings()
+    rows = evidence.findings()
     fallen = rows[~rows["stands"]]
     assert fallen.empty, f"write anew: {fallen[['text', 'off']].to_dict('records')}"
     assert not rows["text"].str.contains("nan").any()
@@ -46,11 +46,11 @@ def test_every_published_sentence_stands_on_the_committed_results():
 
 @pytest.mark.usefixtures("ledger")
 def test_a_sentence_falls_with_its_verdicts_and_is_left_out(tmp_path):
-    rows = claims.findings(path=write(tmp_path))
+    rows = evidence.findings(path=write(tmp_path))
     assert rows["stands"].tolist() == [True, False]
     assert rows["text"].iloc[0] == "Half goes at 1.00 times the loss."
     assert rows["off"].iloc[1] == "EC-1 is supported, EC-2 is not tested"
-    cards = claims.findings_cards(path=write(tmp_path))
+    cards = evidence.findings_cards(path=write(tmp_path))
     assert "1.00 times" in cards
     assert "Never" not in cards
     assert "1&nbsp;<span" in cards
@@ -59,7 +59,7 @@ def test_a_sentence_falls_with_its_verdicts_and_is_left_out(tmp_path):
 @pytest.mark.usefixtures("ledger")
 def test_a_card_without_a_sentence_says_so(tmp_path):
     lines = [line for line in FILE.splitlines() if "Half goes" not in line]
-    assert "No answer yet." in claims.findings_cards(path=write(tmp_path, "\n".join(lines)))
+    assert "No answer yet." in evidence.findings_cards(path=write(tmp_path, "\n".join(lines)))
 
 
 def test_a_page_shows_the_sentences_that_rest_on_its_own_study(tmp_path):
@@ -67,7 +67,7 @@ def test_a_page_shows_the_sentences_that_rest_on_its_own_study(tmp_path):
         {
             "claim": ["EC-1", "EC-2", "EC-3"],
             "study": ["ec-mnist", "ec-pde", "ec-pde"],
-            "verdict": [claims.SUPPORTED, claims.SUPPORTED, claims.NOT_TESTED],
+            "verdict": [evidence.SUPPORTED, evidence.SUPPORTED, evidence.NOT_TESTED],
             "effect": [2.0, 3.0, float("nan")],
         }
     )
@@ -79,9 +79,9 @@ paper:
     - {text: "Fallen.", needs: {EC-2: supported, EC-3: supported}}
 """
     path = write(tmp_path, sentences)
-    assert claims.findings_of("ec-mnist", judged, path) == ["One.", "Two."]
-    assert claims.findings_of("ec-pde", judged, path) == ["Two."]
-    assert claims.findings_of("cb-vgg", judged, path) == []
+    assert evidence.findings_of("ec-mnist", judged, path) == ["One.", "Two."]
+    assert evidence.findings_of("ec-pde", judged, path) == ["Two."]
+    assert evidence.findings_of("cb-vgg", judged, path) == []
 
 
 @pytest.mark.usefixtures("ledger")
@@ -95,9 +95,9 @@ paper:
 )
 def test_a_sentence_must_rest_on_claims_that_exist(tmp_path, changed):
     with pytest.raises(InputError, match="must name"):
-        claims.findings(path=write(tmp_path, FILE.replace(*changed)))
+        evidence.findings(path=write(tmp_path, FILE.replace(*changed)))
 
 
 def test_every_claim_leads_to_a_page():
-    studies = {claim["study"] for claim in claims.read().values()}
-    assert studies <= set(claims.PAGES), "name the page of the study in prunebook.claims.shown"
+    studies = {claim["study"] for claim in evidence.read().values()}
+    assert studies <= set(evidence.PAGES), "name the page of the study in prunebook.pages.verdicts"

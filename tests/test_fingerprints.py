@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from prunebook import fingerprints
 from prunebook.errors import InputError
-from prunebook.experiments import STUDIES
-from prunebook.probes import PROBES
+from prunebook.store import fingerprints
+from prunebook.store.probes import PROBES
+from prunebook.studies import STUDIES
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from prunebook import collection
-from prunebook.experiments import STUDIES
-from prunebook.results import Store
+from prunebook.store import collect
+from prunebook.store.results import Store
+from prunebook.studies import STUDIES
 
 NEAR = 1e-2  # relative; a choice of a unit or weight may flip, so not every number can be held to it
 WITHOUT = {"seconds", "milliseconds"}
@@ -29,9 +29,9 @@ def agreement(one: pd.DataFrame, other: pd.DataFrame) -> float:
     return float(near.mean())
 
 
-def measured(name: str, device: str, folder) -> collection.Collected:
+def measured(name: str, device: str, folder) -> collect.Collected:
     store = Store(folder / device)
-    return collection.collect(
+    return collect.collect(
         STUDIES[name], "smoke", seeds=1, device=device, store=store, report=lambda text: None
     )
 

@@ -9,29 +9,27 @@ import pytest
 import torch
 from torch import nn
 
-from prunebook import claims, coresets, head_advice, head_best, head_summaries, units
+from prunebook import coresets, evidence, units
+from prunebook.coresets import network
+from prunebook.data.tasks import Problem
 from prunebook.errors import InputError
-from prunebook.experiments import STUDIES
-from prunebook.experiments.head_to_head import channels, drawn, fitting, protocol, timing, weights
-from prunebook.experiments.head_to_head.fitting import Bench
-from prunebook.experiments.head_to_head.settings import (
-    DRAWN,
-    SENSITIVITY,
-    OnUnits,
-    OnWeights,
-    is_tuned,
-    pairs,
-)
-from prunebook.experiments.mean_replacement import grid
-from prunebook.experiments.problems import Problem
-from prunebook.experiments.trained import milestones, train_on_images
-from prunebook.figures import head_costs, head_to_head
-from prunebook.figures import pairs as names
-from prunebook.models import mlp, narrowed, weight_count
-from prunebook.sgd import Recipe, Trainer, outputs, score
-from prunebook.statistics import STATISTICS
-from prunebook.training import minibatches
-from prunebook.weights import METHODS, RANKINGS
+from prunebook.evidence.statistics import STATISTICS
+from prunebook.networks.mlp import mlp, narrowed, weight_count
+from prunebook.pages.figures import head_to_head, head_to_head_costs
+from prunebook.pages.figures import head_to_head_parts as names
+from prunebook.pages.tables import advice, best
+from prunebook.pages.tables import head_to_head as head_summaries
+from prunebook.studies import STUDIES
+from prunebook.studies.head_to_head import fitting, run, weights
+from prunebook.studies.head_to_head import units as channels
+from prunebook.studies.head_to_head.config import DRAWN, SENSITIVITY, OnUnits, OnWeights, is_tuned, pairs
+from prunebook.studies.head_to_head.fitting import Bench
+from prunebook.studies.mean_replacement import penalties
+from prunebook.training import timing
+from prunebook.training.on_images import milestones, train_on_images
+from prunebook.training.sgd import Recipe, Trainer, outputs, score
+from prunebook.training.stacked import minibatches
+from prunebook.weights import CRITERIA, METHODS
 
 STUDY = STUDIES["head-to-head"]
 WIDTHS = (6, 20, 12, 3)
@@ -114,7 +112,7 @@ def test_which_pairs_lenet_leaves_out_and_tunes():
     assert all(is_tuned(pde, *pair) for pair in pairs(pde))
     tuned = {pair for pair in pairs(lenet) if is_tuned(lenet, *pair)}
     assert {(m.ranking, m.compensation) for m in METHODS.values()} <= tuned
-    assert {(ranking, "none") for ranking in (*RANKINGS, SENSITIVITY)} <= tuned
+    assert {(ranking, "none") for ranking in (*CRITERIA, SENSITIVITY)} <= tuned
     assert ("obd", "joint") not in tuned
 
 
@@ -210,14 +208,14 @@ def test_a_seed_decides_everything_that_is_not_a_time(problem):
 
 def test_the_share_of_a_drawn_coreset_is_the_one_that_is_reported(tables, dense, problem, bench):
     draws = tables["draws"].set_index("ratio")
-    found = drawn.network_sensitivities(dense, problem.x_train[bench.seen[: CONFIG.points]])
+    found = network.network_sensitivities(dense, problem.x_train[bench.seen[: CONFIG.points]])
     layers = {name: dense.get_submodule(name).weight.detach() for name in found}
     for place, ratio in enumerate(CONFIG.ratios):
         rows = tables["losses"].query("ranking == @DRAWN and ratio == @ratio")
         assert (rows["left"] == draws.loc[ratio, "kept"]).all()
         assert len(rows) == 2
         assert draws.loc[ratio, "expected"] == pytest.approx((1 - ratio) * weight_count(WIDTHS), rel=0.01)
-        made = [drawn.draw(layers, found, ratio, (seed, place)) for seed in range(8)]
+        made = [network.draw(layers, found, ratio, (seed, place)) for seed in range(8)]
         spread = np.std([draw.kept for draw in made]) / np.sqrt(8)
         assert np.mean([draw.kept for draw in made]) == pytest.approx(made[0].expected, abs=4 * spread)
 
@@ -237,7 +235,7 @@ def test_sensitivities_bound_shares_of_inputs_of_both_signs():
     generator = torch.Generator().manual_seed(3)
     weight = torch.randn(4, 7, generator=generator, dtype=torch.float64)
     x = torch.randn(30, 7, generator=generator, dtype=torch.float64)
-    found = drawn.signed_sensitivities(weight, x)
+    found = network.signed_sensitivities(weight, x)
     expected = torch.zeros(2, 4, 7, dtype=torch.float64)
     for sign, k, point in np.ndindex(2, 4, 30):
         part = (weight[k] if sign == 0 else -weight[k]).clamp(min=0)
@@ -246,7 +244,7 @@ def test_sensitivities_bound_shares_of_inputs_of_both_signs():
                 share = part * half / (part * half).sum()
                 expected[sign, k] = torch.maximum(expected[sign, k], share)
     assert found.values.numpy() == pytest.approx(expected.numpy(), abs=1e-12)
-    plain, ours = coresets.sensitivities(weight, x.abs()), drawn.signed_sensitivities(weight, x.abs())
+    plain, ours = coresets.sensitivities(weight, x.abs()), network.signed_sensitivities(weight, x.abs())
     assert torch.equal(plain.values, ours.values)
     assert torch.equal(plain.probabilities, ours.probabilities)
 
@@ -263,18 +261,18 @@ def test_sensitivities_bound_shares_of_inputs_of_both_signs():
     ],
 )
 def test_a_bad_configuration_is_told_before_any_work(monkeypatch, changes, message):
-    monkeypatch.setattr(protocol.ec_mnist, "images", lambda *_, **__: pytest.fail("data were loaded"))
+    monkeypatch.setattr(run.ec_mnist, "images", lambda *_, **__: pytest.fail("data were loaded"))
     with pytest.raises(InputError, match=message):
-        protocol.prepare(replace(CONFIG, **changes), None, "cpu")
+        run.prepare(replace(CONFIG, **changes), None, "cpu")
 
 
 def test_a_bad_configuration_of_units_or_widths_is_told():
     with pytest.raises(InputError, match="unknown score size"):
-        protocol.prepare(OnUnits(scores=("norm", "size")), None, "cpu")
+        run.prepare(OnUnits(scores=("norm", "size")), None, "cpu")
     with pytest.raises(InputError, match="start=5001 has no snapshot"):
-        protocol.prepare(OnUnits(start=5001), None, "cpu")
+        run.prepare(OnUnits(start=5001), None, "cpu")
     with pytest.raises(InputError, match="has 784 inputs: change the first width"):
-        protocol.prepare(replace(CONFIG, dataset="digits"), None, "cpu")
+        run.prepare(replace(CONFIG, dataset="digits"), None, "cpu")
 
 
 def test_times_and_bytes_of_sparse_rows():
@@ -308,8 +306,8 @@ def small(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRUNEBOOK_CACHE", str(tmp_path_factory.mktemp("cache")))
         config = next(c for c in STUDY.presets["smoke"] if isinstance(c, OnUnits))
-        config, dataset = protocol.prepare(replace(config, learning_rate=0.05), None, "cpu")
-        found = protocol.run(config, 1, dataset, torch.device("cpu"), silent)
+        config, dataset = run.prepare(replace(config, learning_rate=0.05), None, "cpu")
+        found = run.run(config, 1, dataset, torch.device("cpu"), silent)
         recipe = Recipe(12, learning_rate=0.05, momentum=0.9, batch_size=64)
         model, trajectory = train_on_images("tiny", dataset, recipe, 1, milestones(8, 4))
         yield config, dataset, found, trajectory.load(8, model)
@@ -331,9 +329,11 @@ def test_the_table_of_units_is_complete(small):
 @pytest.mark.parametrize("compensation", ["none", "mean"])
 def test_one_network_without_units_by_its_definition(small, compensation):
     config, dataset, tables, model = small
-    data = grid.subsets(dataset, config.samples, 1)
-    seen = units.observe(model, data.x, data.y)
-    gone = {site: units.lowest(units.SCORES["norm"](s, None), len(s.mean) // 2) for site, s in seen.items()}
+    data = penalties.subsets(dataset, config.samples, 1)
+    seen = units.unit_statistics(model, data.x, data.y)
+    gone = {
+        site: units.mask_lowest(units.SCORES["norm"](s, None), len(s.mean) // 2) for site, s in seen.items()
+    }
     means = {site: s.mean for site, s in seen.items()} if compensation == "mean" else None
     x, y = dataset.test.x[:200], dataset.test.y[:200]
     expected = score(units.masked_outputs(model, x, gone, means).detach(), y)
@@ -410,7 +410,7 @@ def test_statistics_on_known_losses():
 
 
 def test_every_claim_of_the_head_to_head_can_be_judged(tables, small):
-    mine = {name: claim for name, claim in claims.read().items() if claim["study"] == STUDY.name}
+    mine = {name: claim for name, claim in evidence.read().items() if claim["study"] == STUDY.name}
     assert len(mine) == 12
     dense_nets = {
         name: pd.concat(
@@ -425,40 +425,40 @@ def test_every_claim_of_the_head_to_head_can_be_judged(tables, small):
         for name, table in dense_nets.items()
     }
     for name, claim in mine.items():
-        verdict, conditions = claims.judge(claim, both)
-        assert verdict != claims.NOT_TESTED, name
+        verdict, conditions = evidence.judge(claim, both)
+        assert verdict != evidence.NOT_TESTED, name
         assert {c.label.split(",")[0] for c in conditions} == (
             {"small"} if claim["only"] == {"kind": "units"} else {"lenet", "pde"}
         )
 
 
 def test_the_overview_names_the_best_and_how_far_the_plain_one_is():
-    table = head_best.best(made(KNOWN, noise=0.01)).set_index(["stage", "ratio"])
+    table = best.best(made(KNOWN, noise=0.01)).set_index(["stage", "ratio"])
     assert table.loc[("pruned", 0.9), "pair"] == ("obd", "none")
     assert table.loc[("pruned", 0.9), "behind"] == pytest.approx(16)
     assert table.loc[("fine-tuned", 0.5), "tied"] == (("obd", "none"),)
     close = copy.deepcopy(KNOWN)
     close["magnitude", "none"]["fine-tuned"][0.5] = 1.005
-    table = head_best.best(made(close)).set_index(["stage", "ratio"])
+    table = best.best(made(close)).set_index(["stage", "ratio"])
     assert set(table.loc[("fine-tuned", 0.5), "tied"]) == {("obd", "none"), ("magnitude", "none")}
-    first = head_best.overview(made(KNOWN)).iloc[1]
+    first = best.overview(made(KNOWN)).iloc[1]
     assert first["network, by"] == ""  # as in the row above
     assert first["best right after pruning"] == "OBD, no shift"
     assert first["plain, after fine-tuning"] == "× 1.60 (1.60 to 1.60)"
-    assert head_best.overview(made(KNOWN, seeds=(1,))).iloc[1]["plain, after fine-tuning"] == "× 1.60"
+    assert best.overview(made(KNOWN, seeds=(1,))).iloc[1]["plain, after fine-tuning"] == "× 1.60"
 
 
 def test_a_classifier_is_judged_by_its_errors():
     losses = made(KNOWN)
     losses["accuracy"] = np.where(losses["ranking"] == "magnitude", 0.9, 0.8)
-    table = head_best.best(losses)
+    table = best.best(losses)
     assert set(table["measure"]) == {"test errors"}
     assert set(table["pair"]) <= {("magnitude", "none"), ("magnitude", "mean")}
     assert table["behind"].tolist() == pytest.approx([1.0] * 4)
     assert table["value"].tolist() == pytest.approx([0.1] * 4)
-    assert set(head_best.best(losses, "loss")["pair"]) == {("obd", "none")}
+    assert set(best.best(losses, "loss")["pair"]) == {("obd", "none")}
     losses.loc[losses["ranking"] == "obd", "accuracy"] = 1.0
-    assert np.isfinite(head_best.best(losses)["value"]).all()
+    assert np.isfinite(best.best(losses)["value"]).all()
 
 
 def test_an_interval_that_reaches_1_is_a_tie():
@@ -466,14 +466,14 @@ def test_an_interval_that_reaches_1_is_a_tie():
         one = made({("obd", "none"): {"pruned": {0.5: 1.0}}, ("magnitude", "none"): {"pruned": {0.5: 1.0}}})
         return one.assign(loss=[1.0, ratio[0], 1.0, ratio[1], 1.0, ratio[2]])
 
-    assert len(head_best.best(losses(1.5, 0.8, 1.4))["tied"].iloc[0]) == 2
-    assert len(head_best.best(losses(1.5, 1.45, 1.4))["tied"].iloc[0]) == 1
+    assert len(best.best(losses(1.5, 0.8, 1.4))["tied"].iloc[0]) == 2
+    assert len(best.best(losses(1.5, 1.45, 1.4))["tied"].iloc[0]) == 1
 
 
 def test_a_pair_that_diverged_in_a_seed_is_not_the_best():
     losses = made(KNOWN)
     losses.loc[(losses["ranking"] == "obd") & (losses["seed"] == 2), "loss"] = np.inf
-    assert set(head_best.best(losses)["pair"]) == {("magnitude", "none"), ("magnitude", "mean")}
+    assert set(best.best(losses)["pair"]) == {("magnitude", "none"), ("magnitude", "mean")}
 
 
 def test_advice_follows_the_numbers():
@@ -483,18 +483,18 @@ def test_advice_follows_the_numbers():
          "seen": 10}
     )  # fmt: skip
     losses = made(KNOWN)
-    (words,) = head_advice.which(losses, cost)
+    (words,) = advice.which(losses, cost)
     assert words.startswith("LeNet-300-100, by test loss: right after pruning, (OBD, no shift) is best")
     assert words.endswith(
         "after fine-tuning, (OBD, no shift) is best or tied at 2 of 2 ratios, and (OBD, no shift) is the safest, never "
         "above 1.00 times the lowest."
     )
-    (plain,) = head_advice.plain(losses)
+    (plain,) = advice.plain(losses)
     assert "at 0.5, and good enough there; its worst is 0.9, with 1.60 times the test loss" in plain
-    (limit,) = head_advice.limits(losses)
+    (limit,) = advice.limits(losses)
     assert "up to 0.5" in limit
     assert limit.endswith("better at 0.9.")
-    assert head_advice.prices(cost) == [
+    assert advice.prices(cost) == [
         "LeNet-300-100: OBD is the dearest ranking, 0.5 epochs of training; "
         "mean shift is the dearest compensation, 0.25 epochs of training."
     ]
@@ -502,19 +502,18 @@ def test_advice_follows_the_numbers():
     other["magnitude", "none"]["fine-tuned"] = {0.5: 0.9, 0.9: 1.0}
     losses = made(other)
     assert (
-        "after fine-tuning, (magnitude, no shift) is best or tied at 2 of 2"
-        in head_advice.which(losses, cost)[0]
+        "after fine-tuning, (magnitude, no shift) is best or tied at 2 of 2" in advice.which(losses, cost)[0]
     )
-    assert head_advice.plain(losses)[0].endswith("at every ratio: it is good enough.")
-    assert head_advice.limits(losses)[0].endswith("better at no ratio.")
+    assert advice.plain(losses)[0].endswith("at every ratio: it is good enough.")
+    assert advice.limits(losses)[0].endswith("better at no ratio.")
     other["obd", "none"]["fine-tuned"] = {0.5: 0.5, 0.9: 0.5}
     assert (
         "at no ratio within 5\N{NO-BREAK SPACE}% of the best pair: it has 1.80 to 2.00 times"
-        in head_advice.plain(made(other))[0]
+        in advice.plain(made(other))[0]
     )
     other["dense", "none"]["fine-tuned"] = {0.0: 0.1}
-    assert "do not prune" in head_advice.limits(made(other))[0]
-    assert head_advice.as_list(["a < b"]) == '<ul class="pb-advice"><li>a &lt; b</li></ul>'
+    assert "do not prune" in advice.limits(made(other))[0]
+    assert advice.as_list(["a < b"]) == '<ul class="pb-advice"><li>a &lt; b</li></ul>'
 
 
 def test_advice_on_speed(tables, small):
@@ -522,11 +521,11 @@ def test_advice_on_speed(tables, small):
         {"net": "lenet", "seed": 1, "ratio": [0.5] * 3 + [0.9] * 3, "form": ["dense", "masked", "sparse rows"] * 2,
          "batch": 256, "milliseconds": [1.0, 1.1, 3.0, 1.0, 1.0, 0.5], "bytes": [100, 100, 110, 100, 100, 30]}
     )  # fmt: skip
-    (words,) = head_advice.speed(latency)
+    (words,) = advice.speed(latency)
     assert "1.00 to 1.10 times the time" in words
     assert "in sparse rows it is faster at 0.9 for 256 inputs" in words
     both = pd.concat([labelled(tables["latency"]), labelled(small[2]["latency"], "tiny", "units")])
-    assert len(head_advice.speed(both)) == 2
+    assert len(advice.speed(both)) == 2
     assert list(head_summaries.speed_table(both)["bytes"].astype(float) < 1.1) == [True] * 4
 
 
@@ -550,10 +549,10 @@ def test_figures_and_tables_of_a_run(tables, small):
         "net == 'lenet' and stage == 'pruned' and ranking == 'magnitude' and compensation == 'mean'"
     )
     assert f"{cell['relative'].iloc[0]:.2f}" in shown
-    points = head_costs.prices(losses, cost, at)
+    points = head_to_head_costs.prices(losses, cost, at)
     assert points["seconds"].notna().all()
-    assert len(head_costs.cost_against_loss(losses, cost, at).axes) == 4
-    assert len(head_costs.time_of_a_pass(both["latency"]).axes) == 2
+    assert len(head_to_head_costs.cost_against_loss(losses, cost, at).axes) == 4
+    assert len(head_to_head_costs.time_of_a_pass(both["latency"]).axes) == 2
     assert set(head_summaries.cost_table(cost)["part"]) == {"ranking", "compensation", "reference"}
     assert head_summaries.draw_table(labelled(tables["draws"]))["comparable"].tolist() == ["yes", "yes"]
     assert len(head_summaries.numbers(losses, "lenet")) == len(tables["losses"])

@@ -10,10 +10,10 @@ from test_figures import made_layers, made_losses
 from test_figures_last_layer import epsilon_first, made, sparsity_first
 from test_figures_units import made_penalties
 
-from prunebook import explore, figures
 from prunebook.errors import InputError
-from prunebook.figures import last_layer, style, unit_parts
-from prunebook.interactive import _SYMBOLS, Measure, lines
+from prunebook.pages import explore, figures
+from prunebook.pages.figures import coreset_parts, mr_parts, style
+from prunebook.pages.interactive import _SYMBOLS, Measure, lines
 
 LOOKS = {
     "a": style.Look("#0072b2", "o", (), "Method A"),
@@ -143,8 +143,8 @@ def test_bad_input_is_named(changes, message):
 def test_every_look_of_the_book_has_its_marker():
     looks = [
         *(style.look(method) for method in style.METHODS),
-        *last_layer.LOOKS.values(),
-        *unit_parts.LOOKS.values(),
+        *coreset_parts.LOOKS.values(),
+        *mr_parts.LOOKS.values(),
     ]
     assert {look.marker for look in looks} | set(style._SPARE_MARKERS) <= set(_SYMBOLS)
     found = spec(small(), looks={"a": looks[0], "b": looks[1]})
@@ -242,7 +242,7 @@ def test_draws_and_guarantees_are_those_of_the_static_figures():
 def test_penalties_are_those_of_the_static_figure():
     table = made_penalties()
     drawn = curves(explore.penalties(table))
-    for replacement, name in unit_parts.REPLACED.items():
+    for replacement, name in mr_parts.REPLACED.items():
         part = table[
             (table["set"] == "all") & (table["amount"] == 0.1) & (table["score"] == "abs_mrs")
             & (table["replacement"] == replacement)
@@ -259,8 +259,8 @@ def test_profiles_are_those_of_the_static_figure():
     found = explore.profiles(table, every=4)
     drawn = curves(found)
     figure = figures.performance_profiles(table)
-    for replacement, name in unit_parts.REPLACED.items():
-        look = unit_parts.LOOKS["abs_rs"]
+    for replacement, name in mr_parts.REPLACED.items():
+        look = mr_parts.LOOKS["abs_rs"]
         want = static(figure, 0, look, dashed=replacement == "zero")[::4]
         got = drawn["Share of points below threshold", "Medium", "all scores", "abs_rs", name]
         np.testing.assert_allclose(got[1], want, atol=6e-5)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from prunebook.intervals import half_width
+from prunebook.evidence.intervals import half_width
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])

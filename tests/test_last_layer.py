@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from prunebook import coresets
-from prunebook.experiments import lenet_last_layer
-from prunebook.experiments.last_layer import guarantees, network, protocol, recovery, stress
+from prunebook.studies.coreset_bounds import guarantees, lenet, network, recovery, run, stress
 
-CONFIG = lenet_last_layer.OnLenet(
+CONFIG = lenet.OnLenet(
     widths=(8, 20, 12, 4),
     epochs=12,
     batch_size=25,
@@ -42,7 +41,7 @@ def task():
 
 @pytest.fixture(scope="module")
 def tables(task):
-    return protocol.measure(CONFIG, 1, task, lambda line: None)
+    return run.measure(CONFIG, 1, task, lambda line: None)
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +51,11 @@ def ready(task):
 
 
 def test_all_tables_are_there_and_the_seed_decides_them(task, tables):
-    assert set(tables) == set(protocol.__doc__.split()) & set(tables)
-    again = protocol.measure(CONFIG, 1, task, lambda line: None)
+    assert set(tables) == set(run.__doc__.split()) & set(tables)
+    again = run.measure(CONFIG, 1, task, lambda line: None)
     for name, table in tables.items():
         pd.testing.assert_frame_equal(table, again[name])
-    other = protocol.measure(CONFIG, 2, task, lambda line: None)
+    other = run.measure(CONFIG, 2, task, lambda line: None)
     assert not tables["sparsity_first"].equals(other["sparsity_first"])
 
 
@@ -84,7 +83,7 @@ def test_dropout_is_off_when_the_network_is_looked_at(task):
 def test_observed_errors_are_those_of_a_loop(ready):
     net = ready.net
     sampled = guarantees.draw(ready, "weights", torch.tensor(40.0), (1, 2))
-    seen = guarantees.observe(net, sampled, 0.2, "weights")
+    seen = guarantees.unit_statistics(net, sampled, 0.2, "weights")
     errors, right, beyond = [], [], []
     for weight in sampled:
         for x, z, label in zip(net.hidden, net.logits, net.labels, strict=True):
@@ -102,7 +101,7 @@ def test_observed_errors_are_those_of_a_loop(ready):
 
 
 def test_nothing_changes_where_nothing_is_pruned(ready):
-    seen = guarantees.observe(ready.net, ready.net.w_out[None], 0.1, "neurons")
+    seen = guarantees.unit_statistics(ready.net, ready.net.w_out[None], 0.1, "neurons")
     assert seen["error"] == 0
     assert seen["labels_kept"] == 1
     assert seen["below"] == int(ready.net.correct.sum())

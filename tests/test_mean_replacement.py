@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 
 from prunebook import units
-from prunebook.convnets import convnet
 from prunebook.errors import DataError, InputError
-from prunebook.experiments import STUDIES
-from prunebook.experiments.mean_replacement import grid, pictures, probes, protocol, tuning
-from prunebook.experiments.mean_replacement.facts import facts
-from prunebook.sgd import Recipe, Trainer, outputs, score
-from prunebook.units.measurement import Variant
+from prunebook.networks.convnets import convnet
+from prunebook.studies import STUDIES
+from prunebook.studies.mean_replacement import penalties as grid
+from prunebook.studies.mean_replacement import picture_folders, probes, run, tuning
+from prunebook.studies.mean_replacement.facts import facts
+from prunebook.training.sgd import Recipe, Trainer, outputs, score
+from prunebook.units.ablation.measure import Variant
 
 TRAINING, TUNING = STUDIES["mr-training"], STUDIES["mr-tuning"]
 
@@ -31,8 +32,8 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found():
-    config, dataset = protocol.prepare(TRAINING.presets["smoke"][0], None, "cpu")
-    return config, dataset, protocol.run(config, 1, dataset, torch.device("cpu"), str)
+    config, dataset = run.prepare(TRAINING.presets["smoke"][0], None, "cpu")
+    return config, dataset, run.run(config, 1, dataset, torch.device("cpu"), str)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +56,8 @@ def test_the_grid_is_complete(found):
 def test_penalties_are_those_of_the_folded_network(found):
     """A sample of the grid, each variant folded and evaluated by itself."""
     config, dataset, tables = found
-    model, trajectory = protocol.train_on_images(
-        config.net, dataset, protocol.recipe_of(config), 1, protocol.milestones(config.steps, 4)
+    model, trajectory = run.train_on_images(
+        config.net, dataset, run.recipe_of(config), 1, run.milestones(config.steps, 4)
     )
     data = grid.subsets(dataset, config.samples, 1)
     trajectory.load(8, model)
@@ -77,9 +78,9 @@ def test_measuring_leaves_no_trace_in_the_training(found):
     alone = convnet(config.net, shape=dataset.train.x.shape[1:], classes=len(dataset.classes), seed=1)
     alone = alone.to(memory_format=torch.channels_last)
     x = dataset.train.x.contiguous(memory_format=torch.channels_last)
-    Trainer(alone, x, dataset.train.y, protocol.recipe_of(config), seed=1).advance()
-    model, trajectory = protocol.train_on_images(
-        config.net, dataset, protocol.recipe_of(config), 1, protocol.milestones(config.steps, 4)
+    Trainer(alone, x, dataset.train.y, run.recipe_of(config), seed=1).advance()
+    model, trajectory = run.train_on_images(
+        config.net, dataset, run.recipe_of(config), 1, run.milestones(config.steps, 4)
     )
     trajectory.load(config.steps, model)
     for name, value in alone.state_dict().items():
@@ -88,7 +89,7 @@ def test_measuring_leaves_no_trace_in_the_training(found):
 
 def test_same_seed_same_tables(found):
     config, dataset, tables = found
-    again = protocol.run(config, 1, dataset, torch.device("cpu"), str)
+    again = run.run(config, 1, dataset, torch.device("cpu"), str)
     for name, table in tables.items():
         pd.testing.assert_frame_equal(table, again[name])
 
@@ -113,8 +114,8 @@ def test_alpha_of_one_is_the_mean_and_of_zero_is_zero(found):
 
 
 def test_norm_that_takes_the_batch_leaves_no_difference():
-    config, dataset = protocol.prepare(replace(TRAINING.presets["smoke"][0], batch_norm=True), None, "cpu")
-    table = protocol.run(config, 1, dataset, torch.device("cpu"), str)["batch_norm"]
+    config, dataset = run.prepare(replace(TRAINING.presets["smoke"][0], batch_norm=True), None, "cpu")
+    table = run.run(config, 1, dataset, torch.device("cpu"), str)["batch_norm"]
     assert len(table) > 0
     assert table["difference"].max() < 1e-4
     assert table["zero"].abs().max() > 1e-3  # pruning itself does something
@@ -142,7 +143,7 @@ def test_facts_hold():
 
 def test_every_must_be_a_multiple():
     with pytest.raises(InputError, match="every=6 must be a multiple of snapshot_every=4"):
-        protocol.prepare(replace(TRAINING.presets["smoke"][0], every=6), None, "cpu")
+        run.prepare(replace(TRAINING.presets["smoke"][0], every=6), None, "cpu")
     with pytest.raises(InputError, match="start=5 has no snapshot: take a multiple of 4 up to 12"):
         tuning.prepare(replace(TUNING.presets["smoke"][0], start=5), None, "cpu")
 
@@ -190,9 +191,9 @@ def test_training_without_the_units_is_training_with_them_held_at_zero():
     torch.manual_seed(0)
     x, y = torch.randn(200, 3, 32, 32, dtype=torch.float64), torch.randint(10, (200,))
     model = convnet("tiny", seed=3).double().eval()
-    seen = units.observe(model, x, y)
+    seen = units.unit_statistics(model, x, y)
     pruned = {
-        site: units.lowest(units.SCORES["norm"](s, units.random_generator(0, 0, site)), 4)
+        site: units.mask_lowest(units.SCORES["norm"](s, units.random_generator(0, 0, site)), 4)
         for site, s in seen.items()
     }
     folded = units.fold(model, pruned, {site: seen[site].mean for site in pruned})
@@ -225,8 +226,8 @@ def test_pictures_from_a_folder_and_in_its_place(tmp_path, monkeypatch):
     config = STUDIES["mr-pictures"].presets["smoke"][0]
     monkeypatch.delenv("PRUNEBOOK_DATA", raising=False)
     with pytest.raises(DataError, match="no image folder"):
-        pictures.prepare(config, str(tmp_path), "cpu")
-    named, found = pictures.prepare(config, None, "cpu")
+        picture_folders.prepare(config, str(tmp_path), "cpu")
+    named, found = picture_folders.prepare(config, None, "cpu")
     assert found.stand_in
     assert named.dataset == "digits"
     assert found.train.x.shape[1:] == (3, 64, 64)
@@ -236,7 +237,7 @@ def test_pictures_from_a_folder_and_in_its_place(tmp_path, monkeypatch):
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (70, 80, 3), dtype=np.uint8)).save(folder / f"{number}.png")
     config = replace(config, batch_size=8)
-    named, found = pictures.prepare(config, str(tmp_path), "cpu")
+    named, found = picture_folders.prepare(config, str(tmp_path), "cpu")
     assert not found.stand_in
-    tables = pictures.run(named, 1, found, torch.device("cpu"), str)
+    tables = picture_folders.run(named, 1, found, torch.device("cpu"), str)
     assert len(tables["penalties"]) == 2 * 2 * 5 * 2 * 2  # steps 0 and 4

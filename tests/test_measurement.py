@@ -8,12 +8,14 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import prune
 
-from prunebook.convnets import convnet
 from prunebook.errors import InputError
-from prunebook.units import LAYER_SETS, Variant, layer_set, measure, measurement, sharing, sites
+from prunebook.networks.convnets import convnet
+from prunebook.units import LAYER_SETS, Variant, layer_set, measure, sites
+from prunebook.units.ablation import measure as measurement
+from prunebook.units.ablation import plan as sharing
+from prunebook.units.ablation.stages import Stage
 from prunebook.units.folding import BORDERS
-from prunebook.units.layers import NORMS, forward
-from prunebook.units.suffixes import Stage
+from prunebook.units.forward import NORMS, forward
 
 SHAPE = (3, 14, 14)
 

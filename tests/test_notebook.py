@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunebook import notebook
-from prunebook.collection import Collected
 from prunebook.errors import InputError
-from prunebook.experiments import STUDIES
+from prunebook.pages import notebook
+from prunebook.store.collect import Collected
+from prunebook.studies import STUDIES
 
 GOOD = {"scale": "smoke", "device": "cpu", "seeds": 1, "data": None, "fresh": False}
 

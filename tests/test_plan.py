@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from prunebook import plan
 from prunebook.cli import app
-from prunebook.configurations import config_columns
-from prunebook.experiments import STUDIES
-from prunebook.results import Store
+from prunebook.store.results import Store
+from prunebook.studies import STUDIES
+from prunebook.studies.configuration import config_columns
+from prunebook.workflow import costs as plan
 
 STUDY = STUDIES["mr-training"]
 
@@ -115,7 +115,7 @@ def test_plans_are_held_against_the_seeds_they_did_not_see(tmp_path):
     found = plan.held_out(STUDIES["ec-pde"], "paper", Runs(tmp_path, config))
     # One minute and two: each is the other's plan.
     assert (found.runs, found.planned, found.measured) == (2, 180 / 3600, 180 / 3600)
-    assert (found.factor, found.lowest, found.highest) == (1, 0.5, 2)
+    assert (found.factor, found.mask_lowest, found.highest) == (1, 0.5, 2)
     (tmp_path / "other").mkdir()
     assert plan.held_out(STUDIES["cb-lenet"], "paper", Runs(tmp_path / "other", config)) is None
 

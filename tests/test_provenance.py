@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from prunebook import provenance
 from prunebook.errors import InputError
+from prunebook.store import machine
 
 SOURCE = '''"""doc"""
 import os  # hi
@@ -42,7 +42,7 @@ async def g():
 
 def test_the_hash_is_the_same_on_every_python():
     # Written down from Python 3.11, 3.12 and 3.13, which tokenise f-strings in different ways.
-    assert provenance.source_hash(SOURCE) == "6f9bf0940b072c30"
+    assert machine.source_hash(SOURCE) == "6f9bf0940b072c30"
 
 
 PLAIN = """
@@ -70,7 +70,7 @@ def f(x, eps=1e-3):
 )
 def test_the_hash_is_blind_to_comments_docstrings_and_layout(same):
     assert same != PLAIN
-    assert provenance.source_hash(same) == provenance.source_hash(PLAIN)
+    assert machine.source_hash(same) == machine.source_hash(PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -88,20 +88,20 @@ def test_the_hash_is_blind_to_comments_docstrings_and_layout(same):
 )
 def test_the_hash_sees_what_computes(old, new):
     assert old in PLAIN
-    assert provenance.source_hash(PLAIN.replace(old, new)) != provenance.source_hash(PLAIN)
+    assert machine.source_hash(PLAIN.replace(old, new)) != machine.source_hash(PLAIN)
 
 
 def test_a_docstring_after_letters_of_two_bytes_is_found():
-    one, two = (provenance.source_hash(f'def éé(): "{doc}"') for doc in ("one", "two"))
+    one, two = (machine.source_hash(f'def éé(): "{doc}"') for doc in ("one", "two"))
     assert one == two
 
 
 def test_the_hash_sees_nesting_and_blanks_inside_a_string():
     inside = "for i in x:\n    a()\n    b()\n"
     outside = "for i in x:\n    a()\nb()\n"
-    assert provenance.source_hash(inside) != provenance.source_hash(outside)
-    assert provenance.source_hash('t = """a\nb"""') != provenance.source_hash('t = """a \nb"""')
-    assert provenance.source_hash('t = """a\nb"""') != provenance.source_hash('t = """a\n\nb"""')
+    assert machine.source_hash(inside) != machine.source_hash(outside)
+    assert machine.source_hash('t = """a\nb"""') != machine.source_hash('t = """a \nb"""')
+    assert machine.source_hash('t = """a\nb"""') != machine.source_hash('t = """a\n\nb"""')
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def package(tmp_path):
 
 
 def names(module, root):
-    return {name.removeprefix("prunebook").lstrip(".") for name in provenance.trace(module, root)}
+    return {name.removeprefix("prunebook").lstrip(".") for name in machine.trace(module, root)}
 
 
 def test_every_form_of_import_is_followed(package):
@@ -166,48 +166,50 @@ def test_what_cannot_change_a_number_is_not_followed(package):
     root = package(
         {
             "experiments/__init__.py": "from . import one, other",
-            "experiments/one.py": "from prunebook.experiments import common\nfrom ..studies import Study",
+            "experiments/one.py": "from prunebook.studies import common\nfrom ..studies import Study",
             "experiments/other.py": "",
             "experiments/common.py": "",
             "studies.py": "from prunebook import behind",
             "behind.py": "",
             "figures/__init__.py": "",
             "figures/lines.py": "from prunebook import behind",
-            "draws.py": "from prunebook.figures.lines import x",
+            "draws.py": "from prunebook.pages.figures.lines import x",
         }
     )
-    assert names("prunebook.experiments.one", root) == {"", "experiments.one", "experiments.common"}
+    assert names("prunebook.studies.one", root) == {"", "experiments.one", "experiments.common"}
     assert names("prunebook.draws", root) == {"", "draws"}
-    assert names("prunebook.figures.lines", root) == {"", "figures.lines", "behind"}, "asked for by name"
+    assert names("prunebook.pages.figures.lines", root) == {"", "figures.lines", "behind"}, (
+        "asked for by name"
+    )
 
 
 def test_a_change_far_away_changes_only_that_module(package):
     files = {"a.py": "from .b import x", "b.py": "from .c import x", "c.py": "x = 1"}
-    before = provenance.trace("prunebook.a", package(files))
-    assert provenance.trace("prunebook.a", package({"c.py": "x = 1  # one"})) == before
-    after = provenance.trace("prunebook.a", package({"c.py": "x = 2"}))
+    before = machine.trace("prunebook.a", package(files))
+    assert machine.trace("prunebook.a", package({"c.py": "x = 1  # one"})) == before
+    after = machine.trace("prunebook.a", package({"c.py": "x = 2"}))
     assert [name for name in before if before[name] != after[name]] == ["prunebook.c"]
 
 
 @pytest.mark.parametrize("module", ["prunebook.nowhere", "prunebook./etc/passwd", "prunebook..errors", ""])
 def test_a_module_that_is_not_there_is_refused(module):
     with pytest.raises(InputError, match="there is no module"):
-        provenance.code_modules(module)
+        machine.code_modules(module)
 
 
 def test_the_code_hash_covers_all_modules(monkeypatch):
-    modules = provenance.code_modules("prunebook.errors")
+    modules = machine.code_modules("prunebook.errors")
     assert set(modules) == {"prunebook", "prunebook.errors"}
-    before = provenance.code_hash("prunebook.errors")
+    before = machine.code_hash("prunebook.errors")
     modules["prunebook"] = "spoilt"  # a copy, not the memory of it
-    assert provenance.code_hash("prunebook.errors") == before
-    monkeypatch.setattr(provenance, "_trace_package", lambda _: modules)
-    assert provenance.code_hash("prunebook.errors") != before
+    assert machine.code_hash("prunebook.errors") == before
+    monkeypatch.setattr(machine, "_trace_package", lambda _: modules)
+    assert machine.code_hash("prunebook.errors") != before
 
 
 def test_all_that_python_imports_is_found():
     """Against the interpreter itself: no module that is really imported may be missing."""
-    module = "prunebook.datasets"
+    module = "prunebook.data.images"
     before = {name: loaded for name, loaded in sys.modules.items() if name.split(".")[0] == "prunebook"}
     try:
         for name in before:
@@ -218,9 +220,9 @@ def test_all_that_python_imports_is_found():
         for name in [name for name in sys.modules if name.split(".")[0] == "prunebook"]:
             del sys.modules[name]
         sys.modules.update(before)
-    imported -= provenance.EXCLUDED
+    imported -= machine.EXCLUDED
     assert len(imported) > 2
-    assert imported <= set(provenance.code_modules(module))
+    assert imported <= set(machine.code_modules(module))
 
 
 def git(folder, *arguments):
@@ -237,12 +239,12 @@ def checkout(tmp_path, monkeypatch):
     (home / "x.py").write_text("x = 1\n", encoding="utf-8")
     (tmp_path / "README.md").write_text("hello\n", encoding="utf-8")
     git(tmp_path, "init", "-q")
-    monkeypatch.setattr(provenance, "PACKAGE_DIR", home)
+    monkeypatch.setattr(machine, "PACKAGE_DIR", home)
     return tmp_path
 
 
 def test_commit_tells_sha_and_changes_under_src(checkout):
-    commit = provenance.commit.__wrapped__
+    commit = machine.commit.__wrapped__
     assert commit() == ("unknown", False), "nothing is committed yet"
     git(checkout, "add", ".")
     git(checkout, "commit", "-q", "-m", "first")
@@ -261,19 +263,19 @@ def test_commit_is_unknown_for_a_copy_inside_another_repository(checkout, monkey
     git(checkout, "commit", "-q", "-m", "first")
     installed = checkout / ".venv" / "prunebook"
     installed.mkdir(parents=True)
-    monkeypatch.setattr(provenance, "PACKAGE_DIR", installed)
-    assert provenance.commit.__wrapped__() == ("unknown", False)
+    monkeypatch.setattr(machine, "PACKAGE_DIR", installed)
+    assert machine.commit.__wrapped__() == ("unknown", False)
 
 
 def test_commit_never_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "PACKAGE_DIR", tmp_path)
-    assert provenance.commit.__wrapped__() == ("unknown", False)
+    monkeypatch.setattr(machine, "PACKAGE_DIR", tmp_path)
+    assert machine.commit.__wrapped__() == ("unknown", False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance.commit.__wrapped__() == ("unknown", False)
+    assert machine.commit.__wrapped__() == ("unknown", False)
 
 
 def test_versions_are_those_installed():
-    found = provenance.versions()
+    found = machine.versions()
     assert set(found) == {"python", "prunebook", "torch", "torchvision", "numpy", "scipy", "pandas"}
     assert found["torch"] == importlib.metadata.version("torch")
     assert found["python"].split(".")[:2] == [str(part) for part in sys.version_info[:2]]
@@ -282,12 +284,12 @@ def test_versions_are_those_installed():
 def test_hardware_describes_the_machine_and_names_nobody():
     import torch
 
-    facts = provenance.hardware("cpu")
+    facts = machine.hardware("cpu")
     assert facts["threads"] == torch.get_num_threads()
     assert facts["cores"] >= 1
     assert facts["cpu"]
     assert "gpu" not in facts
-    text = json.dumps([facts, provenance.versions()])
+    text = json.dumps([facts, machine.versions()])
     for name in (socket.gethostname(), str(Path.home()), str(Path.cwd())):
         assert name not in text
     assert getpass.getuser() not in text.split('"')

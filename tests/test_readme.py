@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from prunebook.collection import stored
-from prunebook.experiments import STUDIES
-from prunebook.results import Store
+from prunebook.store.collect import stored
+from prunebook.store.results import Store
+from prunebook.studies import STUDIES
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = Store(ROOT / "data" / "results")

@@ -5,19 +5,19 @@ import re
 import pandas as pd
 import pytest
 
-from prunebook import claims
+from prunebook import evidence
 from prunebook.errors import InputError
-from prunebook.models import mlp
-from prunebook.results import Store
-from prunebook.statistics import STATISTICS
-from prunebook.statistics.compensation import ratio_kept
+from prunebook.evidence.statistics import STATISTICS
+from prunebook.evidence.statistics.elimination_compensation import ratio_kept
+from prunebook.networks.mlp import mlp
+from prunebook.store.results import Store
 
 ENTRY = "- {id: X, paper: p, quantity: q, reported: r, where: w, reading: printed, error: 0"
 
 
 def test_every_entry_belongs_to_a_claim_or_says_what_it_is():
-    known = claims.read()
-    entries = claims.read_reported()
+    known = evidence.read()
+    entries = evidence.read_reported()
     assert len({entry["id"] for entry in entries}) == len(entries)
     for entry in entries:
         named = re.fullmatch(r"[A-Z]{2}-\w+", entry["id"])
@@ -27,14 +27,14 @@ def test_every_entry_belongs_to_a_claim_or_says_what_it_is():
 
 
 def test_without_results_nothing_is_measured_but_what_can_be_counted(tmp_path):
-    table = claims.reported(store=Store(tmp_path))
-    counted = [bool({"widths", "product"} & set(e["ours"])) for e in claims.read_reported()]
-    assert ((table["ours"] != claims.NOT_YET) == counted).all()
+    table = evidence.reported(store=Store(tmp_path))
+    counted = [bool({"widths", "product"} & set(e["ours"])) for e in evidence.read_reported()]
+    assert ((table["ours"] != evidence.NOT_YET) == counted).all()
 
 
 def test_weights_are_those_of_the_networks():
-    rows = claims.reported().set_index("id")
-    for entry in claims.read_reported():
+    rows = evidence.reported().set_index("id")
+    for entry in evidence.read_reported():
         if widths := entry["ours"].get("widths"):
             held = sum(p.numel() for p in mlp(tuple(widths)).parameters() if p.ndim == 2)
             assert rows.loc[entry["id"], "ours"] == str(held) == entry["reported"]
@@ -55,7 +55,7 @@ def test_a_broken_file_is_refused(tmp_path, text, message):
     path = tmp_path / "values.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        claims.reported(path=path)
+        evidence.reported(path=path)
 
 
 def losses(*rows):

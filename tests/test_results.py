@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunebook import configurations, provenance, results
-from prunebook.configurations import canonical, config_hash
 from prunebook.errors import InputError, ResultError
-from prunebook.results import ResultMissing, Store
+from prunebook.store import machine, results
+from prunebook.store.results import ResultMissing, Store
+from prunebook.studies import configuration
+from prunebook.studies.configuration import canonical, config_hash
 
 FACTS = {
     "module": "prunebook.errors",
@@ -160,7 +161,7 @@ def test_names_cannot_point_elsewhere(store, name):
 @pytest.mark.parametrize("seed", [0, -1, 1.0, "1", True, None, np.int64(1)])
 def test_seeds_count_from_one(store, seed):
     with pytest.raises(InputError, match="seeds count from 1"):
-        configurations.check_seed(seed)
+        configuration.check_seed(seed)
 
 
 # --- saving and loading ---
@@ -191,11 +192,11 @@ def test_the_record_tells_where_the_numbers_come_from(store):
     assert (record["study"], record["scale"], record["seed"]) == ("toy-study", "laptop", 1)
     assert record["config"] == canonical(Config())
     assert record["config_hash"] == config_hash(Config())
-    assert (record["commit"], record["dirty"]) == provenance.commit()
-    assert record["versions"] == provenance.versions()
-    assert record["hardware"] == provenance.hardware("cpu")
-    assert record["code_hash"] == provenance.code_hash("prunebook.errors")
-    assert record["code_modules"] == provenance.code_modules("prunebook.errors")
+    assert (record["commit"], record["dirty"]) == machine.commit()
+    assert record["versions"] == machine.versions()
+    assert record["hardware"] == machine.hardware("cpu")
+    assert record["code_hash"] == machine.code_hash("prunebook.errors")
+    assert record["code_modules"] == machine.code_modules("prunebook.errors")
     assert record["tables"]["losses"]["rows"] == 4
 
 
@@ -282,7 +283,7 @@ def rewrite(path, change, reseal=False):
     change(record)
     if reseal:
         record.pop("checksum", None)
-        record["checksum"] = configurations.digest(record)
+        record["checksum"] = configuration.digest(record)
     (path / "record.json").write_text(json.dumps(record), encoding="utf-8")
 
 
@@ -347,8 +348,8 @@ def test_a_result_in_the_place_of_another_is_refused(store):
 def test_stale_names_the_modules_that_differ(store, monkeypatch):
     result = save(store)
     assert results.stale(result, "prunebook.errors") == []
-    now = {**provenance.code_modules("prunebook.errors"), "prunebook.errors": "changed", "prunebook.new": "x"}
-    monkeypatch.setattr(provenance, "code_modules", lambda module: now)
+    now = {**machine.code_modules("prunebook.errors"), "prunebook.errors": "changed", "prunebook.new": "x"}
+    monkeypatch.setattr(machine, "code_modules", lambda module: now)
     assert results.stale(result, "prunebook.errors") == ["prunebook.errors", "prunebook.new"]
     now.pop("prunebook")
     assert "prunebook" in results.stale(result, "prunebook.errors")
@@ -398,8 +399,8 @@ def test_where_results_live(tmp_path, monkeypatch):
         home = tmp_path / marker.replace("/", "-")
         (home / marker).parent.mkdir(parents=True, exist_ok=True)
         (home / marker).write_text("")
-        monkeypatch.setattr(provenance, "PACKAGE_DIR", home / "src" / "prunebook")
+        monkeypatch.setattr(machine, "PACKAGE_DIR", home / "src" / "prunebook")
         assert Store().root == home / "data" / "results"
-    monkeypatch.setattr(provenance, "PACKAGE_DIR", tmp_path / "lib" / "site-packages" / "prunebook")
+    monkeypatch.setattr(machine, "PACKAGE_DIR", tmp_path / "lib" / "site-packages" / "prunebook")
     monkeypatch.setenv("PRUNEBOOK_CACHE", str(tmp_path / "cache"))
     assert Store().root == tmp_path / "cache" / "results"

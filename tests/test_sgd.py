@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from prunebook import sgd, trajectories
-from prunebook.convnets import PLANS, convnet
 from prunebook.errors import InputError
-from prunebook.sgd import Recipe, Trainer, noisy_labels, pool_first
+from prunebook.networks.convnets import PLANS, convnet
+from prunebook.training import sgd, snapshots
+from prunebook.training.sgd import Recipe, Trainer, noisy_labels, pool_first
 
 
 def samples(n=90, classes=10, seed=0, shape=(3, 16, 16)):
@@ -163,32 +163,30 @@ def test_a_trajectory_is_found_again_gone_on_with_and_complete(tmp_path):
             raise Stopped
 
     with pytest.raises(Stopped):
-        trajectories.follow(tiny, x, y, recipe, steps=steps, report=stop, **arguments)
-    broken = trajectories.follow(tiny, x, y, recipe, steps=steps, report=lines.append, **arguments)
+        snapshots.follow(tiny, x, y, recipe, steps=steps, report=stop, **arguments)
+    broken = snapshots.follow(tiny, x, y, recipe, steps=steps, report=lines.append, **arguments)
     assert any("goes on from step 8" in line for line in lines)
-    whole = trajectories.follow(
-        tiny, x, y, recipe, steps=steps, **{**arguments, "folder": tmp_path / "other"}
-    )
+    whole = snapshots.follow(tiny, x, y, recipe, steps=steps, **{**arguments, "folder": tmp_path / "other"})
     for step in steps:
         assert torch.equal(weights(broken.load(step, tiny())), weights(whole.load(step, tiny())))
     assert torch.equal(weights(whole.load(0, tiny())), weights(tiny()))
     assert broken.history == whole.history
     assert len(whole.history) == 3
     count = len(lines)
-    again = trajectories.follow(tiny, x, y, recipe, steps=(4, 12), report=lines.append, **arguments)
+    again = snapshots.follow(tiny, x, y, recipe, steps=(4, 12), report=lines.append, **arguments)
     assert len(lines) == count
     assert again.folder == broken.folder
     with pytest.raises(InputError, match="no snapshot at step 8"):
         again.load(8, tiny())
     with pytest.raises(InputError, match="do not fit"):
-        trajectories.follow(tiny, x, y, recipe, steps=(13,), **arguments)
+        snapshots.follow(tiny, x, y, recipe, steps=(13,), **arguments)
 
 
 def test_asking_for_a_snapshot_that_was_passed_trains_anew(tmp_path):
     x, y = samples()
     arguments = {"seed": 4, "key": {"net": "tiny"}, "folder": tmp_path}
-    first = trajectories.follow(tiny, x, y, Recipe(12, batch_size=30), steps=(12,), **arguments)
-    second = trajectories.follow(tiny, x, y, Recipe(12, batch_size=30), steps=(6, 12), **arguments)
+    first = snapshots.follow(tiny, x, y, Recipe(12, batch_size=30), steps=(12,), **arguments)
+    second = snapshots.follow(tiny, x, y, Recipe(12, batch_size=30), steps=(6, 12), **arguments)
     assert second.steps == (6, 12)
     assert second.folder == first.folder
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from prunebook.errors import InputError
-from prunebook.statistics import general, last_layer
+from prunebook.evidence.statistics import coreset_bounds, general
 
 ROWS = pd.DataFrame(
     [
@@ -96,10 +96,10 @@ def recovery():
 
 def test_fine_tuning_is_compared_with_the_same_network_before_it():
     tables = {"recovery": recovery()}
-    gap = last_layer.fine_tuning_gap(tables, tuned="all layers", where={"method": "deterministic"})
+    gap = coreset_bounds.fine_tuning_gap(tables, tuned="all layers", where={"method": "deterministic"})
     assert values(gap) == pytest.approx({("deterministic", 1): 0.6})
     for column, expected in (("error", 2.0), ("centred_error", 0.5)):
-        found = last_layer.error_after_tuning(
+        found = coreset_bounds.error_after_tuning(
             tables, tuned="all layers", column=column, where={"method": "deterministic"}
         )
         assert values(found) == pytest.approx({("deterministic", 1): math.log(expected)})
@@ -108,4 +108,4 @@ def test_fine_tuning_is_compared_with_the_same_network_before_it():
 def test_the_area_is_that_under_straight_lines():
     group = pd.DataFrame({"sparsity": [0.5, 0.95], "accuracy": [0.8, 0.0], "dense": 0.8})
     # 1 up to .5, then straight down to 0 at .95
-    assert last_layer.area(group) == pytest.approx((0.5 + 0.45 / 2) / 0.95, abs=0.01)
+    assert coreset_bounds.area(group) == pytest.approx((0.5 + 0.45 / 2) / 0.95, abs=0.01)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from prunebook.errors import InputError
-from prunebook.statistics import units
+from prunebook.evidence.statistics import mean_replacement
 
 SCORES = ("norm", "rand", "abs_rs")
 
@@ -28,7 +28,7 @@ def grid(penalty):
 
 def test_contrast_pairs_rows_of_one_step():
     table = grid(lambda seed, step, replacement, score, **_: (replacement == "zero") * (step + seed))
-    found = units.contrast(
+    found = mean_replacement.contrast(
         {"penalties": table},
         table="penalties",
         column="penalty",
@@ -42,7 +42,7 @@ def test_contrast_pairs_rows_of_one_step():
 
 def test_contrast_of_two_scores():
     table = grid(lambda score, step, **_: SCORES.index(score) * (step + 1))
-    found = units.contrast(
+    found = mean_replacement.contrast(
         {"p": table},
         table="p",
         column="penalty",
@@ -61,14 +61,14 @@ def test_below_the_diagonal_leaves_ties_out():
         better = step == 10 or amount == 0.1
         return 1.0 if replacement == "zero" else 1.0 - better + (not better)
 
-    found = units.below_diagonal({"penalties": grid(penalty)}, scores=["norm"])
+    found = mean_replacement.below_diagonal({"penalties": grid(penalty)}, scores=["norm"])
     assert value(found) == {("small", 1): 0.75, ("small", 2): 0.75}
 
 
 def test_profile_area_is_the_mean_place_between_worst_and_best():
     rng = np.random.default_rng(0)
     table = grid(lambda **_: rng.normal())
-    areas = units.profile_areas(table).set_index(["net", "seed", "score", "replacement"])
+    areas = mean_replacement.profile_areas(table).set_index(["net", "seed", "score", "replacement"])
     one = table[table["seed"] == 1]
     taus = np.linspace(0, 1, 20001)
     points = one.groupby(["step", "set", "amount"])["penalty"]
@@ -109,27 +109,29 @@ CHOICES = {
 
 def test_coverage_counts_units_once():
     tables = followed(CHOICES)
-    assert set(value(units.coverage(tables, scores=["a"])).values()) == {0.75}
-    assert set(value(units.coverage(tables, scores=["a"], since=10)).values()) == {0.5}
-    assert set(value(units.coverage(tables, scores=["b"], until=10)).values()) == {0.75}
-    assert set(value(units.coverage(tables, scores=["b"], minus_until=0)).values()) == {0.5}
-    assert set(value(units.coverage(tables, scores=["b"], since=10, minus_since=0)).values()) == {0.0}
+    assert set(value(mean_replacement.coverage(tables, scores=["a"])).values()) == {0.75}
+    assert set(value(mean_replacement.coverage(tables, scores=["a"], since=10)).values()) == {0.5}
+    assert set(value(mean_replacement.coverage(tables, scores=["b"], until=10)).values()) == {0.75}
+    assert set(value(mean_replacement.coverage(tables, scores=["b"], minus_until=0)).values()) == {0.5}
+    assert set(value(mean_replacement.coverage(tables, scores=["b"], since=10, minus_since=0)).values()) == {
+        0.0
+    }
 
 
 def test_overlap_and_energy():
     tables = followed(CHOICES)
-    overlap = units.chosen_alike(tables, score="a", against="b")
+    overlap = mean_replacement.chosen_alike(tables, score="a", against="b")
     assert value(overlap) == {("small", 1): pytest.approx((0 + 1 + 0) / 3)}
-    energy = units.energy_contrast(tables, score="b", against="a")
+    energy = mean_replacement.energy_contrast(tables, score="b", against="a")
     assert value(energy) == {("small", 1): pytest.approx(2.0 - 1.0)}
 
 
 def test_a_seed_pruned_early_alone_has_no_share_to_compare():
     tables = tuning(lambda step, tuned, seed, **_: seed * (1 - tuned / (1000 if step > 20_000 else 500)))
-    whole = units.tuning_kept(tables, steps=100, late=20_000)
+    whole = mean_replacement.tuning_kept(tables, steps=100, late=20_000)
     table = tables["tuning"]
     extra = table[(table["seed"] == 1) & (table["step"] < 20_000)].assign(seed=4, penalty=7.0)
-    more = units.tuning_kept({"tuning": pd.concat([table, extra])}, steps=100, late=20_000)
+    more = mean_replacement.tuning_kept({"tuning": pd.concat([table, extra])}, steps=100, late=20_000)
     pd.testing.assert_frame_equal(more, whole)
 
 
@@ -151,24 +153,24 @@ def test_gain_after_tuning_by_start():
     tables = tuning(
         lambda step, tuned, seed, **_: seed * (1 if step >= 25000 else 2) * {0: 8, 10: 4, 100: 2}[tuned]
     )
-    late = value(units.tuning_gain(tables, steps=10, since=25000))
+    late = value(mean_replacement.tuning_gain(tables, steps=10, since=25000))
     assert late == {("small", 1): 4, ("small", 2): 8, ("small", 3): 12}
-    early = value(units.tuning_gain(tables, steps=10, until=25000))
+    early = value(mean_replacement.tuning_gain(tables, steps=10, until=25000))
     assert early == {("small", 1): 8, ("small", 2): 16, ("small", 3): 24}
-    minus = units.tuning_gain(tables, steps=10, minus_steps=100, since=25000)
+    minus = mean_replacement.tuning_gain(tables, steps=10, minus_steps=100, since=25000)
     assert value(minus) == {("small", 1): 2, ("small", 2): 4, ("small", 3): 6}
     with pytest.raises(InputError, match="from step 90000 on"):
-        units.tuning_gain(tables, steps=10, since=90000)
+        mean_replacement.tuning_gain(tables, steps=10, since=90000)
 
 
 def test_one_large_cell_does_not_decide_the_gain():
     tables = tuning(lambda amount, **_: -1000 if amount == 0.5 else 2)
-    assert set(value(units.tuning_gain(tables, steps=10)).values()) == {2}
+    assert set(value(mean_replacement.tuning_gain(tables, steps=10)).values()) == {2}
 
 
 def test_share_of_the_gain_that_is_kept():
     tables = tuning(lambda step, tuned, seed, **_: seed * (8 if tuned == 0 else (1 if step < 25000 else 6)))
-    found = value(units.tuning_kept(tables, steps=100, late=25000))
+    found = value(mean_replacement.tuning_kept(tables, steps=100, late=25000))
     assert list(found.values()) == pytest.approx([1 / 8 - 6 / 8] * 3)
 
 
@@ -177,7 +179,7 @@ def test_a_seed_without_a_gain_does_not_blow_up_what_is_kept():
         whole = {1: 10.0, 2: 14.0, 3: -1e-9}[seed]
         return whole * (1 if tuned == 0 else 0.25 if step < 25000 else 0.5) + 0.1 * (tuned > 0)
 
-    found = value(units.tuning_kept(tuning(gain), steps=100, late=25000))
+    found = value(mean_replacement.tuning_kept(tuning(gain), steps=100, late=25000))
     assert list(found.values()) == pytest.approx([-0.25] * 3)
 
 
@@ -186,7 +188,7 @@ def test_pseudo_values_are_those_of_the_jackknife():
     tables = tuning(
         lambda step, tuned, seed, **_: early[seed][tuned > 0] if step < 25000 else (2.0, 1.0)[tuned > 0]
     )
-    found = value(units.tuning_kept(tables, steps=100, late=25000))
+    found = value(mean_replacement.tuning_kept(tables, steps=100, late=25000))
     whole = 6.5 / 15 - 0.5
     assert found["small", 1] == pytest.approx(3 * whole - 2 * (5.5 / 11 - 0.5))
     assert found["small", 2] == pytest.approx(3 * whole - 2 * (3.5 / 9 - 0.5))
@@ -207,7 +209,7 @@ def test_the_least_alpha():
         for step, best in ((0, 0.5), (1, 1.0))
         for a in (0.0, 0.5, 1.0, 1.5)
     ]
-    found = units.best_alpha({"constants": pd.DataFrame(rows)}, layer_set="all", scores=["norm"])
+    found = mean_replacement.best_alpha({"constants": pd.DataFrame(rows)}, layer_set="all", scores=["norm"])
     assert value(found) == {("n", 1): 0.75}
 
 
@@ -218,7 +220,7 @@ def test_signal_late_minus_early():
         for site in ("conv1", "conv2")
         for score in ("rs", "mrs")
     ]
-    found = units.late_signal({"agreement": pd.DataFrame(rows)}, score="rs", early=10, late=60)
+    found = mean_replacement.late_signal({"agreement": pd.DataFrame(rows)}, score="rs", early=10, late=60)
     assert value(found) == {("n", 1): pytest.approx(0.1 - 0.8)}
 
 
@@ -227,5 +229,7 @@ def test_foresight_is_a_rank_correlation():
         {"net": "n", "seed": 1, "step": 0, "unit": u, "replacement": "zero", "score_norm": u, "penalty": u**3}
         for u in range(5)
     ]
-    found = units.foresight({"single_units": pd.DataFrame(rows)}, scores=["norm"], replacement="zero")
+    found = mean_replacement.foresight(
+        {"single_units": pd.DataFrame(rows)}, scores=["norm"], replacement="zero"
+    )
     assert value(found) == {("n, norm", 1): pytest.approx(1.0)}

@@ -5,10 +5,11 @@ import json
 import pandas as pd
 import pytest
 
-from prunebook import invariants, status
-from prunebook.collection import stored
-from prunebook.results import Store
-from prunebook.studies import registered
+from prunebook.evidence import invariants
+from prunebook.pages import status
+from prunebook.store.collect import stored
+from prunebook.store.results import Store
+from prunebook.studies.study import registered
 
 
 def losses(**changes):

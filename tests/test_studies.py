@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 import torch
 
-from prunebook import provenance, studies
-from prunebook.collection import collect, stored
-from prunebook.configurations import describe
 from prunebook.errors import DataError, InputError, ResultError
-from prunebook.experiments import STUDIES
-from prunebook.results import Store
-from prunebook.studies import Study
+from prunebook.store import machine
+from prunebook.store.collect import collect, stored
+from prunebook.store.results import Store
+from prunebook.studies import STUDIES
+from prunebook.studies import study as studies
+from prunebook.studies.configuration import describe
+from prunebook.studies.study import Study
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def test_a_stored_stand_in_is_not_taken_for_the_real_thing(lab):
 
 def test_stale_results_are_used_and_named(lab, monkeypatch):
     done = lab.collect("smoke")
-    monkeypatch.setattr(provenance, "code_modules", lambda module: {"prunebook": "other"})
+    monkeypatch.setattr(machine, "code_modules", lambda module: {"prunebook": "other"})
     again = lab.collect("smoke")
     assert again.measured == 0
     place = "/".join(done.results[0].path.parts[-4:])
@@ -392,7 +393,7 @@ def test_two_processes_share_a_study(tmp_path):
     """
     script = tmp_path / "worker.py"
     script.write_text(textwrap.dedent(WORKER), encoding="utf-8")
-    package = str(Path(provenance.__file__).parents[1])
+    package = str(Path(machine.__file__).parents[1])
     bootstrap = (
         f"import runpy, sys; sys.path.insert(0, {package!r}); sys.argv = sys.argv[1:]; "
         "runpy.run_path(sys.argv[0])"

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunebook import solver_checks, summaries
+from prunebook.data.diffusion_sorption import convergence
+from prunebook.pages.tables import elimination_compensation
 
 
 def losses():
@@ -21,16 +22,16 @@ def losses():
 
 
 def test_means_over_seeds_of_both_kinds():
-    table = summaries.losses_summary(losses()).set_index(["method", "stage"])
+    table = elimination_compensation.losses_summary(losses()).set_index(["method", "stage"])
     row = table.loc[("magnitude", "pruned")]
     assert (row["mean"], row["geometric_mean"], row["minimum"], row["maximum"]) == (5, pytest.approx(4), 2, 8)
     assert row["seeds"] == 2
 
 
 def test_one_point_of_a_curve_or_nan():
-    assert summaries.mean_of(losses(), "magnitude", "pruned", 0.5) == 5
-    assert np.isnan(summaries.mean_of(losses(), "magnitude", "pruned", 0.9))
-    assert np.isnan(summaries.mean_of(losses(), "magnitude", "pruned", 0.5, widths="other"))
+    assert elimination_compensation.mean_of(losses(), "magnitude", "pruned", 0.5) == 5
+    assert np.isnan(elimination_compensation.mean_of(losses(), "magnitude", "pruned", 0.9))
+    assert np.isnan(elimination_compensation.mean_of(losses(), "magnitude", "pruned", 0.5, widths="other"))
 
 
 def test_cost_in_forward_passes_counts_samples():
@@ -42,12 +43,12 @@ def test_cost_in_forward_passes_counts_samples():
             "seconds": [2.0, 6.0, 1.0, 1e-6],
         }
     )
-    table = summaries.cost_summary(cost).set_index("criterion")["forward passes"]
+    table = elimination_compensation.cost_summary(cost).set_index("criterion")["forward passes"]
     assert table.to_dict() == {"forward pass": 1, "elimination-compensation": 3, "non-linear": 50}
 
 
 def test_training_and_test_loss_after_the_second_phase():
-    table = summaries.overfitting(losses())
+    table = elimination_compensation.overfitting(losses())
     assert table["test loss"].tolist() == [0.5, 0.7]
     assert table["training loss"].tolist() == [0.25, 0.35]
     assert table["method"].tolist() == ["Dense", "Elimination-compensation"]
@@ -64,7 +65,7 @@ def test_reliance_is_relative_to_the_dense_network():
         columns=["method", "ratio", "stage", "group", "rms"],
     ).assign(widths="4-3-1", noise=0.0, seed=1)
     floors = pd.DataFrame({"name": ["blind_test"], "value": [2.5]})
-    (row,) = summaries.blindness(reliance, losses(), floors, 0.5).to_dict("records")
+    (row,) = elimination_compensation.blindness(reliance, losses(), floors, 0.5).to_dict("records")
     assert (row["u0"], row["x"], row["loss / blind"]) == (0.0, 0.5, 2.0)
     assert np.isnan(row["fine-tuned / blind"])  # this method was not fine-tuned here
     assert row["method"] == "Magnitude"
@@ -73,23 +74,23 @@ def test_reliance_is_relative_to_the_dense_network():
 def test_shares_of_layers_and_errors_by_place():
     layers = pd.DataFrame({"kept": [1, 3], "weights": 4, "seed": [1, 2]})
     layers = layers.assign(widths="4-3-1", noise=0.0, method="random", ratio=0.5, layer=1)
-    assert summaries.layers_summary(layers)["kept"].tolist() == [0.5]
+    assert elimination_compensation.layers_summary(layers)["kept"].tolist() == [0.5]
     shown = pd.DataFrame({"u0": [0.1, 0.2, 0.3, 0.4], "t": 50.0, "x": 0.5, "clean": 1.0, "noisy": 1.0})
     shown = shown.assign(dense=1.0, pruned=[1, 2, 1, 4], fine_tuned=0.5)
-    (row,) = summaries.errors_by_place(shown).to_dict("records")
+    (row,) = elimination_compensation.errors_by_place(shown).to_dict("records")
     assert (row["dense"], row["pruned"], row["fine_tuned"]) == (0, pytest.approx(2.5**0.5), 0.5)
-    assert summaries.profile_rows(shown)["u0"].tolist() == [0.1, 0.3, 0.4]
-    assert summaries.profile_rows(shown, times=(60.0,)).empty
+    assert elimination_compensation.profile_rows(shown)["u0"].tolist() == [0.1, 0.3, 0.4]
+    assert elimination_compensation.profile_rows(shown, times=(60.0,)).empty
 
 
 def test_the_pages_show_order_two_and_order_one():
-    table = solver_checks.grid_convergence((32, 64, 128), times=(100.0,))
+    table = convergence.grid_convergence((32, 64, 128), times=(100.0,))
     order = {
         scheme: np.log2(part["error"].iloc[:-1].to_numpy() / part["error"].iloc[1:].to_numpy())
         for scheme, part in table.groupby("scheme")
     }
     assert order["face"] == pytest.approx([2, 2], abs=0.25)
     assert order["ghost"] == pytest.approx([1, 1], abs=0.25)
-    difference = solver_checks.scheme_difference(64, times=(100.0,))
+    difference = convergence.scheme_difference(64, times=(100.0,))
     assert len(difference) == 64
     assert 1e-4 < (difference["u_face"] - difference["u_ghost"]).abs().max() < 0.1

@@ -10,9 +10,10 @@ from torch import nn
 from torch.autograd.functional import hessian
 from torch.func import functional_call, jacrev, vmap
 
-from prunebook import coresets, theory, units, weights
+from prunebook import coresets, units, weights
 from prunebook.errors import InputError
-from prunebook.models import mlp
+from prunebook.networks.mlp import mlp
+from prunebook.studies import theory
 
 close = torch.testing.assert_close
 FINE = {"rtol": 1e-10, "atol": 1e-13}
@@ -36,7 +37,7 @@ class Small:
         self.W, self.b = self.net[2].weight, self.net[2].bias
         self.J = theory.jacobian(self.net[3:], self.z)
         self.D = self.J.square().sum(1)
-        self.evidence = weights.Evidence(self.net, self.x)
+        self.evidence = weights.Calibration(self.net, self.x)
         self.layer = self.evidence.statistics["2"]
         self.terms = self.a[:, None] * self.W
         return self
@@ -82,7 +83,7 @@ def test_signed_scores_are_covariances(seed):
     labels = torch.arange(80) % 3
     a = s.a.clone().requires_grad_()
     (g,) = torch.autograd.grad(nn.functional.cross_entropy(s.net[2:](a), labels, reduction="sum"), a)
-    seen = units.observe(s.net, s.x, labels)["dense1"]
+    seen = units.unit_statistics(s.net, s.x, labels)["dense1"]
     mrs, rs = (units.SCORES[name](seen, torch.Generator()) for name in ("mrs", "rs"))
     close(mrs, s.a.mean(0) * g.mean(0) - (s.a * g).mean(0), **FINE)
     close(mrs - rs, s.a.mean(0) * g.mean(0), **FINE)
@@ -216,7 +217,7 @@ def test_more_freedom_leaves_less(seed):
         plain, beside = theory.left_over(lost, 0 * at, s.J), theory.left_over(lost, at, s.J)
         together = theory.left_over(lost, theory.best_shift(lost, s.J), s.J)
         rowwise = 2 * theory.surgeon(row, torch.cat([s.W[i], s.b[[i]]]), j)[1]
-        close(plain, weights.RANKINGS["obd"](s.evidence)["2"][i, j], **FINE)
+        close(plain, weights.CRITERIA["obd"](s.evidence)["2"][i, j], **FINE)
         slack = 1e-12 * plain
         assert together <= beside + slack
         assert rowwise <= beside + slack

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from prunebook.errors import InputError
-from prunebook.models import mlp, narrowed, weight_count
-from prunebook.training import StackedMLP, evaluate, minibatches, train
+from prunebook.networks.mlp import mlp, narrowed, weight_count
+from prunebook.training.stacked import StackedMLP, evaluate, minibatches, train
 
 WIDTHS = (7, 6, 5, 3)
 

@@ -5,8 +5,8 @@ import itertools
 import pandas as pd
 import pytest
 
-from prunebook import tuning_summaries
 from prunebook.errors import InputError
+from prunebook.pages.tables import tuning as tuning_summaries
 
 
 def tuning(seeds=(1, 2)):

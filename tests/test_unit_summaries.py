@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from prunebook import unit_summaries
 from prunebook.errors import InputError
-from prunebook.statistics.units import below_diagonal, covered, foresight, profile_areas
+from prunebook.evidence.statistics.mean_replacement import below_diagonal, covered, foresight, profile_areas
+from prunebook.pages.tables import mean_replacement
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +27,14 @@ def test_a_table_for_a_page_is_in_words():
     table = pd.DataFrame(
         {"net": ["vgg11", "small"], "set": ["midconv", "other"], "lowest_tenth": 1, "half_width_95": 2}
     )
-    shown = unit_summaries.spelled(table)
+    shown = mean_replacement.spelled(table)
     assert list(shown.columns) == ["net", "set", "lowest tenth", "± (95 %)"]
     assert shown.iloc[:, :2].to_numpy().tolist() == [["VGG11", "Middle conv."], ["Small", "other"]]
-    assert list(unit_summaries.spelled(table[["lowest_tenth"]])) == ["lowest tenth"]
+    assert list(mean_replacement.spelled(table[["lowest_tenth"]])) == ["lowest tenth"]
 
 
 def test_gains(penalties):
-    found = unit_summaries.gains(penalties)
+    found = mean_replacement.gains(penalties)
     assert list(found.columns) == [
         "net",
         "score",
@@ -62,7 +62,7 @@ def test_gains(penalties):
         assert row.difference == pytest.approx(row.zero - row.mean)
         assert row.seeds == 3
     with pytest.raises(InputError, match=r"0.3 was not measured: choose one of 0.1, 1"):
-        unit_summaries.gains(penalties, amount=0.3)
+        mean_replacement.gains(penalties, amount=0.3)
 
 
 def test_one_seed_has_no_interval_and_a_missing_number_is_not_left_out(penalties):
@@ -70,19 +70,19 @@ def test_one_seed_has_no_interval_and_a_missing_number_is_not_left_out(penalties
     one.loc[(one["step"] == 1000) & (one["score"] == "rs") & (one["replacement"] == "zero"), "penalty"] = (
         np.nan
     )
-    found = unit_summaries.gains(one)
+    found = mean_replacement.gains(one)
     assert found[["half_width_80", "half_width_95"]].isna().all(axis=None)
     assert list(found["difference"].isna()) == list(found["score"] == "rs")
 
 
 def test_areas(penalties):
-    found = unit_summaries.areas(penalties)
+    found = mean_replacement.areas(penalties)
     expected = profile_areas(penalties).groupby(["net", "score", "replacement"])["area"].mean()
     for row in found.itertuples():
         assert row.area == pytest.approx(expected[row.net, row.score, row.replacement])
     assert list(found["net"].unique()) == ["small", "medium"]
     assert found.groupby("net")["area"].is_monotonic_decreasing.all()
-    rest = unit_summaries.areas(penalties, without=("rs",))
+    rest = mean_replacement.areas(penalties, without=("rs",))
     assert set(rest["score"]) == {"norm", "abs_mrs"}
     fewer = profile_areas(penalties, ["norm", "abs_mrs"])
     assert rest["area"].mean() == pytest.approx(fewer["area"].mean())
@@ -90,9 +90,9 @@ def test_areas(penalties):
 
 def test_batch_norm_is_told_apart(penalties):
     both = pd.concat([penalties, penalties.assign(batch_norm=True, penalty=-penalties["penalty"])])
-    found = unit_summaries.gains(both).set_index(["net", "score", "set"])["difference"]
-    assert unit_summaries.networks(both) == "Small, Medium, Small with batch norm, Medium with batch norm"
-    assert unit_summaries.networks(both.assign(net="vgg11")) == "VGG11, VGG11 with batch norm"
+    found = mean_replacement.gains(both).set_index(["net", "score", "set"])["difference"]
+    assert mean_replacement.networks(both) == "Small, Medium, Small with batch norm, Medium with batch norm"
+    assert mean_replacement.networks(both.assign(net="vgg11")) == "VGG11, VGG11 with batch norm"
     assert found["medium with batch norm", "rs", "all"] == pytest.approx(-found["medium", "rs", "all"])
 
 
@@ -103,19 +103,19 @@ def test_coverage_table():
     )
     moving = followed["score"] == "rand"
     followed["unit"] += moving * followed["step"] // 2500
-    found = unit_summaries.coverage_table(followed)
+    found = mean_replacement.coverage_table(followed)
     assert list(found["score"]) == ["norm", "rand"]
     assert list(found["from the start"]) == [0.1, 0.6]
     assert list(found["from step 10,000"]) == [0.1, 0.4]
     assert found["from the start"].mean() == pytest.approx(covered(followed)["share"].mean())
     with pytest.raises(InputError, match="no column width"):
-        unit_summaries.coverage_table(followed.drop(columns="width"))
+        mean_replacement.coverage_table(followed.drop(columns="width"))
 
 
 def test_other_readings_are_those_of_one_layer_set(penalties):
     table = penalties.replace({"score": {"rs": "rs/literal-sign"}})
-    found = unit_summaries.readings(table, layer_set="midconv").set_index(["net", "score"])
-    gains = unit_summaries.gains(penalties).set_index(["net", "score", "set"])
+    found = mean_replacement.readings(table, layer_set="midconv").set_index(["net", "score"])
+    gains = mean_replacement.gains(penalties).set_index(["net", "score", "set"])
     row = gains.loc[("small", "rs", "midconv")]
     for column in ("zero", "mean", "difference", "half_width_95"):
         assert found.loc[("small", "rs/literal-sign"), column] == pytest.approx(row[column])
@@ -128,9 +128,9 @@ def test_borders_side_by_side(penalties):
     borders = pd.concat(
         means.assign(border=way, penalty=factor * means["penalty"]) for way, factor in ways.items()
     )
-    found = unit_summaries.border_table(borders)
+    found = mean_replacement.border_table(borders)
     assert list(found.columns) == ["net", "score", *ways]
-    gains = unit_summaries.gains(penalties).set_index(["net", "score", "set"])["mean"]
+    gains = mean_replacement.gains(penalties).set_index(["net", "score", "set"])["mean"]
     for row in found.itertuples(index=False):
         assert row[2] == pytest.approx(gains[row.net, row.score, "all"])
         assert row[4] == pytest.approx(3 * row[2])
@@ -139,13 +139,13 @@ def test_borders_side_by_side(penalties):
 def test_batch_norm_table_tells_the_largest_difference(penalties):
     rows = [("medium", True, seed, step, "norm", 0.2, 0.1, seed * step) for seed in (0, 1) for step in (0, 7)]
     columns = ["net", "batch_norm", "seed", "step", "score", "zero", "mean", "difference"]
-    (row,) = unit_summaries.batch_norm_table(pd.DataFrame(rows, columns=columns)).itertuples()
+    (row,) = mean_replacement.batch_norm_table(pd.DataFrame(rows, columns=columns)).itertuples()
     assert (row.net, row.score, row.largest_difference) == ("medium with batch norm", "norm", 7)
     assert row.zero == pytest.approx(0.2)
 
 
 def test_along_training_is_a_mean_over_seeds(penalties):
-    found = unit_summaries.along_training(penalties, layer_set="midconv")
+    found = mean_replacement.along_training(penalties, layer_set="midconv")
     assert list(found.columns) == [
         "net", "score", "replacement", "step", "penalty", "half_width_80", "half_width_95", "seeds",
     ]  # fmt: skip
@@ -164,16 +164,16 @@ def test_the_network_that_figures_show():
         return pd.DataFrame({"net": net, "seed": range(seeds), "batch_norm": batch_norm})
 
     small, normed = rows("small", 8), rows("medium", 8, batch_norm=True)
-    assert unit_summaries.main_network(pd.concat([small, rows("medium", 3), normed])) == "small"
-    assert unit_summaries.main_network(pd.concat([small, rows("medium", 4)])) == "medium"
-    assert unit_summaries.main_network(rows("tiny", 1)) == "tiny"
+    assert mean_replacement.main_network(pd.concat([small, rows("medium", 3), normed])) == "small"
+    assert mean_replacement.main_network(pd.concat([small, rows("medium", 4)])) == "medium"
+    assert mean_replacement.main_network(rows("tiny", 1)) == "tiny"
 
 
 def test_shares_leave_out_ties(penalties):
     table = penalties.copy()
     table.loc[table["step"] == 0, "penalty"] = 0.0
     for by in ("score", "set"):
-        found = unit_summaries.shares(table, scores=["norm", "abs_mrs"], by=by)
+        found = mean_replacement.shares(table, scores=["norm", "abs_mrs"], by=by)
         assert (found["ties"] * 2 == found["points"]).all()
         statistic = below_diagonal({"penalties": table}, scores=["norm", "abs_mrs"], cells=("net", by))
         expected = statistic.groupby("cell")["value"].mean()
@@ -197,14 +197,14 @@ def test_shares_of_large_differences_are_told_apart():
         0.5,
         0.2,
     ]  # by .1 lower, .005 higher, .02 higher, .3 lower
-    row = unit_summaries.shares(table, scores=["norm"]).iloc[0]
+    row = mean_replacement.shares(table, scores=["norm"]).iloc[0]
     assert (row["below"], row["large"]) == (0.5, 3)
     assert row["below_large"] == pytest.approx(2 / 3)
 
 
 def test_gains_along_training_on_both_subsets(penalties):
     table = penalties.assign(test_penalty=3 * penalties["penalty"])
-    found = unit_summaries.gains_along_training(table).set_index(["net", "score", "step"])
+    found = mean_replacement.gains_along_training(table).set_index(["net", "score", "step"])
     own = table[(table["net"] == "small") & (table["score"] == "rs") & (table["set"] == "all")]
     own = own[(own["amount"] == 0.1) & (own["step"] == 1000)].set_index(["seed", "replacement"])["penalty"]
     gains = own.xs("zero", level="replacement") - own.xs("mean", level="replacement")
@@ -222,7 +222,7 @@ def test_how_often_the_last_multiple_is_the_best():
         for layers in ("all", "midconv")
         for alpha in (0.5, 1.0, 1.5)
     ]  # fmt: skip
-    assert unit_summaries.at_the_end(pd.DataFrame(rows), layer_set="all", scores=["norm"]) == 0.5
+    assert mean_replacement.at_the_end(pd.DataFrame(rows), layer_set="all", scores=["norm"]) == 0.5
 
 
 def test_foresight_table():
@@ -230,26 +230,26 @@ def test_foresight_table():
     grid = itertools.product(("small",), range(2), (0, 5), range(9), ("zero", "mean"))
     table = pd.DataFrame(grid, columns=["net", "seed", "step", "unit", "replacement"])
     table = table.assign(penalty=rng.normal(size=len(table)), score_norm=rng.normal(size=len(table)))
-    found = unit_summaries.foresight_table(table, [("norm", "zero"), ("norm", "mean")])
+    found = mean_replacement.foresight_table(table, [("norm", "zero"), ("norm", "mean")])
     assert len(found) == 4
     for kind in ("zero", "mean"):
         expected = foresight({"single_units": table}, scores=["norm"], replacement=kind)["value"].mean()
         assert found.loc[found["replacement"] == kind, "correlation"].mean() == pytest.approx(expected)
-    pooled = unit_summaries.foresight_table(table, [("norm", "zero")], by_step=False)
+    pooled = mean_replacement.foresight_table(table, [("norm", "zero")], by_step=False)
     assert list(pooled["correlation"]) == pytest.approx(
         [found.loc[found["replacement"] == "zero", "correlation"].mean()]
     )
     assert pooled["seeds"].tolist() == [2]
     own = table[table["replacement"] == "zero"]
-    lowest = own.loc[
+    mask_lowest = own.loc[
         own.groupby(["seed", "step"])["score_norm"].idxmin(), "penalty"
     ]  # a tenth of nine, but one
-    assert pooled["lowest_tenth"].tolist() == pytest.approx([lowest.mean()])
+    assert pooled["lowest_tenth"].tolist() == pytest.approx([mask_lowest.mean()])
     assert pooled["all_units"].tolist() == pytest.approx([own["penalty"].mean()])
 
 
 def test_of_a_network_followed_twice_the_longest_training_counts():
     rows = [("small", False, 9), ("vgg11", False, 2), ("vgg11", False, 9), ("vgg11", True, 2)]
     table = pd.DataFrame(2 * rows, columns=["net", "batch_norm", "steps"])
-    found = unit_summaries.longest(table)
+    found = mean_replacement.longest(table)
     assert sorted(found.itertuples(index=False, name=None)) == sorted(2 * [rows[0], rows[2], rows[3]])

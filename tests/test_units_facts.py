@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from prunebook.units import fold, masked_outputs, observe
+from prunebook.units import fold, masked_outputs, unit_statistics
 
 close = torch.testing.assert_close
 
@@ -64,7 +64,7 @@ def test_the_mean_is_best_for_the_next_layer():
     model = dense(lambda: nn.Conv2d(2, 5, 3), nn.ReLU, lambda: nn.Conv2d(5, 4, 1))
     best, mean = best_constant(model, maps)
     close(best, mean, rtol=1e-10, atol=0)
-    seen = observe(
+    seen = unit_statistics(
         nn.Sequential(*model, nn.ReLU(), nn.Flatten(), nn.LazyLinear(2).double()),
         maps,
         torch.zeros(20).long(),

@@ -10,8 +10,8 @@ import torch_pruning
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from prunebook.convnets import convnet
 from prunebook.errors import InputError
+from prunebook.networks.convnets import convnet
 from prunebook.units import (
     BORDERS,
     LAYER_SETS,
@@ -21,9 +21,9 @@ from prunebook.units import (
     forward,
     layer_set,
     masked_outputs,
-    observe,
     remove,
     sites,
+    unit_statistics,
 )
 
 close = torch.testing.assert_close
@@ -86,7 +86,7 @@ def draw(model, names, share=0.4, seed=2):
 
 
 def means_of(model, x, y):
-    return {name: seen.mean for name, seen in observe(model, x, y).items()}
+    return {name: seen.mean for name, seen in unit_statistics(model, x, y).items()}
 
 
 def setting(kind, name, **options):

@@ -13,12 +13,12 @@ from prunebook.errors import InputError
 from prunebook.units import (
     CONVENTIONS,
     SCORES,
-    Observation,
+    UnitStatistics,
     forward,
-    observe,
     random_generator,
     register,
     sites,
+    unit_statistics,
 )
 
 close = torch.testing.assert_close
@@ -53,7 +53,7 @@ def case(request):
     kind, norm = request.param
     model = chain(kind, norm=norm)
     x, y = images(kind)
-    return model, x, y, observe(model, x, y), by_hand(copy.deepcopy(model), x, y)
+    return model, x, y, unit_statistics(model, x, y), by_hand(copy.deepcopy(model), x, y)
 
 
 def test_scores_sample_by_sample(case):
@@ -120,7 +120,7 @@ def test_euler_identities():
         model = chain(kind)
         x, y = images(kind)
         F.cross_entropy(model(x), y).backward()
-        seen = observe(model, x, y)
+        seen = unit_statistics(model, x, y)
         for site in sites(model):
             units, positions = site.units, seen[site.name].positions
             into, out = model[site.producer], model[site.consumer]
@@ -135,7 +135,7 @@ def test_euler_identities():
 def test_chunks_change_nothing(case):
     model, x, y, seen, _ = case
     for chunk in (5, 6, 100):
-        for name, part in observe(model, x, y, chunk=chunk).items():
+        for name, part in unit_statistics(model, x, y, chunk=chunk).items():
             for field in FIELDS:
                 close(getattr(part, field), getattr(seen[name], field), rtol=1e-9, atol=1e-15)
             assert part.positions == seen[name].positions
@@ -156,7 +156,7 @@ def test_observing_leaves_no_trace(batch_statistics, training):
     np.random.seed(5)  # noqa: NPY002
     # not Python's own: the type checks of the tests draw from it
     states = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
-    first = observe(model, x, y, batch_statistics=batch_statistics)
+    first = unit_statistics(model, x, y, batch_statistics=batch_statistics)
     assert torch.equal(torch.get_rng_state(), states[0])
     assert all(np.array_equal(a, b) for a, b in zip(np.random.get_state(), states[1], strict=True))  # noqa: NPY002
     assert [layer.training for layer in model] == modes
@@ -169,7 +169,7 @@ def test_observing_leaves_no_trace(batch_statistics, training):
     assert not x.requires_grad
     # neither frozen weights nor a caller without gradients change anything
     with torch.no_grad():
-        again = observe(model.requires_grad_(False), x, y, batch_statistics=batch_statistics)
+        again = unit_statistics(model.requires_grad_(False), x, y, batch_statistics=batch_statistics)
     for name, part in again.items():
         assert all(torch.equal(getattr(part, f), getattr(first[name], f)) for f in FIELDS)
         assert part.weight.data_ptr() != model[sites(model)[0].producer].weight.data_ptr()
@@ -188,8 +188,8 @@ def test_batch_statistics():
 
         truth[site.index].register_forward_hook(hook)
     F.cross_entropy(truth(x), y, reduction="sum").backward()
-    plain = observe(model, x, y)
-    for name, part in observe(model, x, y, batch_statistics=True).items():
+    plain = unit_statistics(model, x, y)
+    for name, part in unit_statistics(model, x, y, batch_statistics=True).items():
         a, g = (t.detach().reshape(*t.shape[:2], -1) for t in (seen[name], seen[name].grad))
         close(part.mean, a.mean((0, 2)), rtol=1e-9, atol=1e-14)
         close(part.product, (a * g).mean(2), rtol=1e-8, atol=1e-14)
@@ -201,7 +201,7 @@ def test_dead_units_score_exactly_zero():
     with torch.no_grad():
         model[3].bias[2] = -1e6
     x, y = images("valid")
-    seen = observe(model, x.float(), y)["conv2"]
+    seen = unit_statistics(model, x.float(), y)["conv2"]
     for key in ("rs", "abs_rs", "mrs", "abs_mrs"):
         score = SCORES[key](seen, torch.Generator())
         assert score.dtype == torch.float32
@@ -211,16 +211,16 @@ def test_dead_units_score_exactly_zero():
 def test_shared_activations_and_in_place_ones():
     """One ReLU module for all layers, and ReLUs that overwrite their input."""
     model, (x, y) = chain("valid"), images("valid")
-    expected = observe(model, x, y)
+    expected = unit_statistics(model, x, y)
     one = nn.ReLU()
     for relu in (lambda: one, lambda: nn.ReLU(inplace=True)):
         other = nn.Sequential(*(relu() if isinstance(layer, nn.ReLU) else layer for layer in model))
-        for name, part in observe(other, x, y).items():
+        for name, part in unit_statistics(other, x, y).items():
             assert all(torch.equal(getattr(part, f), getattr(expected[name], f)) for f in FIELDS)
 
 
 def test_random_scores_depend_on_the_measurement_alone():
-    seen = observe(chain("valid"), *images("valid"))
+    seen = unit_statistics(chain("valid"), *images("valid"))
     torch.manual_seed(0)
     state = torch.get_rng_state()
 
@@ -260,23 +260,23 @@ def test_bad_input():
     model = chain("valid")
     x, y = images("valid")
     with pytest.raises(InputError, match="one label for each"):
-        observe(model, x, y[:-1])
+        unit_statistics(model, x, y[:-1])
     with pytest.raises(InputError, match="0 samples"):
-        observe(model, x[:0], y[:0])
+        unit_statistics(model, x[:0], y[:0])
     with pytest.raises(InputError, match="chunk is 0"):
-        observe(model, x, y, chunk=0)
+        unit_statistics(model, x, y, chunk=0)
     with pytest.raises(InputError, match="all samples at once"):
-        observe(model, x, y, chunk=5, batch_statistics=True)
+        unit_statistics(model, x, y, chunk=5, batch_statistics=True)
     with pytest.raises(InputError, match="no hidden layer"):
-        observe(nn.Sequential(nn.Flatten(), nn.Linear(3, 2)), x, y)
+        unit_statistics(nn.Sequential(nn.Flatten(), nn.Linear(3, 2)), x, y)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu():
     model, (x, y) = chain("padded"), images("padded")
-    expected = observe(model, x, y)
-    for name, part in observe(model.cuda(), x.cuda(), y.cuda()).items():
-        assert isinstance(part, Observation)
+    expected = unit_statistics(model, x, y)
+    for name, part in unit_statistics(model.cuda(), x.cuda(), y.cuda()).items():
+        assert isinstance(part, UnitStatistics)
         for score in SCORES.values():
             value = score(part, random_generator(0, 0, name))
             assert value.is_cuda

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunebook.convnets import convnet
 from prunebook.errors import InputError
-from prunebook.units import count, layer_set, lowest
+from prunebook.networks.convnets import convnet
+from prunebook.units import count, layer_set, mask_lowest
 
 AMOUNTS = (0.01, 0.05, 0.1, 0.2, 0.5, 1)
 COUNTS = {
@@ -66,9 +66,9 @@ def test_count_by_hand():
 
 def test_of_equal_scores_the_higher_index_goes_first():
     score = torch.tensor([1.0, 0.0, 2.0, -0.0, 0.0, 1.0])
-    gone = [lowest(score, k).nonzero()[:, 0].tolist() for k in range(7)]
+    gone = [mask_lowest(score, k).nonzero()[:, 0].tolist() for k in range(7)]
     assert gone == [[], [4], [3, 4], [1, 3, 4], [1, 3, 4, 5], [0, 1, 3, 4, 5], [0, 1, 2, 3, 4, 5]]
-    assert lowest(torch.zeros(1000), 300).nonzero()[:, 0].tolist() == list(range(700, 1000))
+    assert mask_lowest(torch.zeros(1000), 300).nonzero()[:, 0].tolist() == list(range(700, 1000))
 
 
 @given(
@@ -80,14 +80,14 @@ def test_lowest_against_sorting(rows, k):
     for row in rows:
         gone = sorted(range(7), key=lambda u: (row[u], -u))[:k]
         expected.append([u in gone for u in range(7)])
-    masks = lowest(torch.tensor(rows, dtype=torch.float64)[:, None], k)
+    masks = mask_lowest(torch.tensor(rows, dtype=torch.float64)[:, None], k)
     assert masks[:, 0].tolist() == expected
 
 
 def test_lowest_refuses():
     with pytest.raises(InputError, match="NaN"):
-        lowest(torch.tensor([1.0, float("nan")]), 1)
+        mask_lowest(torch.tensor([1.0, float("nan")]), 1)
     for k in (-1, 3):
         with pytest.raises(InputError, match=f"cannot prune {k} of 2"):
-            lowest(torch.zeros(2), k)
-    assert lowest(torch.tensor([float("inf"), -float("inf"), 0.0]), 2).tolist() == [False, True, True]
+            mask_lowest(torch.zeros(2), k)
+    assert mask_lowest(torch.tensor([float("inf"), -float("inf"), 0.0]), 2).tolist() == [False, True, True]

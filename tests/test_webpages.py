@@ -6,8 +6,8 @@ import json
 import pytest
 from bs4 import BeautifulSoup
 
-from prunebook import webpages
 from prunebook.errors import DataError
+from prunebook.pages import html as webpages
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 

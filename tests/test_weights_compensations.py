@@ -8,8 +8,8 @@ from torch import nn
 from prunebook.errors import InputError
 from prunebook.weights import (
     COMPENSATIONS,
+    Calibration,
     Change,
-    Evidence,
     linearised_change,
     normal_equations,
     prune,
@@ -17,16 +17,16 @@ from prunebook.weights import (
     true_change,
 )
 from prunebook.weights.compensations import obs
+from prunebook.weights.criteria import CRITERIA, DAMPING, ridge
 from prunebook.weights.joint import joint
-from prunebook.weights.rankings import DAMPING, RANKINGS, ridge
 
 close = torch.testing.assert_close
 
 
 def setup(widths=(6, 5, 4, 3), activation=nn.Tanh, ratio=0.5, n=70):
     model, x = network(widths, activation), inputs(n, widths[0])
-    evidence = Evidence(model, [x[:30], x[30:]])
-    return model, x, evidence, select(RANKINGS["random"](evidence), ratio)
+    evidence = Calibration(model, [x[:30], x[30:]])
+    return model, x, evidence, select(CRITERIA["random"](evidence), ratio)
 
 
 def residual_matrix(model, x, evidence, masks):
@@ -49,8 +49,8 @@ def test_joint_is_brute_force_least_squares(kind):
         model, x = Tokens().double(), inputs(40 * 5, 3).view(40, 5, 3)
     else:
         model, x = Twice().double(), inputs(50, 4)
-    evidence = Evidence(model, [x[:30], x[30:]])
-    masks = select(RANKINGS["random"](evidence), 0.5)
+    evidence = Calibration(model, [x[:30], x[30:]])
+    masks = select(CRITERIA["random"](evidence), 0.5)
     columns, removed = residual_matrix(model, x, evidence, masks)
     best = torch.linalg.lstsq(columns, removed[:, None], driver="gelsd").solution[:, 0]
     least = ((columns @ best - removed).square().sum() / len(x)).item()
@@ -77,8 +77,8 @@ def test_joint_with_units_that_act_alike_or_not_at_all():
         model[0].weight[1], model[0].bias[1] = model[0].weight[0], model[0].bias[0]
         model[2].weight[:, 1] = model[2].weight[:, 0]
         model[0].bias[2] = -1e3
-    evidence = Evidence(model, x)
-    masks = select(RANKINGS["random"](evidence), 0.5)
+    evidence = Calibration(model, x)
+    masks = select(CRITERIA["random"](evidence), 0.5)
     changes = joint(evidence, masks)
     dead = torch.where(masks["0"][2], 0, evidence.weights["0"][2]) @ x.mean(0)
     close(changes["0"].bias[2], dead)
@@ -119,7 +119,7 @@ def test_independent_shifts_may_be_worse_than_none():
         model.first.weight.copy_(torch.tensor([[1.0, 0.5]]))
         model.second.weight.copy_(torch.tensor([[0.5, 1.0]]))
     x = torch.stack([inputs(50, 1)[:, 0] + 3, torch.ones(50).double()], 1)
-    evidence = Evidence(model, x)
+    evidence = Calibration(model, x)
     masks = {"first": torch.tensor([[False, True]]), "second": torch.tensor([[True, False]])}
     error = {k: linearised_change(evidence, masks, COMPENSATIONS[k](evidence, masks)) for k in COMPENSATIONS}
     assert error["none"] < 1e-20
@@ -178,7 +178,7 @@ def test_obs_beats_bias_shifts_within_each_layer():
 
 def test_layerwise_obs_score_is_what_the_fit_leaves():
     _, x, evidence, _ = setup()
-    scores = RANKINGS["layerwise-obs"](evidence)["0"]
+    scores = CRITERIA["layerwise-obs"](evidence)["0"]
     lam = ridge(evidence.covariances["0"]).item()
     assert lam == pytest.approx(DAMPING * x.var(0, correction=0).mean().item())
     for row, column in ((0, 0), (3, 4)):
@@ -193,7 +193,7 @@ def test_layerwise_obs_score_is_what_the_fit_leaves():
 def test_obs_with_constant_and_repeated_inputs():
     model, x = network((5, 4, 2)), inputs(50, 5)
     x[:, 0], x[:, 3] = 0.7, x[:, 2]
-    evidence = Evidence(model, x)
+    evidence = Calibration(model, x)
     masks = {name: torch.ones_like(m, dtype=torch.bool) for name, m in evidence.weights.items()}
     masks["0"][:, [0, 3]] = False
     changes = obs(evidence, masks)
@@ -203,9 +203,9 @@ def test_obs_with_constant_and_repeated_inputs():
     masks["0"][:, 3] = True
     with pytest.raises(InputError, match="damping"):
         obs(evidence, masks, damping=0.0)
-    constant = Evidence(model, torch.ones(4, 5).double())
+    constant = Calibration(model, torch.ones(4, 5).double())
     assert true_change(constant, masks, obs(constant, masks)) < 1e-25
-    assert RANKINGS["layerwise-obs"](constant)["0"].abs().max() == 0
+    assert CRITERIA["layerwise-obs"](constant)["0"].abs().max() == 0
 
 
 def test_linearised_change_of_weights_and_biases():
@@ -235,8 +235,8 @@ def test_true_change_is_the_mean_over_samples():
 
 def test_probes_for_one_output_are_exact():
     model, x = network((5, 4, 1)), inputs(30, 5)
-    exact, probed = Evidence(model, x), Evidence(model, x, probes=2)
-    masks = select(RANKINGS["magnitude"](exact), 0.5)
+    exact, probed = Calibration(model, x), Calibration(model, x, probes=2)
+    masks = select(CRITERIA["magnitude"](exact), 0.5)
     for name in ("elimination", "joint"):
         close(COMPENSATIONS[name](exact, masks)["0"].bias, COMPENSATIONS[name](probed, masks)["0"].bias)
     changes = COMPENSATIONS["none"](exact, masks)

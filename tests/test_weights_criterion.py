@@ -6,7 +6,15 @@ from scipy.optimize import minimize, minimize_scalar
 from test_weights_oracles import inputs, jacobians, moments, network, remove
 from torch import nn
 
-from prunebook.weights import COMPENSATIONS, RANKINGS, Evidence, linearised_change, prune, select, true_change
+from prunebook.weights import (
+    COMPENSATIONS,
+    CRITERIA,
+    Calibration,
+    linearised_change,
+    prune,
+    select,
+    true_change,
+)
 
 close = torch.testing.assert_close
 
@@ -14,7 +22,7 @@ close = torch.testing.assert_close
 def setup(widths=(5, 4, 3, 2), activation=nn.Tanh, n=60, seed=0):
     model = network(widths, activation, seed=seed)
     x = inputs(n, widths[0])
-    evidence = Evidence(model, [x])
+    evidence = Calibration(model, [x])
     masks = {name: torch.ones_like(layer.weight, dtype=torch.bool) for name, layer in evidence.layers.items()}
     return model, x, evidence, masks
 
@@ -54,7 +62,7 @@ def test_denominator_is_the_mean_of_the_square():
 def test_constant_inputs_are_exactly_free():
     model, x, _, masks = setup(activation=nn.PReLU)
     x[:, [1, 4]] = torch.tensor([-0.4242, 3.0]).double()
-    evidence = Evidence(model, [x])
+    evidence = Calibration(model, [x])
     masks = remove(masks, "0", *((i, j) for i in range(4) for j in (1, 4)))
     exact = COMPENSATIONS["elimination"](evidence, masks)
     assert true_change(evidence, masks, exact) < 1e-28
@@ -62,18 +70,18 @@ def test_constant_inputs_are_exactly_free():
     assert true_change(evidence, masks, COMPENSATIONS["mean"](evidence, masks)) < 1e-28
     # they score zero and go first
     for name in ("elimination-compensation", "mean-replacement", "layerwise-obs", "non-linear"):
-        scores = RANKINGS[name](evidence)
+        scores = CRITERIA[name](evidence)
         assert scores["0"][:, [1, 4]].abs().max() < 1e-25
         chosen = select(scores, 8 / sum(m.numel() for m in masks.values()))
         assert all(torch.equal(chosen[key], masks[key]) for key in masks)
-    assert RANKINGS["obd"](evidence)["0"][:, [1, 4]].min() > 1e-6
+    assert CRITERIA["obd"](evidence)["0"][:, [1, 4]].min() > 1e-6
 
 
 def test_constant_zero_is_free_without_compensation():
     model, x, _, masks = setup()
     x[:, 1] = 0
     masks = remove(masks, "0", *((i, 1) for i in range(4)))
-    evidence = Evidence(model, [x])
+    evidence = Calibration(model, [x])
     assert true_change(evidence, masks, COMPENSATIONS["none"](evidence, masks)) == 0
 
 
@@ -90,14 +98,14 @@ def test_reduces_to_mean_replacement_where_the_jacobian_is_constant():
         close(layer.shift, layer.weight * layer.mean)
         close(layer.residual, layer.d[:, None] * layer.weight.square() * layer.variance)
         close(
-            RANKINGS["mean-replacement"](linear)["0"],
+            CRITERIA["mean-replacement"](linear)["0"],
             linear.statistics["0"].residual / linear.statistics["0"].d[:, None],
         )
 
 
 def test_is_optimal_brain_surgeon_on_weight_and_bias():
     _, _, evidence, _ = setup((5, 4, 3, 2))
-    obd = RANKINGS["obd"](evidence)
+    obd = CRITERIA["obd"](evidence)
     for name, layer in evidence.statistics.items():
         pairs = torch.stack(
             [layer.second, layer.cross, layer.cross, layer.d[:, None].expand_as(layer.cross)], -1
@@ -119,7 +127,7 @@ def test_first_order_is_reached_as_the_weight_vanishes():
     for scale in (1.0, 0.1, 0.01):
         with torch.no_grad():
             model[0].weight[1, 2] = scale * 0.9
-        evidence = Evidence(model, [x])
+        evidence = Calibration(model, [x])
         single = remove(masks, "0", (1, 2))
         changes = COMPENSATIONS["elimination"](evidence, single)
         predicted = evidence.statistics["0"].residual[1, 2].item()
@@ -132,7 +140,7 @@ def test_first_order_is_reached_as_the_weight_vanishes():
 def test_at_one_unit_the_shifts_add_but_the_importances_do_not():
     model, x, _, masks = setup((6, 4, 3), n=80)
     x[:, 2] = x[:, 0] + 0.5 * x[:, 1]
-    evidence = Evidence(model, x)
+    evidence = Calibration(model, x)
     chosen = [(1, 0), (1, 2), (1, 5)]
     columns = [j for _, j in chosen]
     masks = remove(masks, "0", *chosen)

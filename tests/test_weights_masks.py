@@ -11,7 +11,7 @@ from test_weights_oracles import inputs, network
 from torch.nn.utils import prune as torch_prune
 
 from prunebook.errors import InputError
-from prunebook.weights import RANKINGS, Evidence, effective_sparsity, select, sparsity
+from prunebook.weights import CRITERIA, Calibration, effective_sparsity, select, sparsity
 
 ratios = st.floats(0, 1, exclude_max=True)
 
@@ -72,8 +72,8 @@ def test_scope_is_checked():
 @pytest.mark.parametrize("name", ["magnitude", "elimination-compensation"])
 def test_network_scope_is_torch_global_unstructured(name):
     model = network((7, 6, 5, 3))
-    evidence = Evidence(model, inputs(40, 7))
-    scores = RANKINGS[name](evidence)
+    evidence = Calibration(model, inputs(40, 7))
+    scores = CRITERIA[name](evidence)
     masks = select(scores, 0.63)
     other = copy.deepcopy(model)
     layers = {key: other.get_submodule(key) for key in scores}
@@ -89,8 +89,8 @@ def test_network_scope_is_torch_global_unstructured(name):
 
 def test_wanda_compares_within_rows():
     model = network((8, 6, 3))
-    evidence = Evidence(model, inputs(40, 8))
-    masks = select(RANKINGS["wanda"](evidence), 0.5, "row")
+    evidence = Calibration(model, inputs(40, 8))
+    masks = select(CRITERIA["wanda"](evidence), 0.5, "row")
     for row, weight in zip(masks["0"], model[0].weight.detach(), strict=True):
         metric = weight.abs() * inputs(40, 8).norm(dim=0)
         assert set((~row).nonzero()[:, 0].tolist()) == set(metric.argsort()[:4].tolist())

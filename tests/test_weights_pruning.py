@@ -12,7 +12,7 @@ from torch.nn.utils import prune as torch_prune
 from torch.utils.data import DataLoader, TensorDataset
 
 from prunebook.errors import InputError
-from prunebook.weights import METHODS, RANKINGS, Evidence, Method, prune, ranking, register
+from prunebook.weights import CRITERIA, METHODS, Calibration, Method, prune, ranking, register
 
 close = torch.testing.assert_close
 PAPER = ["elimination-compensation", "non-linear", "magnitude", "gradient-magnitude", "random"]
@@ -62,7 +62,7 @@ def test_every_method(name):
 
 def test_one_evidence_for_all():
     model, x, y = setup()
-    evidence = Evidence(model, [(x, y)], loss=F.cross_entropy, seed=5)
+    evidence = Calibration(model, [(x, y)], loss=F.cross_entropy, seed=5)
     for name in METHODS:
         shared = prune(model, None, 0.5, name, evidence=evidence)
         alone = prune(model, [(x, y)], 0.5, name, loss=F.cross_entropy, seed=5)
@@ -161,7 +161,7 @@ def test_any_module_can_be_pruned():
             assert pruned.model(x).isfinite().all()
     alone = nn.Linear(3, 2).double()
     assert list(prune(alone, x, 0.5).masks) == [""]
-    loss = Evidence(alone, [(x, torch.zeros(30, 4, 2).double())], loss=F.mse_loss)
+    loss = Calibration(alone, [(x, torch.zeros(30, 4, 2).double())], loss=F.mse_loss)
     prune(alone, None, 0.5, "gradient-magnitude", evidence=loss)
 
 
@@ -185,7 +185,7 @@ def test_registry():
             register(method)
     finally:
         METHODS.pop("by-index", None)
-        RANKINGS.pop("by index", None)
+        CRITERIA.pop("by index", None)
     with pytest.raises(InputError, match="no ranking 'nothing'"):
         register(Method("new", "New", ranking="nothing"))
     with pytest.raises(InputError, match="no compensation 'nothing'"):
@@ -194,7 +194,7 @@ def test_registry():
 
 def test_arguments_that_cannot_be_used():
     model, x, y = setup()
-    evidence = Evidence(model, x)
+    evidence = Calibration(model, x)
     for message, call in {
         "no method 'nothing'": lambda: prune(model, x, 0.5, "nothing"),
         "ratio is 1": lambda: prune(model, x, 1.0),
@@ -212,7 +212,7 @@ def test_arguments_that_cannot_be_used():
         "part of the evidence": lambda: prune(model, x, 0.5, evidence=evidence),
         "part of the evidence: ": lambda: prune(model, None, 0.5, evidence=evidence, seed=1),
         "probes is 0": lambda: prune(model, x, 0.5, probes=0),
-        "nonlinear_samples is 0": lambda: Evidence(model, x, nonlinear_samples=0),
+        "nonlinear_samples is 0": lambda: Calibration(model, x, nonlinear_samples=0),
         "no nn.Linear layer": lambda: prune(nn.Sequential(nn.Tanh()), x, 0.5),
     }.items():
         with pytest.raises(InputError, match=message):
@@ -279,12 +279,12 @@ def test_layers_that_cannot_be_pruned():
         "shares its weight with": embedded,
     }.items():
         with pytest.raises(InputError, match=message):
-            Evidence(model, x)
+            Calibration(model, x)
 
 
 def test_a_model_that_changed_since_is_noticed():
     model, x, _ = setup()
-    evidence = Evidence(model, x)
+    evidence = Calibration(model, x)
     prune(model, None, 0.5, evidence=evidence)
     opt = torch.optim.SGD(model.parameters(), 0.1)
     model(x).sum().backward()

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from prunebook.errors import InputError
-from prunebook.weights import RANKINGS, Evidence, ranking
-from prunebook.weights.nonlinear import ELEMENTWISE, chain, output_changes, single_changes
+from prunebook.weights import CRITERIA, Calibration, ranking
+from prunebook.weights.brute_force import ELEMENTWISE, chain, output_changes, single_changes
 
 close = torch.testing.assert_close
 
@@ -30,7 +30,7 @@ CHAINS = {
 
 @pytest.mark.parametrize("kind", CHAINS)
 def test_nonlinear_fast_is_slow(kind, monkeypatch):
-    from prunebook.weights import nonlinear
+    from prunebook.weights import brute_force
 
     torch.manual_seed(0)
     model, x = CHAINS[kind]().double(), inputs(40, 5)
@@ -38,11 +38,11 @@ def test_nonlinear_fast_is_slow(kind, monkeypatch):
         for p in model.parameters():
             if p.ndim == 1 and len(p) > 1:
                 p += 0.3 * torch.randn_like(p)
-    evidence = Evidence(model, x, nonlinear_samples=25)
+    evidence = Calibration(model, x, nonlinear_samples=25)
     assert chain(model) is not None
     slow = output_changes(evidence, fast=False)
     for limit in (2**30, 1, 25 * 4 * 8 * 2):
-        monkeypatch.setitem(nonlinear.BYTES, "cpu", limit)
+        monkeypatch.setitem(brute_force.BYTES, "cpu", limit)
         fast = output_changes(evidence)
         for name, scores in slow.items():
             close(fast[name], scores, rtol=1e-10, atol=1e-18)
@@ -51,8 +51,8 @@ def test_nonlinear_fast_is_slow(kind, monkeypatch):
 
 def test_nonlinear_by_hand():
     model, x = network((4, 3, 2)), inputs(30, 4)
-    evidence = Evidence(model, x, nonlinear_samples=1000)
-    scores = RANKINGS["non-linear"](evidence)
+    evidence = Calibration(model, x, nonlinear_samples=1000)
+    scores = CRITERIA["non-linear"](evidence)
     i, j = 1, 2
     with torch.no_grad():
         before = model(x)
@@ -77,8 +77,8 @@ def test_nonlinear_takes_the_slow_path_for_anything_else():
     assert chain(nn.Sequential(nn.Flatten(), nn.Linear(3, 1))) is not None
     torch.manual_seed(0)
     model, x = Tokens().double(), inputs(20 * 4, 3).view(20, 4, 3)
-    evidence = Evidence(model, x)
-    scores = RANKINGS["non-linear"](evidence)
+    evidence = Calibration(model, x)
+    scores = CRITERIA["non-linear"](evidence)
     changed = Tokens().double()
     changed.load_state_dict(model.state_dict())
     with torch.no_grad():
@@ -92,11 +92,11 @@ def test_nonlinear_takes_the_slow_path_for_anything_else():
 def test_nonlinear_on_images_and_on_sequences():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)).double()
-    evidence = Evidence(model, inputs(30, 6).view(30, 1, 2, 3))
+    evidence = Calibration(model, inputs(30, 6).view(30, 1, 2, 3))
     for name, scores in output_changes(evidence, fast=False).items():
         close(output_changes(evidence)[name], scores)
     wise = network((3, 4, 2))  # applied to each position: not the plain case
-    evidence = Evidence(wise, inputs(30, 3).view(10, 3, 3))
+    evidence = Calibration(wise, inputs(30, 3).view(10, 3, 3))
     for name, scores in output_changes(evidence, fast=False).items():
         close(output_changes(evidence)[name], scores)
 
@@ -113,10 +113,10 @@ def test_every_activation_of_the_list_is_elementwise():
 def test_single_changes_of_some_weights():
     model, x = network((5, 4, 2)), inputs(20, 5)
     state = {key: value.clone() for key, value in model.state_dict().items()}
-    evidence = Evidence(model, x, nonlinear_samples=20)
+    evidence = Calibration(model, x, nonlinear_samples=20)
     mean = evidence.statistics["0"].mean
     some = single_changes(model, evidence.sample(20), "0", mean, [(3, 1), (0, 4)])
-    scores = RANKINGS["non-linear"](evidence)["0"]
+    scores = CRITERIA["non-linear"](evidence)["0"]
     close(some, torch.stack([scores[3, 1], scores[0, 4]]))
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
     assert single_changes(model, x, "0", mean, []).shape == (0,)
@@ -125,50 +125,50 @@ def test_single_changes_of_some_weights():
 def test_gradient_magnitude():
     model, x = network((5, 4, 3), nn.PReLU), inputs(50, 5)
     y = torch.arange(50) % 3
-    evidence = Evidence(model, [(x[:7], y[:7]), (x[7:], y[7:])], loss=F.cross_entropy)
+    evidence = Calibration(model, [(x[:7], y[:7]), (x[7:], y[7:])], loss=F.cross_entropy)
     with torch.no_grad():
-        scores = RANKINGS["gradient-magnitude"](evidence)
+        scores = CRITERIA["gradient-magnitude"](evidence)
     assert all(p.grad is None for p in model.parameters())
     F.cross_entropy(model(x), y).backward()
     for name, layer in evidence.layers.items():
         close(scores[name], (layer.weight * layer.weight.grad).abs().detach())
     frozen = network((5, 4, 3), nn.PReLU).requires_grad_(False)
-    again = Evidence(frozen, [(x, y)], loss=F.cross_entropy)
-    close(RANKINGS["gradient-magnitude"](again)["0"], scores["0"])
+    again = Calibration(frozen, [(x, y)], loss=F.cross_entropy)
+    close(CRITERIA["gradient-magnitude"](again)["0"], scores["0"])
 
 
 def test_wanda_and_magnitude_by_hand():
     model, x = network((5, 4, 3)), inputs(50, 5)
-    evidence = Evidence(model, x)
+    evidence = Calibration(model, x)
     weight = model[0].weight.detach()
-    close(RANKINGS["wanda"](evidence)["0"], weight.abs() * x.norm(dim=0) / 50**0.5)
-    close(RANKINGS["magnitude"](evidence)["0"], weight.abs())
-    close(RANKINGS["mean-replacement"](evidence)["0"], weight.square() * x.var(0, correction=0))
+    close(CRITERIA["wanda"](evidence)["0"], weight.abs() * x.norm(dim=0) / 50**0.5)
+    close(CRITERIA["magnitude"](evidence)["0"], weight.abs())
+    close(CRITERIA["mean-replacement"](evidence)["0"], weight.square() * x.var(0, correction=0))
 
 
 def test_random_is_decided_by_the_seed_alone():
     model, x = network((5, 4, 3)), inputs(50, 5)
     torch.manual_seed(1)
-    first = RANKINGS["random"](Evidence(model, x, seed=3))
+    first = CRITERIA["random"](Calibration(model, x, seed=3))
     torch.manual_seed(2)
-    other = Evidence(model, x, seed=3)
+    other = Calibration(model, x, seed=3)
     other.sample(10)
-    assert torch.equal(RANKINGS["random"](other)["0"], first["0"])
-    assert not torch.equal(RANKINGS["random"](Evidence(model, x, seed=4))["0"], first["0"])
+    assert torch.equal(CRITERIA["random"](other)["0"], first["0"])
+    assert not torch.equal(CRITERIA["random"](Calibration(model, x, seed=4))["0"], first["0"])
 
 
 def test_sample_is_a_random_subset_without_replacement():
     model, x = network((1, 2, 1)), torch.arange(40.0)[:, None].double()
     counts = torch.zeros(40)
     for seed in range(200):
-        drawn = Evidence(model, [x[:3], x[3:35], x[35:]], seed=seed).sample(10)[:, 0].long()
+        drawn = Calibration(model, [x[:3], x[3:35], x[35:]], seed=seed).sample(10)[:, 0].long()
         assert len(set(drawn.tolist())) == 10
         counts[drawn] += 1
     # each input is drawn 50 times on average, with a standard deviation of 6.1
     assert counts.min() > 50 - 4.5 * 6.1
     assert counts.max() < 50 + 4.5 * 6.1
-    evidence = Evidence(model, [x[:3], x[3:]])
-    assert torch.equal(evidence.sample(10), Evidence(model, x).sample(10))
+    evidence = Calibration(model, [x[:3], x[3:]])
+    assert torch.equal(evidence.sample(10), Calibration(model, x).sample(10))
     assert torch.equal(evidence.sample(100), x)
 
 
@@ -177,6 +177,6 @@ def test_a_new_ranking_is_one_function():
     def largest_first(evidence):
         return {name: -weight.abs() for name, weight in evidence.weights.items()}
 
-    assert RANKINGS.pop("largest-first") is largest_first
+    assert CRITERIA.pop("largest-first") is largest_first
     with pytest.raises(InputError, match="already"):
         ranking("obd")(largest_first)

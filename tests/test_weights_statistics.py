@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from prunebook.errors import InputError
-from prunebook.weights import Evidence, layer_statistics
+from prunebook.weights import Calibration, layer_statistics
 
 close = torch.testing.assert_close
 
@@ -290,7 +290,7 @@ def test_evidence_shares_one_pass():
     model, x = network((4, 5, 2)), inputs(30, 4)
     passes = []
     model.register_forward_hook(lambda *_: passes.append(1))
-    evidence = Evidence(model, [x])
+    evidence = Calibration(model, [x])
     first = evidence.statistics
     assert evidence.statistics is first
     assert len(passes) == 1

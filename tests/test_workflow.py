@@ -15,11 +15,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from prunebook import cli, gpus, plan, workflow
-from prunebook.configurations import config_hash
+from prunebook import cli
 from prunebook.errors import InputError
-from prunebook.experiments import STUDIES
-from prunebook.results import Store
+from prunebook.store.results import Store
+from prunebook.studies import STUDIES
+from prunebook.studies.configuration import config_hash
+from prunebook.workflow import costs, gpus
+from prunebook.workflow import jobs as workflow
 
 ROOT = Path(__file__).resolve().parents[1]
 TUNING = STUDIES["mr-tuning"].presets["paper"]
@@ -125,7 +127,7 @@ def test_time_stamps_decide_nothing(tmp_path):
 def test_limits_come_from_the_costs():
     asked = workflow.request({"scale": "paper"})
     run = workflow.Run("mr-training", config_hash(TRAINING[1]), 1)
-    (entry,) = (e for e in yaml.safe_load(plan.COSTS_FILE.read_text())["mr-training"]
+    (entry,) = (e for e in yaml.safe_load(costs.COSTS_FILE.read_text())["mr-training"]
                 if e["where"] == {"net": "medium", "batch_norm": False})  # fmt: skip
     once, again = (workflow.needs(asked, run, attempt) for attempt in (1, 2))
     assert 0 <= once["runtime"] * 60 - workflow.MARGIN * entry["cpu"] < 600
@@ -155,8 +157,8 @@ def test_a_shared_training_counts_and_goes_first():
 def test_every_name_in_the_costs_exists():
     """What goes first must be there, or a job would not wait for it and nobody would know."""
     asked = workflow.request({"scale": "paper"})
-    for name in yaml.safe_load(plan.COSTS_FILE.read_text(encoding="utf-8")):
-        for job in plan.plan(STUDIES[name], "paper"):
+    for name in yaml.safe_load(costs.COSTS_FILE.read_text(encoding="utf-8")):
+        for job in costs.plan(STUDIES[name], "paper"):
             assert len(workflow._shares(asked, job)) == len(job.after), (name, job.config)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from prunebook.errors import ResultError
-from prunebook.results import Result, Store
+from prunebook.store.results import Result, Store
 
 TIMINGS = ("seconds", "milliseconds")  # columns that begin so
 

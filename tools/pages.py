@@ -16,7 +16,7 @@ import jupytext
 import nbformat
 import yaml
 
-from prunebook.workflow import ROOT, fingerprint
+from prunebook.workflow.jobs import ROOT, fingerprint
 
 sys.path.insert(0, str(ROOT / "book"))
 build = import_module("build")

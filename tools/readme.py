@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from prunebook.claims import findings_text, markdown_table
-from prunebook.results import Store
+from prunebook.evidence import findings_text, markdown_table
+from prunebook.store.results import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 EFFECT = (

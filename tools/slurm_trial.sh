@@ -109,7 +109,7 @@ grep -h 'training goes on' "$FOLDER"/slurm/build/logs/smoke/*.log | sed 's/^/  -
 
 say "the same runs, plainly"
 export PRUNEBOOK_RESULTS=$FOLDER/local/results PRUNEBOOK_CACHE=$FOLDER/local/cache
-for study in $($PYTHON -c 'from prunebook.experiments import STUDIES; print(*STUDIES)'); do
+for study in $($PYTHON -c 'from prunebook.studies import STUDIES; print(*STUDIES)'); do
     .venv/bin/prunebook run "$study" --scale smoke --threads 1 >> "$FOLDER/local/runs.log" 2>&1 \
         || die "the plain run of $study failed: see $FOLDER/local/runs.log"
 done

@@ -17,7 +17,7 @@ import typer
 from prunebook.errors import DataError, InputError, ResultError
 
 if TYPE_CHECKING:
-    from prunebook.studies import Study
+    from prunebook.studies.study import Study
 
 app = typer.Typer(
     name="prunebook",
@@ -48,7 +48,7 @@ def _told() -> Iterator[None]:
 
 def _studies(*asked: str) -> dict[str, Study]:
     """All studies by name. Raises InputError where one that is asked for is not among them."""
-    from prunebook.studies import registered
+    from prunebook.studies.study import registered
 
     known = registered()
     for name in asked:
@@ -84,8 +84,8 @@ def run(
 ) -> None:
     """Measure what is missing of a study. It may be interrupted, and run in several processes at once."""
     with _told(), _own_gpu(exclusive and device != "cpu"):
-        from prunebook.collection import collect
-        from prunebook.configurations import select
+        from prunebook.store.collect import collect
+        from prunebook.studies.configuration import select
 
         known = _studies(study)
         if seed and seeds is not None:
@@ -99,7 +99,7 @@ def run(
             if only:
                 configs = select(known[study].presets[scale], only)
             elif config is not None:
-                from prunebook.workflow import configuration
+                from prunebook.workflow.jobs import configuration
 
                 configs = (configuration(known[study], scale, config),)
         done = collect(
@@ -126,7 +126,7 @@ def _own_gpu(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    from prunebook.gpus import claimed
+    from prunebook.workflow.gpus import claimed
 
     with claimed(typer.echo) as name:
         typer.echo(f"GPU {name}" if name else "no GPU can be seen here")
@@ -145,9 +145,9 @@ def _set_threads(threads: int) -> None:
 def list_studies() -> None:
     """Show the studies, and what is stored of each."""
     with _told():
-        from prunebook.configurations import SCALES
-        from prunebook.doctor import survey
-        from prunebook.results import Store
+        from prunebook.store.results import Store
+        from prunebook.studies.configuration import SCALES
+        from prunebook.workflow.doctor import survey
 
         store = Store()
         for study in _studies().values():
@@ -178,8 +178,8 @@ def plan(
 ) -> None:
     """Say what is missing of a study, and what it will cost, before anything is started."""
     with _told():
-        from prunebook.plan import plan as plan_of
-        from prunebook.plan import summary
+        from prunebook.workflow.costs import plan as plan_of
+        from prunebook.workflow.costs import summary
 
         known = _studies(study)
         if scale not in known[study].presets:
@@ -208,7 +208,7 @@ def plan(
 def doctor(data: Data = None, as_json: AsJson = False) -> None:
     """Check the environment, the device, the data and the stored results, and say what to do."""
     with _told():
-        from prunebook.doctor import checkup
+        from prunebook.workflow.doctor import checkup
 
         checks = checkup(data)
         if as_json:
@@ -229,7 +229,7 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
 def verdicts(as_json: AsJson = False) -> None:
     """Print what became of each claim."""
     with _told():
-        from prunebook.claims import verdicts as all_verdicts
+        from prunebook.evidence import verdicts as all_verdicts
 
         table = all_verdicts()
         if as_json:
@@ -257,8 +257,8 @@ def drift(
 ) -> None:
     """Measure a sample of the stored results again, and say how far the numbers are."""
     with _told():
-        from prunebook import drift as drifting
-        from prunebook.configurations import SCALES
+        from prunebook.studies.configuration import SCALES
+        from prunebook.workflow import drift as drifting
 
         known, declared = _studies(*(studies or ())), drifting.read_tolerances()
         if scale not in SCALES:

@@ -8,15 +8,6 @@ from prunebook.coresets.corenet import (
     corenet_layer_epsilons,
     corenet_samples,
 )
-from prunebook.coresets.gates import (
-    active_probability,
-    fixed_gate,
-    initial_log_alpha,
-    penalty,
-    sample_gate,
-    uniform_noise,
-)
-from prunebook.coresets.guarantees import accumulated, dropped, epsilon_for, sample_size, samples_for
 from prunebook.coresets.labels import (
     additive_epsilon,
     correct,
@@ -26,7 +17,7 @@ from prunebook.coresets.labels import (
     ratio_epsilon,
     sign_split_epsilon,
 )
-from prunebook.coresets.neurons import (
+from prunebook.coresets.neuron_bounds import (
     NeuronSensitivity,
     neuron_epsilon,
     neuron_epsilon_hoeffding,
@@ -49,6 +40,15 @@ from prunebook.coresets.sampling import (
 )
 from prunebook.coresets.sensitivity import Sensitivity, mass, obeyed, parts, sensitivities
 from prunebook.coresets.tightness import Step, neuron_waterfall, quantiles, simultaneous, weight_waterfall
+from prunebook.coresets.weight_bounds import accumulated, dropped, epsilon_for, sample_size, samples_for
+from prunebook.training.gates import (
+    active_probability,
+    fixed_gate,
+    initial_log_alpha,
+    penalty,
+    sample_gate,
+    uniform_noise,
+)
 
 __all__ = [
     "LIMIT",

@@ -8,10 +8,9 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from prunebook.coresets.arguments import Real, probability, require
-from prunebook.coresets.guarantees import samples_for
-from prunebook.coresets.head import Head, find_head
 from prunebook.coresets.labels import additive_epsilon, correct, epsilon_to_keep, sign_split_epsilon
-from prunebook.coresets.neurons import (
+from prunebook.coresets.last_layer import Head, find_head
+from prunebook.coresets.neuron_bounds import (
     neuron_samples,
     neuron_samples_hoeffding,
     neuron_sensitivities,
@@ -19,6 +18,7 @@ from prunebook.coresets.neurons import (
 )
 from prunebook.coresets.sampling import LIMIT, expected_kept, sample_neurons, sample_weights
 from prunebook.coresets.sensitivity import mass, obeyed, sensitivities
+from prunebook.coresets.weight_bounds import samples_for
 
 Kind = Literal["weights", "neurons"]
 

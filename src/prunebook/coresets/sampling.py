@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from prunebook.coresets.arguments import Number, Real, aligned, layer_inputs, require
-from prunebook.coresets.guarantees import dropped, epsilon_for
 from prunebook.coresets.sensitivity import Sensitivity, parts
+from prunebook.coresets.weight_bounds import dropped, epsilon_for
 
 LIMIT = 2**60  # draws in one multinomial; counts are int64, and numpy's variances are off by 8% at 2^62
 

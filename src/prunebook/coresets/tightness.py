@@ -14,10 +14,10 @@ from torch import Tensor
 
 from prunebook.coresets import deviations
 from prunebook.coresets.arguments import Number, Real, layer_inputs, probability, rank, require
-from prunebook.coresets.guarantees import epsilon_for
-from prunebook.coresets.neurons import NeuronSensitivity, neuron_epsilon, neuron_epsilon_hoeffding
+from prunebook.coresets.neuron_bounds import NeuronSensitivity, neuron_epsilon, neuron_epsilon_hoeffding
 from prunebook.coresets.sampling import Seed, sample_neurons, sample_weights
 from prunebook.coresets.sensitivity import Sensitivity
+from prunebook.coresets.weight_bounds import epsilon_for
 
 
 class Step(NamedTuple):

@@ -18,10 +18,10 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize, prune
 
 from prunebook.errors import InputError
-from prunebook.units.layers import NORMS
+from prunebook.networks.evaluating import evaluating
+from prunebook.units.forward import NORMS
+from prunebook.units.layers import PRODUCERS, UnitLayer, sites
 from prunebook.units.replacement import checked
-from prunebook.units.sites import PRODUCERS, Site, sites
-from prunebook.weights.quiet import undisturbed
 
 BORDERS = ("exact", "response-mean", "all-taps")
 
@@ -125,7 +125,7 @@ def check_plain(model: nn.Sequential) -> None:
             seen.add(id(layer))
 
 
-def _check_path(model: nn.Sequential, site: Site) -> None:
+def _check_path(model: nn.Sequential, site: UnitLayer) -> None:
     """That a constant at the site arrives at its consumer as one."""
     between, consumer = list(model)[site.index + 1 : site.consumer], model[site.consumer]
     for layer in between:
@@ -151,7 +151,7 @@ def _sizes(model: nn.Sequential, shape: Sequence[int] | None) -> dict[str, tuple
     x = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
     names = {site.consumer: site.name for site in sites(model)}
     found: dict[str, tuple[int, int]] = {}
-    with undisturbed(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         for index, layer in enumerate(model):
             if index in names and x.ndim == 4:
                 found[names[index]] = (x.shape[2], x.shape[3])
@@ -159,7 +159,7 @@ def _sizes(model: nn.Sequential, shape: Sequence[int] | None) -> dict[str, tuple
     return found
 
 
-def _zero(model: nn.Sequential, site: Site, mask: Tensor) -> None:
+def _zero(model: nn.Sequential, site: UnitLayer, mask: Tensor) -> None:
     producer = model[site.producer]
     norm = None if site.norm is None else model[site.norm]
     parts = [producer.weight, producer.bias, getattr(producer, "bias_map", None)]
@@ -172,7 +172,7 @@ def _zero(model: nn.Sequential, site: Site, mask: Tensor) -> None:
 
 
 def _absorb(
-    model: nn.Sequential, site: Site, constant: Tensor, border: str, size: tuple[int, int] | None
+    model: nn.Sequential, site: UnitLayer, constant: Tensor, border: str, size: tuple[int, int] | None
 ) -> None:
     consumer = model[site.consumer]
     response = constant_response(consumer, constant[None], size=size, border=border)[0]

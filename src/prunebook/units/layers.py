@@ -1,86 +1,91 @@
-"""Layers of a chain as functions: in evaluation mode whatever mode they are in, so that no pass leaves a trace."""
+"""Where units live in a chain of layers, and which layer reads them.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+A site is the output of a ReLU: after the convolution or dense layer that makes the units, and its batch norm if it has
+one, and before pooling. Removing unit u of a site sets channel u to zero there; mean replacement sets it to its mean.
+"""
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from dataclasses import dataclass
 
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+from torch import nn
+
+from prunebook.errors import InputError
+
+PRODUCERS = (nn.Conv2d, nn.Linear)
+BETWEEN = (nn.MaxPool2d, nn.Flatten, nn.Dropout)
+LAYER_SETS = ("all", "firstconv", "midconv", "lastconv", "firstdense")
 
 
-def forward(
-    layers: nn.Sequential,
-    x: Float[Tensor, "samples ..."],
-    at: Mapping[int, Callable[[Tensor], Tensor]],
-    *,
-    batch_statistics: bool = False,
-) -> Tensor:
-    """Outputs of the chain, in evaluation mode, where the output of layer ``i`` is replaced by ``at[i](output)``.
+@dataclass(frozen=True)
+class UnitLayer:
+    """Indices into the chain: ``index`` of the ReLU, of the ``producer`` and its ``norm`` (None: has none), and of the
+    ``consumer``, the next convolution or dense layer. ``name`` is conv1, conv2, ..., dense1, ... in order."""
 
-    Hooks are run only for a layer that has some in front of its pass.
-    With ``batch_statistics`` batch norm uses the mean and variance of this batch, without touching its running ones.
+    name: str
+    index: int
+    producer: int
+    norm: int | None
+    consumer: int
+    units: int
+
+    @property
+    def dense(self) -> bool:
+        return self.name.startswith("dense")
+
+
+def sites(model: nn.Sequential) -> list[UnitLayer]:
+    """All sites of a chain, input first; the output layer has none.
+
+    Raises InputError for a model that is not a chain of convolutions, dense layers, batch norm, ReLU, max-pooling,
+    flatten and dropout in which each hidden layer ends in a ReLU.
     """
-    for index, layer in enumerate(layers):
-        if isinstance(layer, NORMS):
-            own = batch_statistics or layer.running_mean is None
-            mean, var = (None, None) if own else (layer.running_mean, layer.running_var)
-            x = F.batch_norm(x, mean, var, layer.weight, layer.bias, training=own, eps=layer.eps)
-        elif not isinstance(layer, nn.Dropout):
-            # A hook before the pass may make the weights: masks of torch.nn.utils.prune, the shape of a lazy layer.
-            x = layer(x) if layer._forward_pre_hooks else layer.forward(x)
-        if index in at:
-            x = at[index](x)
-    return x
+    if not isinstance(model, nn.Sequential):
+        raise InputError(f"{type(model).__name__} is not a chain of layers: give an nn.Sequential")
+    found: list[UnitLayer] = []
+    producer = norm = relu = None
+    counts = {"conv": 0, "dense": 0}
+    for index, layer in enumerate(model):
+        if isinstance(layer, PRODUCERS):
+            if producer is not None:
+                if relu is None:
+                    raise InputError(
+                        f"layer {producer} has no ReLU before layer {index}: its units are no site"
+                    )
+                kind = "conv" if isinstance(model[producer], nn.Conv2d) else "dense"
+                counts[kind] += 1
+                found.append(
+                    UnitLayer(f"{kind}{counts[kind]}", relu, producer, norm, index, _width(model[producer]))
+                )
+            producer, norm, relu = index, None, None
+            if isinstance(layer, nn.Conv2d) and layer.groups != 1:
+                raise InputError(
+                    f"layer {index} is a grouped convolution, which this code does not take apart"
+                )
+        elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d) and producer == index - 1:
+            norm = index
+        elif isinstance(layer, nn.ReLU) and producer is not None and index - 1 in (producer, norm):
+            relu = index
+        elif not isinstance(layer, BETWEEN):
+            raise InputError(f"layer {index} ({layer}) does not belong in a chain of this kind")
+    if producer is None or relu is not None or producer != len(model) - 1:
+        raise InputError("the chain must end in a convolution or dense layer that gives the outputs")
+    return found
 
 
-@contextmanager
-def exact(device: torch.device) -> Iterator[None]:
-    """No gradients, no autocast, and products of float32 in float32, whatever the caller has set.
-
-    TF32 keeps 10 bits of the mantissa, which would bury the small differences between two losses.
-    """
-    backends = (
-        torch.backends.cuda.matmul,
-        torch.backends.cudnn.conv,
-        torch.backends.mkldnn.matmul,
-        torch.backends.mkldnn.conv,
-    )
-    before = [backend.fp32_precision for backend in backends]
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = "none"  # takes what is set for all backends, as it may have done before
-            if backend.fp32_precision != precision:
-                backend.fp32_precision = precision
+def _width(layer: nn.Module) -> int:
+    return layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
 
 
-def max_pool(
-    z: Float[Tensor, "height channels width samples"], layer: nn.MaxPool2d
-) -> Float[Tensor, "h channels w samples"]:
-    """Max-pooling of a map (height, channels, width, samples)."""
-    (tall, wide), (down, right) = _pair(layer.kernel_size), _pair(layer.stride)
-    if _pair(layer.padding) != (0, 0) or _pair(layer.dilation) != (1, 1) or layer.ceil_mode:
-        return layer.forward(z.permute(1, 3, 0, 2)).permute(2, 0, 3, 1).contiguous()
-    high, broad = (z.shape[0] - tall) // down + 1, (z.shape[2] - wide) // right + 1
-    z = _largest([z[i : i + down * (high - 1) + 1 : down] for i in range(tall)])
-    return _largest([z[:, :, j : j + right * (broad - 1) + 1 : right] for j in range(wide)])
-
-
-def _largest(views: Sequence[Tensor]) -> Tensor:
-    if len(views) == 1:
-        return views[0].contiguous()
-    z = torch.maximum(views[0], views[1])
-    for view in views[2:]:
-        torch.maximum(z, view, out=z)
-    return z
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return value if isinstance(value, tuple) else (value, value)
+def layer_set(model: nn.Sequential, name: str) -> list[UnitLayer]:
+    """The sites of a layer set of Evci et al. (2019): "all", or one of the first, middle and last convolution and the
+    first dense layer. The middle one of n convolutions is number (n + 1) // 2."""
+    every = sites(model)
+    convs, dense = [s for s in every if not s.dense], [s for s in every if s.dense]
+    if name not in LAYER_SETS:
+        raise InputError(f"unknown layer set {name!r}: choose from {', '.join(LAYER_SETS)}")
+    if name == "all":
+        return every
+    pool = dense if name == "firstdense" else convs
+    if not pool:
+        raise InputError(f"layer set {name!r} is empty: the network has no such layers")
+    place = {"firstconv": 0, "midconv": (len(convs) + 1) // 2 - 1, "lastconv": -1, "firstdense": 0}[name]
+    return [pool[place]]

@@ -6,8 +6,8 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from prunebook.units.folding import fold
+from prunebook.units.layers import UnitLayer
 from prunebook.units.replacement import checked
-from prunebook.units.sites import Site
 
 
 def remove(model: nn.Sequential, pruned: Mapping[str, Bool[Tensor, " _"]]) -> nn.Sequential:
@@ -27,7 +27,7 @@ def remove(model: nn.Sequential, pruned: Mapping[str, Bool[Tensor, " _"]]) -> nn
     return small
 
 
-def _take(model: nn.Sequential, site: Site, kept: Tensor) -> None:
+def _take(model: nn.Sequential, site: UnitLayer, kept: Tensor) -> None:
     producer, consumer = model[site.producer], model[site.consumer]
     count = int(kept.sum())
     _slice(producer, ("weight", "bias", "bias_map"), kept, 0)

@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from prunebook.errors import InputError
-from prunebook.units.layers import forward
-from prunebook.units.sites import Site, sites
-from prunebook.weights.quiet import undisturbed
+from prunebook.networks.evaluating import evaluating
+from prunebook.units.forward import forward
+from prunebook.units.layers import UnitLayer, sites
 
 
 def masked_outputs(
@@ -41,7 +41,7 @@ def masked_outputs(
     edits = {
         site.index: overwrite(mask, constant) for site, mask, constant in checked(model, pruned, constants)
     }
-    with undisturbed(model):
+    with evaluating(model):
         return forward(model, x, edits, batch_statistics=batch_statistics)
 
 
@@ -49,7 +49,7 @@ def checked(
     model: nn.Sequential,
     pruned: Mapping[str, Tensor],
     constants: Mapping[str, Tensor] | None = None,
-) -> list[tuple[Site, Tensor, Tensor]]:
+) -> list[tuple[UnitLayer, Tensor, Tensor]]:
     """The sites with a mask, input first, each with its mask and its constants (zero for kept units and by default)."""
     every = {site.name: site for site in sites(model)}
     for name in [*pruned, *(constants or {})]:

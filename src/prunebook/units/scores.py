@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from prunebook.errors import InputError
-from prunebook.units.observation import Observation
+from prunebook.units.statistics import UnitStatistics
 
-Score = Callable[[Observation, Generator], Float[Tensor, " units"]]
+Score = Callable[[UnitStatistics, Generator], Float[Tensor, " units"]]
 
 # Primary: mean over positions, then modulus, then mean over samples, as Molchanov et al. (2017) and the authors' later
 # code do it.

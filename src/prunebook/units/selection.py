@@ -28,7 +28,7 @@ def count(units: int, fraction: float | int) -> int:
     return math.floor(units * float(fraction) + SLACK)
 
 
-def lowest(score: Float[Tensor, "*batch units"], k: int) -> Bool[Tensor, "*batch units"]:
+def mask_lowest(score: Float[Tensor, "*batch units"], k: int) -> Bool[Tensor, "*batch units"]:
     """Mask of the ``k`` units with the lowest scores, True for pruned; of equal scores the higher index goes first.
 
     So does the code released by the authors of mean replacement, where it matters for units that never fire: all of

@@ -1,23 +1,23 @@
 """Pruning of single weights: rankings, compensations, masks, and the methods made of them."""
 
-from prunebook.weights.applying import apply
-from prunebook.weights.batches import Batches
+from prunebook.data.batches import Batches
+from prunebook.weights.apply import apply
+from prunebook.weights.calibration import Calibration
 from prunebook.weights.compensations import COMPENSATIONS, Change, compensation
-from prunebook.weights.evidence import Evidence
+from prunebook.weights.criteria import CRITERIA, ranking
 from prunebook.weights.joint import linearised_change, normal_equations, true_change
 from prunebook.weights.masks import Sparsity, effective_sparsity, select, sparsity
 from prunebook.weights.methods import METHODS, Method, register
 from prunebook.weights.pruning import Pruned, prune
-from prunebook.weights.rankings import RANKINGS, ranking
 from prunebook.weights.statistics import LayerStatistics, layer_statistics
 
 __all__ = [
     "COMPENSATIONS",
+    "CRITERIA",
     "METHODS",
-    "RANKINGS",
     "Batches",
+    "Calibration",
     "Change",
-    "Evidence",
     "LayerStatistics",
     "Method",
     "Pruned",

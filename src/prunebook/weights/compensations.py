@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from prunebook.errors import InputError
-from prunebook.weights.evidence import Evidence
-from prunebook.weights.rankings import DAMPING, ridge
+from prunebook.weights.calibration import Calibration
+from prunebook.weights.criteria import DAMPING, ridge
 
 Masks = dict[str, Bool[Tensor, "_ _"]]
 
@@ -30,13 +30,13 @@ class Change:
 
 Changes = dict[str, Change]
 
-COMPENSATIONS: dict[str, Callable[[Evidence, Masks], Changes]] = {}
+COMPENSATIONS: dict[str, Callable[[Calibration, Masks], Changes]] = {}
 
 
 def compensation(name: str) -> Callable:
     """Decorator that files a compensation under a name. Raises InputError where the name is taken."""
 
-    def file(function: Callable[[Evidence, Masks], Changes]) -> Callable[[Evidence, Masks], Changes]:
+    def file(function: Callable[[Calibration, Masks], Changes]) -> Callable[[Calibration, Masks], Changes]:
         if name in COMPENSATIONS:
             raise InputError(f"there is a compensation {name!r} already: choose another name")
         COMPENSATIONS[name] = function
@@ -46,13 +46,13 @@ def compensation(name: str) -> Callable:
 
 
 @compensation("none")
-def none(evidence: Evidence, masks: Masks) -> Changes:
+def none(evidence: Calibration, masks: Masks) -> Changes:
     """Nothing: removed weights become zero."""
     return {name: Change(None, evidence.weights[name].new_zeros(len(mask))) for name, mask in masks.items()}
 
 
 @compensation("elimination")
-def elimination(evidence: Evidence, masks: Masks) -> Changes:
+def elimination(evidence: Calibration, masks: Masks) -> Changes:
     """Each unit's bias moves by the sum of W A1/d over its removed weights (Ballini et al., arXiv
     2602.20467).
 
@@ -66,7 +66,7 @@ def elimination(evidence: Evidence, masks: Masks) -> Changes:
 
 
 @compensation("mean")
-def mean(evidence: Evidence, masks: Masks) -> Changes:
+def mean(evidence: Calibration, masks: Masks) -> Changes:
     """Each unit's bias moves by the mean of what was removed, the sum of W E[a]: mean replacement."""
     return {
         name: Change(None, torch.where(mask, 0.0, evidence.weights[name]) @ evidence.statistics[name].mean)
@@ -75,7 +75,7 @@ def mean(evidence: Evidence, masks: Masks) -> Changes:
 
 
 @compensation("obs")
-def obs(evidence: Evidence, masks: Masks, damping: float = DAMPING) -> Changes:
+def obs(evidence: Calibration, masks: Masks, damping: float = DAMPING) -> Changes:
     """Kept weights and bias of each row re-fitted by least squares to the row's old output on the layer's
     own inputs.
 

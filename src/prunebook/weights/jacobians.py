@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from prunebook.errors import InputError
-from prunebook.weights.quiet import undisturbed
+from prunebook.networks.evaluating import evaluating
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Recorder:
 
     def __enter__(self) -> "Recorder":
         self._restore = ExitStack()
-        self._restore.enter_context(undisturbed(self.model))
+        self._restore.enter_context(evaluating(self.model))
         for parameter in self.model.parameters():
             self._restore.callback(parameter.requires_grad_, parameter.requires_grad)
             parameter.requires_grad_(False)

@@ -8,16 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prunebook.weights.applying import apply
+from prunebook.networks.evaluating import evaluating
+from prunebook.weights.apply import apply
+from prunebook.weights.calibration import Calibration
 from prunebook.weights.compensations import Change, Changes, Masks, compensation
-from prunebook.weights.evidence import Evidence
-from prunebook.weights.quiet import undisturbed
 
 CUTOFF = 1e-8  # directions with a relative eigenvalue below this are left alone
 
 
 @compensation("joint")
-def joint(evidence: Evidence, masks: Masks, cutoff: float = CUTOFF) -> Changes:
+def joint(evidence: Calibration, masks: Masks, cutoff: float = CUTOFF) -> Changes:
     """Bias shifts of all units of all layers together that minimise the mean squared linearised output
     change.
 
@@ -44,7 +44,7 @@ def joint(evidence: Evidence, masks: Masks, cutoff: float = CUTOFF) -> Changes:
 
 
 def normal_equations(
-    evidence: Evidence, masks: Masks
+    evidence: Calibration, masks: Masks
 ) -> tuple[Float[Tensor, "units units"], Float[Tensor, " units"], Float[Tensor, ""]]:
     """(H, r, c) such that shifting the biases by db leaves the linearised error db.H db - 2 r.db + c;
     float64.
@@ -60,7 +60,7 @@ def normal_equations(
     return normal / count, right / count, constant / count
 
 
-def linearised_change(evidence: Evidence, masks: Masks, changes: Changes) -> float:
+def linearised_change(evidence: Calibration, masks: Masks, changes: Changes) -> float:
     """E|dy|^2 to first order for the whole set of changes together; single importances are its diagonal.
 
     Estimated, without bias, where the evidence has probes.
@@ -69,20 +69,22 @@ def linearised_change(evidence: Evidence, masks: Masks, changes: Changes) -> flo
     return float(total) / next(iter(evidence.statistics.values())).count
 
 
-def true_change(evidence: Evidence, masks: Masks, changes: Changes) -> float:
+def true_change(evidence: Calibration, masks: Masks, changes: Changes) -> float:
     """E|y' - y|^2 of the network pruned with these masks and changes: where it leaves `linearised_change`,
     that breaks.
     """
     pruned = apply(evidence.model, masks, changes)
     total, count = 0.0, 0
-    with undisturbed(evidence.model), undisturbed(pruned), torch.no_grad():
+    with evaluating(evidence.model), evaluating(pruned), torch.no_grad():
         for x, _ in evidence.batches:
             total += (pruned(x) - evidence.model(x)).double().square().sum()
             count += len(x)
     return float(total) / count
 
 
-def _rows(evidence: Evidence, masks: Masks, changes: Changes) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+def _rows(
+    evidence: Calibration, masks: Masks, changes: Changes
+) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
     """For each batch and output: dy/db of each layer (B, o), and the linearised change of the output (B)."""
     generator = evidence.generator("probes")
     step = {}

@@ -6,8 +6,8 @@ from typing import get_args
 from prunebook.errors import InputError
 from prunebook.weights import joint  # noqa: F401  files the joint compensation
 from prunebook.weights.compensations import COMPENSATIONS
+from prunebook.weights.criteria import CRITERIA
 from prunebook.weights.masks import Scope
-from prunebook.weights.rankings import RANKINGS
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def register(method: Method) -> Method:
     """
     if method.name in METHODS:
         raise InputError(f"there is a method {method.name!r} already: choose another name")
-    if method.ranking not in RANKINGS:
-        raise InputError(f"no ranking {method.ranking!r}: choose one of {sorted(RANKINGS)}")
+    if method.ranking not in CRITERIA:
+        raise InputError(f"no ranking {method.ranking!r}: choose one of {sorted(CRITERIA)}")
     if method.compensation not in COMPENSATIONS:
         raise InputError(f"no compensation {method.compensation!r}: choose one of {sorted(COMPENSATIONS)}")
     if method.scope not in get_args(Scope):

@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from prunebook.errors import InputError
-from prunebook.weights.applying import apply
+from prunebook.weights.apply import apply
+from prunebook.weights.calibration import Calibration
 from prunebook.weights.compensations import COMPENSATIONS, Change
-from prunebook.weights.evidence import Evidence
+from prunebook.weights.criteria import CRITERIA
 from prunebook.weights.masks import Scope, select, sparsity
 from prunebook.weights.methods import METHODS, Method
-from prunebook.weights.rankings import RANKINGS
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def prune(
     *,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     scope: Scope | None = None,
-    evidence: Evidence | None = None,
+    evidence: Calibration | None = None,
     seed: int | None = None,
     probes: int | None = None,
 ) -> Pruned:
@@ -62,14 +62,14 @@ def prune(
     if not 0 <= ratio < 1:
         raise InputError(f"ratio is {ratio}: the fraction of weights to remove is in [0, 1)")
     if evidence is None:
-        evidence = Evidence(model, data, loss=loss, seed=seed or 0, probes=probes)
+        evidence = Calibration(model, data, loss=loss, seed=seed or 0, probes=probes)
     elif evidence.model is not model:
         raise InputError("the evidence belongs to another model: make one with Evidence(model, data)")
     elif any(given is not None for given in (data, loss, seed, probes)):
         raise InputError("data, loss, seed and probes are part of the evidence: leave them None")
     if method.needs_loss and evidence.loss is None:
         raise InputError(f"method {method.name!r} needs a training loss: pass loss=")
-    rank = RANKINGS[method.ranking]
+    rank = CRITERIA[method.ranking]
     scores = evidence.cached(("ranking", rank), lambda: rank(evidence))
     zeros = {name: weight == 0 for name, weight in evidence.weights.items()}
     first = {name: score.masked_fill(zeros[name], -torch.inf) for name, score in scores.items()}

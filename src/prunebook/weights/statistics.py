@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
+from prunebook.data.batches import Batches
 from prunebook.errors import InputError
-from prunebook.weights.batches import Batches
+from prunebook.networks.linear_layers import prunable_layers
 from prunebook.weights.jacobians import Recorder
-from prunebook.weights.layers import prunable_layers
 
 BYTES = 64 * 2**20  # of per-sample weight gradients held at a time, where a layer sees several positions
 

@@ -1,0 +1,175 @@
+"""Regression data from diffusion-sorption trajectories: (constants, time, place, initial state) -> u.
+
+Each pair is one cell of one stored step of one trajectory. The inputs, in this order:
+
+    0            D, the diffusion coefficient           (constant)
+    1            porosity                               (constant)
+    2            t / 500, so that it runs from 0.1 to 1
+    3            x, the centre of the cell
+    4, 5, ...    u0 on the cells, 64 numbers
+
+68 numbers by default, the width that Ballini et al. (2026) give for their networks. They name the inputs
+(mu, t, x, u0), which leaves two numbers for mu. PDEBench varies no constant in these data, so mu is taken to
+be the two constants above; never standardise them, since their standard deviation is zero. As u0 is constant
+in x, the 64 numbers of a trajectory are equal.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from prunebook.data.diffusion_sorption.cache import cached_solve
+from prunebook.data.diffusion_sorption.equation import Equation, initial_states, stored_times
+from prunebook.data.diffusion_sorption.pdebench import load_pdebench
+from prunebook.data.diffusion_sorption.solver import solve
+from prunebook.errors import InputError
+
+GRID, STORED = 1024, 101  # cells and stored steps of the published data; no coarser grid is ever solved on
+SPLIT_SEED, TEST_SHARE = 20, 0.2
+NOISE_SEED = 2026
+
+
+@dataclass(frozen=True)
+class RegressionSplit:
+    """Pairs of some trajectories, trajectory by trajectory, then step by step, then cell by cell.
+
+    `y` carries the noise, `y_clean` does not; both have shape (pairs, 1), like a network's output.
+    `trajectories` are the numbers of the trajectories in order, `shape` is (trajectories, steps, cells), so
+    that `y.reshape(split.shape)` gives profiles back.
+    """
+
+    x: Float[Tensor, "pairs inputs"]
+    y: Float[Tensor, "pairs 1"]
+    y_clean: Float[Tensor, "pairs 1"]
+    trajectories: tuple[int, ...]
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class RegressionData:
+    """Train and test split, and what they were made of.
+
+    `floor` holds mean squared errors on the test targets that tell what a loss means: "noise" is d²/3, what a
+    perfect network has left on noisy targets; "blind_train" and "blind_test" are what the best network that
+    cannot see u0 has left on clean targets, i.e. the error of the training trajectories' mean at each (t, x).
+    `checksums` are SHA-256 of the arrays: they tell whether two runs used the same numbers. Solutions of
+    two machines agree to about 1e-8, not to the last bit, so theirs may differ.
+    """
+
+    name: str
+    origin: str
+    train: RegressionSplit
+    test: RegressionSplit
+    noise: float
+    noise_seed: int
+    split_seed: int
+    t: Float[np.ndarray, " steps"]
+    places: Float[np.ndarray, " cells"]
+    inputs: tuple[str, ...]
+    floor: dict[str, float]
+    checksums: dict[str, str]
+
+
+def regression_data(
+    *,
+    trajectories: int = 100,
+    noise: float = 0.0,
+    seed: int = NOISE_SEED,
+    cells: int = 64,
+    steps: int = 10,
+    source: str | Path | None = None,
+    equation: Equation | None = None,
+    seeding: str = "legacy",
+    device: str | torch.device = "cpu",
+    cache: bool = True,
+) -> RegressionData:
+    """64,000 pairs: 100 trajectories, 10 steps (10, 20, ..., 100) and 64 cells (8, 24, ..., 1016).
+
+    The trajectories are solved on 1,024 cells and then thinned out; with `source`, a path, they are read from
+    a PDEBench file instead. A fixed permutation gives 20 % of the trajectories, whole, to the test split, so
+    that no trajectory is in both. Noise, uniform on (-noise, noise), is added to the targets of both splits
+    and drawn once from `seed`, so that it is the same for all repeats of a training; a larger `noise` scales
+    the same draw. The inputs stay clean. All tensors are float32 on `device`.
+    Raises InputError for an unusable argument and DataError for an unusable file.
+    """
+    _check(trajectories, noise, cells, steps, source, equation)
+    equation = equation or Equation()
+    step = np.arange(1, steps + 1) * ((STORED - 1) // steps)
+    cell = np.arange(cells) * (GRID // cells) + GRID // cells // 2
+    if source is None:
+        name, origin = "diffusion-sorption", f"solved on {GRID} cells, initial states seeded by {seeding}"
+        states, times = initial_states(trajectories, seeding=seeding), stored_times(equation, STORED)[step]
+        run = cached_solve if cache else solve
+        solution = run(states, cells=GRID, times=times, equation=equation)
+        u, x = solution.u[..., cell], solution.x[cell]
+        u0 = np.repeat(states[:, None], cells, axis=1)
+    else:
+        name, origin = "pdebench-diffusion-sorption", f"read from {Path(source).name}"
+        read = load_pdebench(source, trajectories)
+        u, x, times = read.u[:, step][..., cell].astype(np.float64), read.x[cell], read.t[step]
+        u0 = read.u[:, 0, cell].astype(np.float64)
+    noisy = u + noise * np.random.default_rng(seed).uniform(-1, 1, u.shape)
+    inputs = _inputs(equation, times, x, u0)
+
+    order = np.random.default_rng(SPLIT_SEED).permutation(trajectories)
+    held_out = max(1, round(TEST_SHARE * trajectories))
+    chosen = {"train": np.sort(order[held_out:]), "test": np.sort(order[:held_out])}
+
+    def split(rows: np.ndarray) -> RegressionSplit:
+        x, y, y_clean = (
+            torch.tensor(array[rows].reshape(-1, width), dtype=torch.float32, device=device)
+            for array, width in ((inputs, inputs.shape[-1]), (noisy, 1), (u, 1))
+        )
+        return RegressionSplit(x, y, y_clean, tuple(rows.tolist()), (len(rows), *u.shape[1:]))
+
+    mean = u[chosen["train"]].mean(0)
+    floor = {"noise": noise**2 / 3}
+    floor |= {f"blind_{part}": float(((u[rows] - mean) ** 2).mean()) for part, rows in chosen.items()}
+    return RegressionData(
+        name=name,
+        origin=origin,
+        train=split(chosen["train"]),
+        test=split(chosen["test"]),
+        noise=noise,
+        noise_seed=seed,
+        split_seed=SPLIT_SEED,
+        t=times,
+        places=x,
+        inputs=("D", "porosity", "t/T", "x", *(f"u0[{i}]" for i in cell)),
+        floor=floor,
+        checksums={"inputs": _sha256(inputs), "u": _sha256(u), "targets": _sha256(noisy)},
+    )
+
+
+def _inputs(equation: Equation, times: np.ndarray, x: np.ndarray, u0: np.ndarray) -> np.ndarray:
+    """Shape (trajectories, steps, cells, 4 + cells)."""
+    n, cells = u0.shape
+    inputs = np.empty((n, len(times), cells, 4 + cells))
+    inputs[..., 0], inputs[..., 1] = equation.diffusion, equation.porosity
+    inputs[..., 2] = (times / equation.end_time)[:, None]
+    inputs[..., 3] = x
+    inputs[..., 4:] = u0[:, None, None, :]
+    return inputs
+
+
+def _sha256(array: np.ndarray) -> str:
+    # Of the float32 values, since that is what a network sees.
+    return hashlib.sha256(np.ascontiguousarray(array, dtype="<f4").tobytes()).hexdigest()
+
+
+def _check(trajectories, noise, cells, steps, source, equation):
+    if trajectories < 2:
+        raise InputError(f"trajectories={trajectories}: use at least 2, one to train on and one to test on")
+    if not (np.isfinite(noise) and noise >= 0):
+        raise InputError(f"noise={noise} must be a finite half-width, zero or larger")
+    if cells < 1 or GRID % cells:
+        raise InputError(f"cells={cells} must divide {GRID}, e.g. 64")
+    if steps < 1 or (STORED - 1) % steps:
+        raise InputError(f"steps={steps} must divide {STORED - 1}, e.g. 10")
+    if source is not None and equation is not None:
+        raise InputError("a PDEBench file has constants of its own; give source= or equation=, not both")

@@ -1,0 +1,141 @@
+"""MNIST and CIFAR-10 as published: which files, their md5, and how to read them through torchvision.
+
+torchvision is imported inside the functions: its import takes longer than reading the data.
+"""
+
+import gzip
+import tempfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from prunebook.data.images.folders import cache_folder
+from prunebook.data.images.kinds import Raw, Standardisation
+from prunebook.errors import DataError
+
+# torchvision knows the md5 of the packed files only.
+UNPACKED = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
+TRAIN_SIZE = {"mnist": 60_000, "cifar10": 50_000}
+STANDARDISATION = {
+    "mnist": Standardisation((0.1307,), (0.3081,)),
+    "cifar10": Standardisation((0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513, 0.26158784)),
+}
+
+
+def wanted(name: str) -> list[dict[str, str]]:
+    """For each file of the data set, the forms in which it is accepted: {path in the folder: md5}."""
+    if name == "mnist":
+        from torchvision.datasets import MNIST
+
+        return [
+            {f"MNIST/raw/{gz}": md5, f"MNIST/raw/{gz[:-3]}": UNPACKED[gz[:-3]]} for gz, md5 in MNIST.resources
+        ]
+    from torchvision.datasets import CIFAR10
+
+    meta = (CIFAR10.meta["filename"], CIFAR10.meta["md5"])
+    files = [*CIFAR10.train_list, *CIFAR10.test_list, meta]
+    return [{f"{CIFAR10.base_folder}/{file}": md5} for file, md5 in files]
+
+
+def look(name: str, folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The files that are there, with the md5 they should have, and the names of those that are not."""
+    present: dict[str, str] = {}
+    missing = []
+    for forms in wanted(name):
+        there = [file for file in forms if _is_file(folder / file)]
+        if there:
+            present[there[0]] = forms[there[0]]
+        else:
+            missing.append(next(iter(forms)))
+    return present, tuple(missing)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder on the way that may not be entered
+        return False
+
+
+def damage(folder: Path, file: str, md5: str) -> str:
+    """What is wrong with a file, in words; "" if it is the published one."""
+    from torchvision.datasets.utils import calculate_md5
+
+    path = folder / file
+    try:
+        found, size = calculate_md5(path), path.stat().st_size
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
+    if found == md5:
+        return ""
+    return f"{path} ({size:,} bytes) is not the published file: md5 expected {md5}, found {found}"
+
+
+def read(name: str, folder: Path, said: str) -> Raw:
+    """The whole data set from ``folder``, every file's md5 checked before any is parsed.
+
+    ``said`` tells in an error how this folder came to be read. Raises DataError if a file is missing,
+    unreadable or differs from the published one.
+    """
+    present, missing = look(name, folder)
+    if missing:
+        raise DataError(
+            f"{said} does not hold {TITLES[name]}: expected {', '.join(missing)} below {folder}. "
+            "Put the files there, or name no folder to use the cache or a download"
+        )
+    for file, md5 in present.items():
+        if wrong := damage(folder, file, md5):
+            remedy = "delete it and it is downloaded again" if folder == cache_folder() else "replace it"
+            raise DataError(f"{wrong}. It is damaged or cut short: {remedy}")
+    train_x, train_y, test_x, test_y, classes = READERS[name](folder, list(present))
+    for part, x, y in (("training", train_x, train_y), ("test", test_x, test_y)):
+        if len(x) != len(y):
+            raise DataError(f"{TITLES[name]} in {folder}: {len(x)} {part} images but {len(y)} labels")
+    checksums = {file: f"md5:{md5}" for file, md5 in present.items()}
+    return Raw(train_x, train_y, test_x, test_y, classes, checksums, STANDARDISATION[name])
+
+
+def _read_mnist(folder: Path, files: list[str]) -> tuple:
+    from torchvision.datasets.mnist import read_image_file, read_label_file
+
+    def tensor(file: str, reader: Callable[[str], Tensor]) -> Tensor:
+        path = folder / file
+        if path.suffix != ".gz":
+            return reader(str(path))
+        # torchvision's readers take unpacked files only, and the data folder may be read-only.
+        with tempfile.TemporaryDirectory(prefix="prunebook-") as scratch:
+            unpacked = Path(scratch) / path.stem
+            unpacked.write_bytes(gzip.decompress(path.read_bytes()))
+            return reader(str(unpacked))
+
+    readers = (read_image_file, read_label_file, read_image_file, read_label_file)
+    try:
+        train_x, train_y, test_x, test_y = map(tensor, files, readers)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"MNIST in {folder} cannot be unpacked into a temporary folder: {error}") from error
+    return train_x[:, None], train_y, test_x[:, None], test_y, tuple(map(str, range(10)))
+
+
+def _read_cifar10(folder: Path, files: list[str]) -> tuple:
+    from torchvision.datasets import CIFAR10
+
+    try:
+        parts = [CIFAR10(folder, train=train, download=False) for train in (True, False)]
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"CIFAR-10 in {folder} changed while it was read: {error}") from error
+    tensors = [
+        t for p in parts for t in (torch.from_numpy(p.data).permute(0, 3, 1, 2), torch.tensor(p.targets))
+    ]
+    return *tensors, tuple(parts[0].classes)
+
+
+READERS = {"mnist": _read_mnist, "cifar10": _read_cifar10}

@@ -1,0 +1,139 @@
+"""Conditions and claims judged from tables.
+
+A condition is a statistic with one value a seed for each cell (architecture, noise level, rival), a threshold and a
+side. It holds where the whole 95 % Student interval over seeds lies on that side, fails where the interval lies
+wholly on the other side, and is open otherwise. A claim is supported if every condition holds, not supported if any
+fails, inconclusive otherwise, and not tested without paper-scale results of at least two seeds.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from prunebook.errors import InputError
+from prunebook.evidence.claims import INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
+from prunebook.evidence.intervals import half_width
+from prunebook.evidence.statistics import STATISTICS
+
+NO_ARGUMENTS = ("statistic", "above", "below", "says")  # the rest of a condition is the statistic's arguments
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One judged condition. ``effect``, ``low`` and ``high`` are in the statistic's own unit (ratios as ratios)."""
+
+    label: str
+    effect: float
+    low: float
+    high: float
+    seeds: int
+    side: str
+    threshold: float
+    outcome: str
+    more_seeds: int | None
+
+    @property
+    def margin(self) -> float:
+        """How far the effect is on the right side of the threshold; negative on the wrong side."""
+        signed = self.threshold - self.effect if self.side == "below" else self.effect - self.threshold
+        return signed / max(abs(self.threshold), 1e-12)
+
+
+def judge_condition(values: pd.DataFrame, side: str, threshold: float, log: bool) -> list[Condition]:
+    """Judge each cell of a statistic.
+
+    Args:
+        values: columns ``cell`` (a label), ``seed`` and ``value``; one value a cell and seed.
+        side: "below" or "above" the ``threshold``.
+        log: values are logarithms of ratios; effect, interval and threshold are ratios.
+    """
+    judged = []
+    for label, group in values.groupby("cell", sort=False):
+        sample, n = group["value"].to_numpy(), len(group)
+        if group["seed"].nunique() != n:
+            raise InputError(f"{label}: more than one value a seed; seeds are the only independent unit")
+        mean, limit = sample.mean(), math.log(threshold) if log else threshold
+        if n < 2:
+            low, high, outcome, more = -math.inf, math.inf, NOT_TESTED, None
+        else:
+            spread = sample.std(ddof=1)
+            half = half_width(spread, n)
+            low, high = mean - half, mean + half
+            good, bad = (high < limit, low > limit) if side == "below" else (low > limit, high < limit)
+            outcome = SUPPORTED if good else NOT_SUPPORTED if bad else INCONCLUSIVE
+            more = seeds_needed(abs(mean - limit), spread, n) if outcome == INCONCLUSIVE else None
+        show: Callable = math.exp if log else float
+        effect, low, high = (_safe(show, v) for v in (mean, low, high))
+        judged.append(Condition(label, effect, low, high, n, side, threshold, outcome, more))
+    return judged
+
+
+def _safe(function: Callable, value: float) -> float:
+    try:
+        return function(value)
+    except OverflowError:
+        return math.inf
+
+
+def seeds_needed(distance: float, spread: float, n: int, most: int = 1000) -> int | None:
+    """Further seeds after which the interval would clear the threshold, if mean and spread stay; None: too many."""
+    if distance <= 1e-9 * max(1.0, spread):  # on the threshold, but for rounding: seeds decide nothing
+        return None
+    totals = np.arange(n + 1, most)
+    enough = totals[half_width(spread, totals) < distance]
+    return int(enough[0]) - n if len(enough) else None
+
+
+def judge(claim: dict, tables: dict[str, pd.DataFrame] | None) -> tuple[str, list[Condition]]:
+    """Verdict and judged conditions of one claim from its study's tables (None or empty: not tested).
+
+    ``after_seed`` of a claim names the last of the seeds that its question came from; they do not count. ``says`` of a
+    condition stands behind the label of each of its cells.
+    """
+    if after := claim.get("after_seed"):
+        tables = {name: table[table["seed"] > after] for name, table in (tables or {}).items()}
+    if not tables or all(table.empty for table in tables.values()):
+        return NOT_TESTED, []
+    conditions: list[Condition] = []
+    for spec in claim["conditions"]:
+        arguments = {k: v for k, v in spec.items() if k not in NO_ARGUMENTS}
+        statistic = STATISTICS[spec["statistic"]]
+        chosen = restricted(tables, claim.get("only", {}))
+        side = "below" if "below" in spec else "above"
+        values = statistic.function(chosen, **arguments)
+        found = judge_condition(values, side, float(spec[side]), statistic.log)
+        if says := spec.get("says"):
+            found = [replace(c, label=f"{c.label}, {says}") for c in found]
+        conditions += found
+    outcomes = {condition.outcome for condition in conditions}
+    if not conditions or NOT_TESTED in outcomes:
+        return NOT_TESTED, conditions
+    if NOT_SUPPORTED in outcomes:
+        return NOT_SUPPORTED, conditions
+    return (INCONCLUSIVE if INCONCLUSIVE in outcomes else SUPPORTED), conditions
+
+
+def restricted(tables: dict[str, pd.DataFrame], only: dict) -> dict[str, pd.DataFrame]:
+    """The rows of each table that agree with ``only`` in the columns that the table has."""
+    chosen = {}
+    for name, table in tables.items():
+        for column, value in only.items():
+            if column in table:
+                table = table[table[column] == value]
+        chosen[name] = table
+    return chosen
+
+
+def deciding(conditions: list[Condition]) -> Condition | None:
+    """The condition a verdict rests on: the one furthest on the wrong side, or the tightest if all hold."""
+    order = {NOT_SUPPORTED: 0, INCONCLUSIVE: 1, NOT_TESTED: 2, SUPPORTED: 3}
+    return min(conditions, key=lambda c: (order[c.outcome], c.margin), default=None)
+
+
+def more_seeds(conditions: list[Condition]) -> int | None:
+    """Further seeds that would settle every open condition; None if there is none, or no number in reach."""
+    wanted = [condition.more_seeds for condition in conditions if condition.outcome == INCONCLUSIVE]
+    return max(wanted) if wanted and None not in wanted else None

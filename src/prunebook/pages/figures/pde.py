@@ -1,0 +1,185 @@
+"""Diffusion–sorption: solutions and networks side by side, where the errors lie, and whether the solver is right."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from prunebook.errors import InputError
+from prunebook.pages.figures.layout import grid, legend_below, log_axis, log_ticks, number, panel_label
+from prunebook.pages.figures.style import INK, in_house_style
+from prunebook.pages.figures.tables import need, one_cell
+
+NETWORKS = {"dense": "Dense", "pruned": "Right after pruning", "fine_tuned": "After fine-tuning"}
+SCHEMES = {"face": ("#0072b2", "o", "Face values (this study)"), "ghost": ("#d55e00", "s", "Ghost cells")}
+_STATES = ("#6a3d9a", "#0b7a75", "#c98a00")  # low, middle and high initial state
+_NOISY = {"color": "#555555", "marker": ".", "markersize": 3, "linestyle": "", "label": "Noisy data"}
+_CLEAN = {"color": INK, "linewidth": 0.7, "label": "Clean solution"}
+_LINES = {"pruned": {"linestyle": (0, (3, 1.5)), "linewidth": 1.3}, "fine_tuned": {"linewidth": 2.0}}
+
+
+@in_house_style
+def profiles(
+    predictions: pd.DataFrame,
+    *,
+    times: Sequence[float | int] = (50, 150, 300, 500),
+    u0s: Sequence[float | int] | None = None,
+) -> Figure:
+    """Profiles in space at several times, and below them what the pruned network misses.
+
+    The first row shows the solution, the other two the error against the clean solution, right after pruning and
+    after fine-tuning, with a band as wide as the noise.
+
+    Args:
+        predictions: the study's table ``predictions`` for one network and seed.
+        times: each a column of panels; must be among the times of the table.
+        u0s: up to three initial states, the nearest in the table are taken; None takes the lowest, middle, highest.
+    """
+    need(predictions, ("u0", "t", "x", "noisy", "clean", "pruned", "fine_tuned"), "predictions")
+    one_cell(predictions, "predictions")
+    states = _states(predictions, u0s)
+    half_width = float(predictions["noise"].iloc[0]) if "noise" in predictions else 0.0
+    figure, axes = grid(
+        3, len(times), 1.75, sharex=True, sharey="row", gridspec_kw={"height_ratios": (1.7, 1, 1)}
+    )
+    for column, time in enumerate(times):
+        now = predictions[np.isclose(predictions["t"], time)]
+        if now.empty:
+            there = ", ".join(f"{t:g}" for t in sorted(predictions["t"].unique()))
+            raise InputError(f"the table predictions has no time {time:g}: choose among {there}")
+        panel_label(axes[0, column], column, f"t = {time:g}")
+        for state, colour in zip(states, _STATES, strict=False):
+            part = now[now["u0"] == state].sort_values("x")
+            axes[0, column].plot(part["x"], part["noisy"], **_NOISY, zorder=2)
+            axes[0, column].plot(part["x"], part["clean"], **_CLEAN, zorder=4)
+            for axis, name in zip(axes[1:, column], _LINES, strict=True):
+                axes[0, column].plot(part["x"], part[name], color=colour, **_LINES[name], zorder=3)
+                axis.plot(part["x"], part[name] - part["clean"], color=colour, **_LINES[name], zorder=3)
+        for axis in axes[1:, column]:
+            axis.axhspan(-half_width, half_width, color=INK, alpha=0.12, linewidth=0)
+            axis.axhline(0, color=INK, linewidth=0.8)
+        axes[2, column].set(xlabel="x", xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "½", "1"))
+    for axis, name in zip(axes[:, 0], ("u", "error,\npruned", "error,\nfine-tuned"), strict=True):
+        axis.set_ylabel(name)
+    figure.align_ylabels()
+    handles = [
+        Line2D([], [], color=c, label=f"$u_0$ = {u0:.3f}") for u0, c in zip(states, _STATES, strict=False)
+    ]
+    handles += [Line2D([], [], color="#666666", label=NETWORKS[name], **_LINES[name]) for name in _LINES]
+    handles += [Line2D([], [], **_NOISY), Line2D([], [], **_CLEAN)]
+    if half_width:
+        handles.append(Patch(color=INK, alpha=0.12, linewidth=0, label=f"Noise, ±{half_width:g}"))
+    legend_below(figure, handles)
+    return figure
+
+
+def _states(predictions: pd.DataFrame, wanted: Sequence[float | int] | None) -> list:
+    there = np.sort(predictions["u0"].unique())
+    if wanted is None:
+        wanted = there[[0, len(there) // 2, -1]]
+    elif not 1 <= len(wanted) <= len(_STATES):
+        raise InputError(f"u0s has {len(wanted)} initial states: choose one to {len(_STATES)}")
+    return list(dict.fromkeys(there[np.abs(there - u0).argmin()] for u0 in wanted))
+
+
+@in_house_style
+def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORKS)) -> Figure:
+    """Root mean square error against the clean solution at each point of space and time, over test trajectories.
+
+    One colour scale for all panels; the number in a panel's title is the error over the whole map.
+
+    Args:
+        predictions: the study's table ``predictions`` for one network and seed.
+        networks: columns of the table, a panel each.
+    """
+    need(predictions, ("u0", "t", "x", "clean", *networks), "predictions")
+    one_cell(predictions, "predictions")
+    squares = predictions[["t", "x"]].assign(
+        **{name: (predictions[name] - predictions["clean"]).astype(float) ** 2 for name in networks}
+    )
+    maps = {name: squares.pivot_table(index="t", columns="x", values=name) ** 0.5 for name in networks}
+    high = max(table.to_numpy().max() for table in maps.values())
+    if not (np.isfinite(high) and high > 0):
+        raise InputError(
+            f"the largest error in the table predictions is {high}: nothing to draw on a logarithmic scale"
+        )
+    mask_lowest = min(table.to_numpy().min() for table in maps.values())
+    low = max(mask_lowest, high / 1e3)
+    figure, axes = grid(1, len(networks), 2.5, sharex=True, sharey=True)
+    for column, (name, table) in enumerate(maps.items()):
+        axis = axes[0, column]
+        mesh = axis.pcolormesh(
+            table.columns, table.index, table, norm=LogNorm(low, high), shading="nearest", rasterized=True
+        )
+        total = float(np.sqrt(squares[name].mean()))
+        panel_label(axis, column, f"{NETWORKS.get(name, name)}\nrms {number(float(f'{total:.2g}'))}")
+        axis.grid(visible=False)
+        axis.set(xlabel="x", xticks=(0, 0.5, 1), xticklabels=("0", "½", "1"))
+    axes[0, 0].set_ylabel("t")
+    bar = figure.colorbar(
+        mesh,
+        ax=list(axes[0]),
+        location="bottom",
+        aspect=40,
+        shrink=0.7,
+        extend="min" if mask_lowest < low else "neither",
+        label="rms error",
+    )
+    bar.set_ticks(ticks := log_ticks(low, high), labels=[number(tick) for tick in ticks])
+    bar.ax.xaxis.set_minor_locator(NullLocator())
+    return figure
+
+
+@in_house_style
+def solver_check(convergence: pd.DataFrame, difference: pd.DataFrame) -> Figure:
+    """Error of both discretisations by grid, with lines of order 1 and 2, and their difference along x.
+
+    Args:
+        convergence: columns ``scheme`` ("face" or "ghost"), ``cells``, ``error``.
+        difference: columns ``x``, ``t``, ``u_face``, ``u_ghost``; a line for each time.
+    """
+    need(convergence, ("scheme", "cells", "error"), "convergence")
+    need(difference, ("x", "t", "u_face", "u_ghost"), "difference")
+    if unknown := set(convergence["scheme"]) - set(SCHEMES):
+        raise InputError(f"no scheme {sorted(unknown)} to draw: choose among {sorted(SCHEMES)}")
+    figure, axes = grid(1, 2, 3.0)
+    left, right = axes[0]
+    handles = []
+    for scheme, (colour, marker, label) in SCHEMES.items():
+        part = convergence[convergence["scheme"] == scheme].sort_values("cells")
+        if not part.empty:
+            handles += left.plot(part["cells"], part["error"], color=colour, marker=marker, label=label)
+            order = {"face": 2, "ghost": 1}[scheme]
+            guide = part["error"].iloc[0] * (part["cells"].iloc[0] / part["cells"]) ** order / 1.6
+            left.plot(part["cells"], guide, color="#888888", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+            middle = (part["cells"].iloc[len(part) // 2], guide.iloc[len(part) // 2])
+            left.annotate(
+                f"order {order}", middle, (-5, -3), textcoords="offset points", ha="right", va="top"
+            )
+    left.set(xlabel="Cells", ylabel="Largest error")
+    log_axis(left, "x"), log_axis(left, "y")
+    left.set_xticks(
+        cells := sorted(convergence["cells"].unique()), [f"{count:,}" for count in cells], rotation=30
+    )
+    panel_label(left, 0, "Error by grid")
+    times = sorted(difference["t"].unique())
+    for time, shade in zip(times, np.linspace(0.1, 0.8, len(times)), strict=True):
+        part = difference[difference["t"] == time].sort_values("x")
+        colour = colormaps["viridis"](shade)
+        right.plot(part["x"], part["u_ghost"] - part["u_face"], color=colour, label=f"t = {time:g}")
+    right.axhline(0, color=INK, linewidth=0.8)
+    right.yaxis.set_major_locator(MaxNLocator(6))
+    largest = (difference["u_ghost"] - difference["u_face"]).abs().max()
+    power = int(np.floor(np.log10(largest))) if largest > 0 else 0
+    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 10.0**power:.3g}"))
+    right.set(xlabel="x", ylabel=rf"u, ghost − face  ($\times\,10^{{{power}}}$)")
+    right.legend(loc="best")
+    panel_label(right, 1, "Difference of the solutions")
+    legend_below(figure, handles)
+    return figure

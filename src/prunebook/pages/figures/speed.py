@@ -1,0 +1,62 @@
+"""How the time of our way, and of the straightforward way, grows with the size of the problem."""
+
+from textwrap import fill
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from prunebook.pages.figures.layout import grid, legend_below, log_axis
+from prunebook.pages.figures.style import Look, in_house_style
+from prunebook.pages.figures.tables import need
+
+LOOKS = {
+    "seconds": Look("#0072b2", "o", (), "Our way"),
+    "rival_seconds": Look("#d55e00", "s", (), "The straightforward way, partly extrapolated"),
+    "floor": Look("#4d4d4d", "", (1.2, 1.8), "The arithmetic alone"),
+}
+COLUMNS = 3
+
+
+def sizes(rows: list[dict]) -> pd.DataFrame:
+    """Rows of benchmarks as a table: panel, of, size, seconds, rival_seconds, floor; panels of two sizes or more.
+
+    Where one of our ways has two rivals, the quicker one counts.
+    """
+    table = pd.DataFrame(
+        [
+            {
+                **dict(zip(("panel", "of", "size"), row["scaling"], strict=True)),
+                "seconds": row["seconds"],
+                "rival_seconds": row.get("rival_extrapolated") or row["rival_seconds"],
+                "floor": row["floor"],
+            }
+            for row in rows
+            if "scaling" in row
+        ],
+        columns=["panel", "of", "size", *LOOKS],
+    )
+    table = table.groupby(["panel", "of", "size"], as_index=False, sort=False).min()
+    table = table[table.groupby("panel")["size"].transform("size") > 1]
+    return table.sort_values(["panel", "size"], ignore_index=True)
+
+
+@in_house_style
+def time_by_size(table: pd.DataFrame) -> Figure:
+    """A panel a benchmark: seconds against size, both logarithmic. Raises InputError for a table without rows."""
+    need(table, ("panel", "of", "size", *LOOKS), "sizes")
+    groups = list(table.groupby("panel"))
+    rows = -(-len(groups) // COLUMNS)
+    figure, axes = grid(rows, COLUMNS, 2.1)
+    for axis in axes.flat[len(groups) :]:
+        axis.set_visible(False)
+    for axis, (panel, rows_of) in zip(axes.flat, groups, strict=False):
+        for column, look in LOOKS.items():
+            axis.plot(rows_of["size"], rows_of[column], **look.line)
+        axis.set_title(fill(panel[0].upper() + panel[1:], 26), loc="left")
+        axis.set_xlabel(rows_of["of"].iloc[0])
+        log_axis(axis, "x", 4)
+        log_axis(axis, "y", 5)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("seconds")
+    legend_below(figure, axes.flat[0].get_lines())
+    return figure

@@ -1,0 +1,263 @@
+"""What a notebook says: its parameters, banner, numbered figures, verdicts, numbers in prose and run card.
+
+A notebook calls :func:`begin` once, right below its parameters cell, and uses the :class:`Page` it gets.
+"""
+
+import html
+import inspect
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import HTML, display
+
+from prunebook import evidence
+from prunebook.errors import InputError
+from prunebook.pages.figures.embedded import figure_html
+from prunebook.pages.run_card import run_card_html
+from prunebook.store.collect import Collected, collect, stored
+from prunebook.studies.study import registered
+
+PARAMETERS = ("scale", "device", "seeds", "data", "fresh")
+
+
+@dataclass
+class Page:
+    """One notebook's parameters and results, and the ways of showing them."""
+
+    name: str
+    parameters: dict
+    results: Collected
+    study: object
+    figures: int = 0
+    glued: dict = field(default_factory=dict)
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        return self.results.tables
+
+    @cached_property
+    def judged(self) -> pd.DataFrame:
+        """All verdicts; to judge them takes seconds, and a page asks often."""
+        return evidence.verdicts()
+
+    def banner(self) -> None:
+        """Say what the page is made of if that is not the paper's protocol on the paper's data."""
+        lines = [html.escape(notice) for notice in self.results.notices if notice]
+        if self.results.scale != "paper":
+            seeds = len({record["seed"] for record in self.results.records})
+            if self.parameters["scale"] == "paper":
+                lines.append("Nothing of this study has been measured at the paper scale yet.")
+            lines.append(
+                f"This copy was made at the <b>{self.results.scale}</b> scale: shorter training, "
+                f"{seeds} seed{'s' * (seeds > 1)}. It shows how the study works and carries no verdict; verdicts "
+                "come from the paper scale."
+            )
+        planned = len(self.study.presets["paper"]) * self.study.seeds["paper"]
+        if self.results.scale == "paper" and len(self.results.records) < planned:
+            lines.append(
+                f"{len(self.results.records)} of the {planned} planned runs are finished; the page shows these."
+            )
+        if self.results.stale:
+            modules = sorted({name for names in self.results.stale.values() for name in names})
+            lines.append(
+                "These results are <b>stale</b>: the code they depend on has changed since they were measured "
+                f"({html.escape(', '.join(modules))})."
+            )
+        if lines:
+            display(HTML("".join(f'<div class="pb-banner"><p>{line}</p></div>' for line in lines)))
+
+    def figure(
+        self,
+        figure,
+        caption: str,
+        alt: str,
+        table: pd.DataFrame,
+        name: str,
+        interactive: dict | None = None,
+    ) -> None:
+        """Show a numbered figure with caption, alternative text and its numbers as CSV.
+
+        Args:
+            figure: a matplotlib figure; it is closed.
+            caption, alt: plain text. ``alt`` says what is drawn to somebody who does not see it.
+            table: the numbers that are drawn.
+            name: file name of the CSV, without suffix; also the anchor of the figure.
+            interactive: the same figure for the browser, from ``prunebook.pages.explore``; it takes the place of the static
+                one where scripts run.
+        """
+        self.figures += 1
+        display(HTML(figure_html(figure, self.figures, caption, alt, table, name, interactive)))
+
+    def table(self, table: pd.DataFrame, caption: str) -> None:
+        """Show a small table; numbers to three digits. Markup in cells is kept: hand in text of our own."""
+        body = table.to_html(
+            index=False, border=0, escape=False, float_format=lambda value: f"{value:.3g}", classes="pb-table"
+        )
+        display(
+            HTML(
+                f'<figure class="pb-figure"><div class="pb-scroll" tabindex="0" role="region" '
+                f'aria-label="{html.escape(caption)}">{body}</div><figcaption>{html.escape(caption)}</figcaption></figure>'
+            )
+        )
+
+    def evidence(self) -> None:
+        """What was found, then all claims of this page's study with where they stand in the paper, and verdicts."""
+        found = html.escape(" ".join(evidence.findings_of(self.study.name, self.judged)))
+        if found:
+            answer = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", found)
+            display(HTML(f'<p class="pb-answer">{answer}</p>'))
+        judged = self.judged[self.judged["study"] == self.study.name]
+        rows = "".join(
+            f"<tr><th scope='row'>{row['claim']}</th><td>{html.escape(row['statement'])} "
+            f'<span class="pb-where">({html.escape(row["where"])})</span></td>'
+            f"<td>{evidence.chip(row['verdict'])}</td></tr>"
+            for _, row in judged.iterrows()
+        )
+        head = "<tr><th></th><th>Claim</th><th>Verdict</th></tr>"
+        display(
+            HTML(
+                '<div class="pb-scroll" tabindex="0" role="region" aria-label="Claims of this page">'
+                f'<table class="pb-table">{head}{rows}</table></div>'
+            )
+        )
+
+    def verdict(self, *names: str) -> None:
+        """The verdicts on some claims, each with its rule, the numbers it rests on and what would change it.
+
+        They come from the stored results of the paper scale, whatever the scale of this page.
+        """
+        judged = self.judged.set_index("claim")
+        known, printed = evidence.read(), evidence.reported()
+        for name in names:
+            row, claim = judged.loc[name], known[name]
+            display(
+                HTML(
+                    f'<div class="pb-claim" id="claim-{name}"><p>{evidence.chip(row["verdict"])} <b>{name}</b> · '
+                    f"{html.escape(claim['claim'])} "
+                    f'<span class="pb-where">({html.escape(claim["where"])})</span></p>'
+                    f"<dl><dt>Rule</dt><dd>{html.escape(claim['rule'])}</dd>"
+                    f"<dt>Measured</dt><dd>{html.escape(evidence.evidence(row))}"
+                    f"{evidence.coverage(row)}</dd>"
+                    f"{_reported(printed[printed['id'] == name])}"
+                    f"<dt>What would change our mind</dt><dd>{html.escape(claim['change'])}</dd></dl>"
+                    f"{_conditions(name) if row['conditions'] > 1 else ''}</div>"
+                )
+            )
+
+    def run_card(self) -> None:
+        """Commit, parameters, seeds, hardware, versions, wall time and data of the results on this page."""
+        display(HTML(run_card_html(self.results, self.parameters)))
+
+    def command(self) -> None:
+        """The command that makes this page's results again."""
+        given = {key: value for key, value in self.parameters.items() if value not in (None, False)}
+        given["scale"] = self.results.scale
+        options = " ".join(f"-p {key} {value}" for key, value in given.items() if key != "seeds")
+        if self.parameters["seeds"] is not None:
+            options += f' -y "seeds: {self.parameters["seeds"]}"'
+        line = f"papermill notebooks/{self.name}.ipynb out.ipynb {options} -p fresh True"
+        display(HTML(f"<pre>{html.escape(line)}</pre>"))
+
+    def glue(self, name: str, value, form: str = ".3g") -> None:
+        """Give a measured number to the prose: ``{glue:text}`name``` in any text cell shows it."""
+        from myst_nb import glue
+
+        text = value if isinstance(value, str) else format(float(value), form)
+        self.glued[name] = text
+        glue(f"{self.study.name}-{name}", text, display=False)
+
+
+def begin(namespace: dict, study: str, notebook: str) -> Page:
+    """Check the notebook's parameters, then load its results or make them.
+
+    Args:
+        namespace: ``globals()`` of the notebook, called before anything else is defined there.
+        study: name of the study that the notebook shows.
+        notebook: the notebook's own name, for the command that runs it again.
+
+    Raises:
+        InputError: for a parameter that is missing, unknown or of the wrong type, before any work.
+    """
+    given = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_")
+        and name not in ("In", "Out", "exit", "quit", "open")
+        and not callable(value)
+        and not inspect.ismodule(value)
+    }
+    if unknown := sorted(set(given) - set(PARAMETERS)):
+        raise InputError(f"unknown parameter {', '.join(unknown)}: choose from {', '.join(PARAMETERS)}")
+    if missing := [name for name in PARAMETERS if name not in given]:
+        raise InputError(f"the notebook's parameters cell does not set {', '.join(missing)}")
+    known = registered()
+    chosen = known[study]
+    scale = given["scale"] or os.environ.get("PRUNEBOOK_SCALE") or "laptop"
+    if scale not in chosen.presets:
+        raise InputError(f"scale={scale!r}: choose from {', '.join(chosen.presets)}")
+    if not isinstance(given["fresh"], bool):
+        raise InputError(f"fresh={given['fresh']!r}: give True or False")
+    if given["data"] is not None and not isinstance(given["data"], str):
+        raise InputError(f"data={given['data']!r}: give the path of a folder, as text")
+    parameters = {name: given[name] for name in PARAMETERS}
+    results = None
+    if scale == "paper" and given["seeds"] is None and not given["fresh"]:
+        # The published book shows what has been measured so far and says how much that is. It never starts days of
+        # work by itself: with nothing measured yet, the page shows the small scale, and says so.
+        results = stored(chosen, scale)
+        if results is None:
+            _progress(f"nothing of {study} is stored at the paper scale: showing laptop (seeds=N measures)")
+            scale = "laptop"
+    if results is None:
+        results = collect(
+            chosen,
+            scale,
+            seeds=given["seeds"],
+            device=given["device"],
+            data=given["data"],
+            fresh=given["fresh"],
+            report=_progress,
+        )
+    return Page(Path(notebook).stem, parameters, results, chosen)
+
+
+def _progress(text: str) -> None:
+    # Standard error goes to the log and the terminal, and is kept off the page.
+    print(text, file=sys.stderr, flush=True)
+
+
+_OUTCOMES = {evidence.SUPPORTED: "holds", evidence.NOT_SUPPORTED: "fails", evidence.INCONCLUSIVE: "open"}
+
+
+def _reported(rows: pd.DataFrame) -> str:
+    """What the paper gives as a number, and ours beside it."""
+    return "".join(
+        f"<dt>In the paper</dt><dd>{html.escape(row.quantity)}: {html.escape(row.reported)} "
+        f'<span class="pb-where">({html.escape(row.where)}'
+        f"{f', read off with an error of {row.error:g}' if row.reading == 'axis' else ''})</span>. "
+        f"Ours: {html.escape(row.ours)}.{' ' + html.escape(row.note) if row.note else ''}</dd>"
+        for row in rows.itertuples()
+    )
+
+
+def _conditions(name: str) -> str:
+    """All conditions of a claim as a folded table."""
+    rows = "".join(
+        f"<tr><td>{html.escape(row.label)}</td><td>{_measured(row)}</td>"
+        f"<td>{evidence.rule_text(row.side, row.threshold)}</td><td>{_OUTCOMES.get(row.outcome, row.outcome)}</td></tr>"
+        for row in evidence.conditions_table(name).itertuples()
+    )
+    head = "<tr><th>Condition</th><th>Effect, 95 % interval</th><th>Rule</th><th></th></tr>"
+    return (
+        f'<details><summary>All conditions</summary><div class="pb-scroll"><table class="pb-table">{head}{rows}'
+        "</table></div></details>"
+    )
+
+
+def _measured(row) -> str:
+    return evidence.measured_text(row.effect, (row.low, row.high) if row.seeds > 1 else None, row.threshold)

@@ -1,0 +1,102 @@
+"""Small tables for the pages, made from the studies' tidy tables. Means are over seeds."""
+
+import numpy as np
+import pandas as pd
+
+from prunebook.pages.figures import look
+
+CELL = ["widths", "noise"]
+
+
+def losses_summary(losses: pd.DataFrame, column: str = "loss") -> pd.DataFrame:
+    """Mean, geometric mean, least and greatest value over seeds of each network, noise, method, ratio and stage."""
+    keys = [*CELL, "method", "ratio", "stage"]
+    groups = losses.groupby(keys, sort=False)[column]
+    table = groups.agg(mean="mean", minimum="min", maximum="max", seeds="count")
+    table.insert(
+        1, "geometric_mean", np.exp(np.log(losses[column]).groupby([losses[k] for k in keys]).mean())
+    )
+    return table.reset_index()
+
+
+def mean_of(
+    losses: pd.DataFrame, method: str, stage: str, ratio: float, column: str = "loss", **cell
+) -> float:
+    """Mean over seeds, and over the networks that ``cell`` does not choose among, of one point of a curve.
+
+    NaN where the point was not measured, as at a scale with fewer ratios.
+    """
+    chosen = losses[
+        (losses["method"] == method) & (losses["stage"] == stage) & np.isclose(losses["ratio"], ratio)
+    ]
+    for name, value in cell.items():
+        chosen = chosen[chosen[name] == value]
+    return float(chosen[column].mean())
+
+
+def layers_summary(layers: pd.DataFrame) -> pd.DataFrame:
+    """Mean share of weights kept over seeds, of each network, method, ratio and layer."""
+    share = layers.assign(kept=layers["kept"] / layers["weights"])
+    return share.groupby([*CELL, "method", "ratio", "layer"], sort=False)["kept"].mean().reset_index()
+
+
+def cost_summary(cost: pd.DataFrame) -> pd.DataFrame:
+    """Seconds of each criterion and network, and how many forward passes over its samples that is."""
+    table = cost.groupby(["widths", "what", "samples"], sort=False)["seconds"].mean().reset_index()
+    forward = table[table["what"] == "forward pass"].set_index("widths")
+    a_sample = table["widths"].map(forward["seconds"] / forward["samples"])
+    table["forward passes"] = table["seconds"] / (a_sample * table["samples"])
+    return table[table["forward passes"] > 0.1].rename(columns={"widths": "network", "what": "criterion"})
+
+
+def overfitting(losses: pd.DataFrame, ratios=(0.0, 0.3, 0.5, 0.7, 0.9)) -> pd.DataFrame:
+    """Training and test loss after the second phase: the dense network (ratio 0) and elimination-compensation."""
+    methods = ["dense", "elimination-compensation"]
+    tuned = losses[(losses["stage"] == "fine-tuned") & losses["method"].isin(methods)]
+    tuned = tuned[tuned["ratio"].round(6).isin(ratios)]
+    means = tuned.groupby([*CELL, "method", "ratio"], sort=False)[["train_loss", "loss"]].mean().reset_index()
+    means = means.drop(columns="noise") if means["noise"].nunique() == 1 else means
+    means["method"] = [look(method).label for method in means["method"]]
+    return means.rename(columns={"widths": "network", "train_loss": "training loss", "loss": "test loss"})
+
+
+def blindness(
+    reliance: pd.DataFrame, losses: pd.DataFrame, floors: pd.DataFrame, ratio: float
+) -> pd.DataFrame:
+    """How much of its reliance on each group of inputs a pruned network has left, without noise, means over seeds.
+
+    Reliance is the root mean square change of the output when a group is held at its mean. The last two columns are the
+    loss on clean targets, before and after fine-tuning, over that of the best predictor that ignores the initial state.
+    """
+    quiet = reliance[reliance["noise"] == 0]
+    keys = ["widths", "group"]
+    dense = quiet[quiet["stage"] == "trained"].groupby(keys)["rms"].mean()
+    pruned = quiet[(quiet["stage"] == "pruned") & np.isclose(quiet["ratio"], ratio)]
+    means = pruned.groupby(["method", *keys], sort=False)["rms"].mean().reset_index()
+    means["rms"] /= means.set_index(keys).index.map(dense)
+    table = means.pivot_table(index=["widths", "method"], columns="group", values="rms", sort=False)
+    blind = floors.loc[floors["name"] == "blind_test", "value"].mean()
+    for stage, name in (("pruned", "loss / blind"), ("fine-tuned", "fine-tuned / blind")):
+        clean = losses[
+            (losses["noise"] == 0) & (losses["stage"] == stage) & np.isclose(losses["ratio"], ratio)
+        ]
+        table[name] = clean.groupby(["widths", "method"])["clean_loss"].mean() / blind
+    table.columns.name = None
+    table = table.reset_index()
+    table["method"] = [look(method).label for method in table["method"]]
+    return table.rename(columns={"widths": "network"})
+
+
+def profile_rows(predictions: pd.DataFrame, times=(50.0, 150.0, 300.0, 500.0)) -> pd.DataFrame:
+    """Predictions at some times for the lowest, the middle and the highest initial state."""
+    states = np.sort(predictions["u0"].unique())
+    shown = states[[0, len(states) // 2, -1]]
+    rows = predictions["t"].round(3).isin(times) & predictions["u0"].isin(shown)
+    return predictions.loc[rows, ["u0", "t", "x", "noisy", "clean", "dense", "pruned", "fine_tuned"]]
+
+
+def errors_by_place(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Root mean square error against the clean solution over trajectories, by time and place, for each network."""
+    networks = ["dense", "pruned", "fine_tuned"]
+    squares = predictions[networks].sub(predictions["clean"], axis=0).astype(float) ** 2
+    return (squares.groupby([predictions["t"], predictions["x"]]).mean() ** 0.5).reset_index()

@@ -1,0 +1,257 @@
+"""Small tables for the page on mean replacement. Networks with batch norm are networks of their own."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from prunebook.errors import InputError
+from prunebook.evidence.intervals import half_width
+from prunebook.evidence.statistics.mean_replacement import KEYS, covered, profile_areas
+from prunebook.pages.figures.mr_parts import (
+    FORETOLD,
+    LOOKS,
+    PAPER_END,
+    SETS,
+    TIE,
+    named,
+    network_name,
+    paired,
+)
+from prunebook.pages.figures.tables import need
+
+LARGE = 0.01  # nats: two penalties further apart than this differ by what one would notice
+
+HEADERS = {"half_width": "± (95 %)", "half_width_95": "± (95 %)", "tuned": "steps tuned"}
+
+
+def spelled(table: pd.DataFrame) -> pd.DataFrame:
+    """A small table as a page shows it: names of networks and layer sets, and headers, in words."""
+    words = {"set": lambda name: SETS.get(name, name), "net": network_name}
+    shown = table.assign(
+        **{column: table[column].map(word) for column, word in words.items() if column in table}
+    )
+    return shown.rename(columns=lambda column: HEADERS.get(column, column.replace("_", " ")))
+
+
+def networks(table: pd.DataFrame) -> str:
+    """The names of a table's networks, for a sentence."""
+    return ", ".join(map(network_name, dict.fromkeys(named(table)["net"])))
+
+
+def main_network(table: pd.DataFrame, first: str = "medium", *, enough: int = 4) -> str:
+    """The network without batch norm that figures show: ``first`` if it has ``enough`` seeds, else that of the most."""
+    need(table, ("net", "seed", "batch_norm"), "penalties")
+    seeds = table[~table["batch_norm"].astype(bool)].groupby("net", sort=False)["seed"].nunique()
+    return first if seeds.get(first, 0) >= enough else str(seeds.idxmax())
+
+
+def longest(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each network's longest training: some are followed for a while only until a GPU can be had."""
+    need(table, ("net", "batch_norm", "steps"), "results")
+    return table[table["steps"] == table.groupby(["net", "batch_norm"])["steps"].transform("max")]
+
+
+def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame:
+    """Penalties with zeros and with means, averaged over training: a row for each network, score and layer set.
+
+    ``difference`` is zero minus mean; ``half_width_80`` and ``half_width_95`` are those of its Student-t intervals over
+    seeds, empty for one seed. Raises InputError for an amount that was not measured.
+    """
+    need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
+    points = paired(named(_at(penalties, amount))).rename_axis(columns=None)
+    points["difference"] = points["zero"] - points["mean"]
+    keys = ["net", "score", "set"]
+    runs = points.groupby([*keys, "seed"])[["zero", "mean", "difference"]].mean(skipna=False)
+    table = _over_seeds(runs.reset_index(), keys, ["zero", "mean", "difference"], "difference")
+    return _in_order(table)
+
+
+def gains_along_training(
+    penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1
+) -> pd.DataFrame:
+    """Penalty with zeros minus penalty with means, on both subsets: a row for each network, score and step.
+
+    Means over seeds; half widths as in ``gains``, of the scoring subset.
+    """
+    need(penalties, (*KEYS, "score", "replacement", "penalty", "test_penalty"), "penalties")
+    at = _at(penalties, amount)
+    at = named(at[at["set"] == layer_set])
+    points = {"gain": paired(at), "test_gain": paired(at, "test_penalty")}
+    keys = ["net", "score", "step"]
+    runs = [
+        wide.assign(gain=wide["zero"] - wide["mean"]).groupby([*keys, "seed"])["gain"].mean().rename(name)
+        for name, wide in points.items()
+    ]
+    return _in_order(_over_seeds(pd.concat(runs, axis=1).reset_index(), keys, list(points), "gain"))
+
+
+def means_over(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
+    """Mean of a column for each network and each of ``keys``, with half widths and number of seeds as in ``gains``."""
+    need(table, ("net", "seed", *keys, column), "to average")
+    keys = ["net", *keys]
+    runs = named(table).groupby([*keys, "seed"])[column].mean(skipna=False).reset_index()
+    return _in_order(_over_seeds(runs, keys, [column], column))
+
+
+def along_training(
+    penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1, column: str = "penalty"
+) -> pd.DataFrame:
+    """Penalties of one layer set and amount against step: a row for each network, score, replacement and step."""
+    need(penalties, (*KEYS, "score", "replacement", column), "penalties")
+    at = _at(penalties, amount)
+    return means_over(at[at["set"] == layer_set], ["score", "replacement", "step"], column)
+
+
+def shares(
+    penalties: pd.DataFrame, *, scores: Sequence[str] = ("norm", "abs_rs", "abs_mrs"), by: str = "score"
+) -> pd.DataFrame:
+    """How many points there are, how many are ties, and the share of the others at which means have the lower penalty.
+
+    A row for each network and each score or, with ``by="set"``, layer set. ``large`` counts the points at which the two
+    penalties differ by more than ``LARGE``, ``below_large`` is the share of these at which means have the lower one.
+    """
+    need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
+    points = paired(named(penalties[penalties["score"].isin(list(scores))]))
+    tied = (points["zero"] - points["mean"]).abs() <= TIE
+    large = (points["zero"] - points["mean"]).abs() > LARGE
+    lower = (points["mean"] < points["zero"]).astype(float).mask(tied)
+    columns = {"tied": tied, "lower": lower, "large": large, "lower_large": lower.where(large)}
+    groups = points.assign(**columns).groupby(["net", by])
+    table = groups.agg(
+        points=("tied", "size"),
+        ties=("tied", "sum"),
+        below=("lower", "mean"),
+        large=("large", "sum"),
+        below_large=("lower_large", "mean"),
+    )
+    return _in_order(table.reset_index())
+
+
+def foresight_table(
+    single_units: pd.DataFrame, pairs: Iterable[tuple[str, str]] = FORETOLD, *, by_step: bool = True
+) -> pd.DataFrame:
+    """What a score tells of single units: a row for each network, pair of score and replacement, and step.
+
+    ``correlation`` is the rank correlation with the penalty of the unit pruned alone, ``lowest_tenth`` the mean of this
+    penalty over the tenth of the units that the score puts lowest, ``all_units`` that over all. Means over seeds, with
+    half widths of the correlation as in ``gains``; averaged over steps first without ``by_step``.
+    """
+    need(single_units, ("net", "seed", "step", "replacement", "penalty"), "single_units")
+    rows = [
+        {"net": net, "score": score, "replacement": replacement, "step": step, "seed": seed,
+         "correlation": spearmanr(group[f"score_{score}"], group["penalty"])[0],
+         "lowest_tenth": group.nsmallest(max(1, len(group) // 10), f"score_{score}")["penalty"].mean(),
+         "all_units": group["penalty"].mean()}
+        for score, replacement in pairs
+        for (net, step, seed), group in named(
+            single_units[single_units["replacement"] == replacement]
+        ).groupby(["net", "step", "seed"])
+    ]  # fmt: skip
+    keys = ["net", "score", "replacement", *(["step"] if by_step else [])]
+    values = ["correlation", "lowest_tenth", "all_units"]
+    runs = pd.DataFrame(rows).groupby([*keys, "seed"])[values].mean(skipna=False).reset_index()
+    return _in_order(_over_seeds(runs, keys, values, "correlation"))
+
+
+def at_the_end(constants: pd.DataFrame, *, layer_set: str, scores: Sequence[str]) -> float:
+    """Share of seeds, steps and scores whose least penalty is at the largest multiple of the mean that was tried."""
+    need(constants, ("net", "seed", "step", "score", "set", "alpha", "penalty"), "constants")
+    rows = constants[(constants["set"] == layer_set) & constants["score"].isin(list(scores))]
+    least = rows.loc[rows.groupby(["net", "seed", "step", "score"])["penalty"].idxmin(), "alpha"]
+    return float((least == rows["alpha"].max()).mean())
+
+
+def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Areas under the performance profiles: a row for each network, score and replacement, the largest first.
+
+    Scores in ``without`` are left out before the best and the worst are sought. Half widths as in ``gains``.
+    """
+    need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
+    kept = [score for score in penalties["score"].unique() if score not in without]
+    runs = profile_areas(named(penalties), kept)
+    table = _over_seeds(runs, ["net", "score", "replacement"], ["area"], "area")
+    first = {net: place for place, net in enumerate(dict.fromkeys(named(penalties)["net"]))}
+    order = table.assign(first=table["net"].map(first)).sort_values(
+        ["first", "area"], ascending=[True, False]
+    )
+    return order.drop(columns="first").reset_index(drop=True)
+
+
+def coverage_table(
+    followed: pd.DataFrame, *, since: int = 10_000, until: int | None = PAPER_END
+) -> pd.DataFrame:
+    """Share of the followed units that each score chose at least once: from the start, and from a later step on.
+
+    Means over seeds; a row for each network and score. Steps after ``until``, where the figure ends, do not count; None
+    takes all.
+    """
+    need(followed, ("net", "seed", "step", "score", "site", "unit", "width"), "followed")
+    followed = named(followed)
+    keys = ["net", "score"]
+    columns = {"from the start": 0, f"from step {since:,}": since}
+    shares = {
+        name: covered(followed, start, until).groupby(keys)["share"].mean() for name, start in columns.items()
+    }
+    return _in_order(pd.DataFrame(shares).reset_index())
+
+
+def readings(conventions: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
+    """As ``gains``, for other readings of the scores and one layer set; averaged over the steps measured."""
+    need(conventions, (*KEYS, "score", "replacement", "penalty"), "conventions")
+    at = _at(conventions, amount)
+    points = paired(named(at[at["set"] == layer_set])).rename_axis(columns=None)
+    points["difference"] = points["zero"] - points["mean"]
+    keys = ["net", "score"]
+    runs = points.groupby([*keys, "seed"])[["zero", "mean", "difference"]].mean(skipna=False)
+    return _over_seeds(runs.reset_index(), keys, ["zero", "mean", "difference"], "difference")
+
+
+def border_table(borders: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
+    """Penalty with means for each way to fold at a border: a row a network and score, a column a way."""
+    need(borders, (*KEYS, "score", "border", "penalty"), "borders")
+    at = _at(borders, amount)
+    means = named(at[at["set"] == layer_set]).groupby(["net", "score", "border", "seed"])["penalty"].mean()
+    table = means.groupby(["net", "score", "border"]).mean().unstack("border")  # noqa: PD010 - few and complete
+    ways = [way for way in ("exact", "response-mean", "all-taps") if way in table]
+    return _in_order(table[ways].rename_axis(columns=None).reset_index())
+
+
+def batch_norm_table(batch_norm: pd.DataFrame) -> pd.DataFrame:
+    """Penalties with zeros and with means where batch norm uses the batch's statistics, and their largest difference.
+
+    A row for each network and score; means over steps and seeds, but for the last column.
+    """
+    need(batch_norm, ("net", "seed", "step", "score", "zero", "mean", "difference"), "batch_norm")
+    groups = named(batch_norm).groupby(["net", "score"])
+    table = groups[["zero", "mean"]].mean().assign(largest_difference=groups["difference"].max())
+    return _in_order(table.reset_index())
+
+
+def _at(table: pd.DataFrame, amount: float) -> pd.DataFrame:
+    at = table[np.isclose(table["amount"], amount)]
+    if at.empty:
+        there = ", ".join(f"{value:g}" for value in sorted(table["amount"].unique()))
+        raise InputError(f"an amount of {amount:g} was not measured: choose one of {there}")
+    return at
+
+
+def _over_seeds(runs: pd.DataFrame, keys: list[str], columns: list[str], judged: str) -> pd.DataFrame:
+    """Means over seeds, the number of seeds, and half the widths of the 80 and 95 % intervals of one column."""
+    groups = runs.groupby(keys)
+    table = groups[columns].mean(skipna=False)
+    count, spread = groups.size(), groups[judged].std()
+    for level in (80, 95):
+        table[f"half_width_{level}"] = half_width(spread, count, level / 100)
+    table["seeds"] = count
+    return table.reset_index()
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Networks as they come, scores and layer sets in the order of the figures."""
+    order = {"score": list(LOOKS), "set": list(SETS)}
+    keys = [column for column in ("net", "score", "set") if column in table]
+    return table.sort_values(
+        keys, key=lambda values: values.map(order[values.name].index) if values.name in order else values
+    ).reset_index(drop=True)

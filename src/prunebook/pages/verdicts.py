@@ -1,0 +1,146 @@
+"""Verdicts as readers see them: on pages, on the front page, in the README."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from prunebook.evidence.claims import CLAIMS_FILE, INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
+from prunebook.evidence.verdicts import verdicts
+
+PAGES = {
+    "ec-mnist": "notebooks/elimination_compensation_mnist",
+    "ec-pde": "notebooks/elimination_compensation_pde",
+    "cb-lenet": "notebooks/coreset_bounds_lenet",
+    "cb-vgg": "notebooks/coreset_bounds_vgg",
+    "mr-training": "notebooks/mean_replacement",
+    "mr-tuning": "notebooks/mean_replacement_tuning",
+    "mr-pictures": "notebooks/mean_replacement_pictures",
+    "head-to-head": "notebooks/head_to_head",
+}
+
+
+TITLES = {
+    "ballini2026": "Elimination-compensation",
+    "gordon2020": "Coreset bounds",
+    "evci2018": "Mean replacement",
+    "ours": "Questions of our own",
+}
+
+
+def chip(verdict: str) -> str:
+    """The verdict as HTML; its word carries the meaning, its colour only helps to find it."""
+    return f'<span class="pb-verdict-{verdict.replace(" ", "-")}">{verdict}</span>'
+
+
+def coverage(row) -> str:
+    """A remark on seeds and staleness, to stand behind the evidence; empty if nothing was tested."""
+    if row["verdict"] == NOT_TESTED:
+        return ""
+    seeds = f". Seeds: {row['seeds']}" + (
+        f" of {row['planned']} planned" if row["seeds"] < row["planned"] else ""
+    )
+    return seeds + ("; stale, the code has changed since." if row["stale"] else ".")
+
+
+def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{page}") -> str:
+    """All verdicts as Markdown, a table a paper; each row in short, with the effect and interval it rests on.
+
+    ``link`` makes the claim's id a link to its page, with {page} for the page's path without suffix; None: plain text.
+    """
+    blocks = []
+    for paper, rows in verdicts(store, path).groupby("paper", sort=False):
+        counts = rows["verdict"].value_counts()
+        order = [v for v in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_TESTED) if v in counts]
+        summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in order)
+        lines = [f"**{TITLES.get(paper, paper)}**: {summary}.", ""]
+        lines += ["| | Claim | Verdict | Effect | Rule |", "| :-- | :-- | :-- | :-- | :-- |"]
+        for _, row in rows.iterrows():
+            name = row["claim"]
+            if link and row["study"] in PAGES:
+                name = f"[{name}]({link.format(page=PAGES[row['study']])})"
+            verdict = chip(row["verdict"]) if link else row["verdict"]
+            effect = rule = ""
+            if row["verdict"] != NOT_TESTED:
+                effect = measured_text(row["effect"], (row["low"], row["high"]), row["threshold"])
+                rule = rule_text(row["side"], row["threshold"])
+            lines.append(f"| {name} | {row['short']} | {verdict} | {effect} | {rule} |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def measured_text(
+    effect: float, interval: tuple[float, float] | None, threshold: float, digits: int = 3
+) -> str:
+    """An effect with its interval, e.g. "0.93 (0.9 to 0.97)", or "exactly 0.5" where all three are the threshold.
+
+    A number gets more than ``digits`` where it would otherwise read as if it were on the threshold, or beyond it.
+    ``interval`` is None for a single seed.
+    """
+    if interval and all(math.isclose(value, threshold, rel_tol=1e-9) for value in (effect, *interval)):
+        return f"exactly {_threshold(threshold)}"
+    shown, *ends = (_beside(value, threshold, digits) for value in (effect, *(interval or ())))
+    return f"{shown} ({' to '.join(ends)})" if ends else shown
+
+
+def rule_text(side: str, threshold: float) -> str:
+    """Which side of the threshold an effect must lie on, e.g. "above 0.999999"; the threshold in full."""
+    return f"{side} {_threshold(threshold)}"
+
+
+def _threshold(value: float) -> str:
+    text = _number(value, 3)
+    return text if _read(text) == value else f"{value:.15g}"
+
+
+def _beside(value: float, threshold: float, digits: int) -> str:
+    for more in range(digits, 16):
+        text = _number(value, more)
+        if _side(_read(text), threshold) == _side(value, threshold):
+            break
+    return text
+
+
+def _side(value: float, threshold: float) -> int:
+    if math.isclose(value, threshold, rel_tol=1e-9):  # but for rounding
+        return 0
+    return int(value > threshold) - int(value < threshold)
+
+
+def _read(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def _number(value: float, digits: int) -> str:
+    """So many digits at least; thousands as a whole number, what is larger still or tiny as a power of ten."""
+    if 10**3 - 0.5 * 10 ** (3 - digits) <= abs(value) < 10**4:
+        return f"{value:,.{max(digits - 4, 0)}f}"
+    if 1e-4 <= abs(value) < 10**4 or value == 0:
+        return f"{value:.{digits}g}"
+    return f"{value:.{digits - 2}e}"
+
+
+def evidence(row) -> str:
+    """One phrase that says what a verdict rests on, e.g. "0.93 (0.90 to 0.97), must be below 1; 6 of 6 hold"."""
+    if row["verdict"] == NOT_TESTED and not row["seeds"]:
+        after = int(row.get("after_seed", 0))
+        asked = f" from a seed after {after}, the last that the question came from" if after else ""
+        return f"no paper-scale results yet{asked}."
+    interval = (row["low"], row["high"]) if row["seeds"] > 1 else None
+    number = measured_text(row["effect"], interval, row["threshold"], digits=4)
+    if row["verdict"] == NOT_TESTED:
+        return (
+            f"one seed is too few for a verdict. It gives, {row['label']}: {number}, "
+            f"must be {rule_text(row['side'], row['threshold'])}."
+        )
+    held = f"; {row['held']} of {row['conditions']} conditions hold" if row["conditions"] > 1 else ""
+    more = ""
+    if row["verdict"] == INCONCLUSIVE:
+        wanted = None if pd.isna(row["more_seeds"]) else int(row["more_seeds"])
+        more = (
+            "; no number of seeds in reach would settle it"
+            if wanted is None
+            else f"; about {wanted} more seed{'s' * (wanted > 1)} would settle it"
+        )
+    rule = rule_text(row["side"], row["threshold"])
+    return f"{row['label']}: {number}, must be {rule}{held}{more}"

@@ -1,0 +1,294 @@
+"""Carrying out a study: for each configuration and seed, a stored result or a new run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pandas as pd
+
+from prunebook.errors import DataError, InputError, ResultError
+from prunebook.store import machine
+from prunebook.store.results import Result, ResultMissing, Store, stale
+from prunebook.studies.configuration import canonical, config_columns, describe, seed_list
+from prunebook.studies.study import Study, resolve_device
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The results of a study, put together.
+
+    ``tables`` have the configuration's columns, then ``seed``, then what was measured. ``results`` are in the
+    order of configurations and seeds. ``notices`` are sentences for the reader, on stand-ins above all.
+    ``stale`` maps the place of a result in the store to the modules that differ now. ``measured`` counts the
+    results that this call made; the others were in the store.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    results: tuple[Result, ...]
+    study: str
+    scale: str
+    stand_in: bool
+    notices: tuple[str, ...]
+    stale: dict[str, list[str]]
+    measured: int
+
+    @property
+    def records(self) -> list[dict]:
+        """The record of each result."""
+        return [result.record for result in self.results]
+
+
+def _labelled(study: Study, config: object, seed: int, name: str, table: pd.DataFrame) -> pd.DataFrame:
+    columns = {**config_columns(config), "seed": seed}
+    if double := sorted(columns.keys() & set(table.columns)):
+        raise InputError(
+            f"study {study.name}: table {name!r} has the columns {', '.join(double)}, which come from the "
+            "configuration and the seed: rename or drop them"
+        )
+    labels = pd.DataFrame({key: [value] for key, value in columns.items()})
+    labels = labels.take([0] * len(table)).reset_index(drop=True)
+    return pd.concat([labels, table.reset_index(drop=True)], axis=1)
+
+
+def _other_data(result: Result, dataset: object) -> list[str]:
+    """Which checksums show that a stored result was measured on other data than ``dataset``."""
+    then, now = result.record["data"]["checksums"], json.loads(json.dumps(dict(dataset.checksums)))
+    # Only what both name is compared: the same data set may come packed or unpacked.
+    differing = sorted(key for key in then.keys() & now.keys() if then[key] != now[key])
+    return differing + ["stand_in"] * (result.record["data"]["stand_in"] != bool(dataset.stand_in))
+
+
+@dataclass
+class _Collection:
+    """One call of :func:`collect`: what it was asked and what it has found so far."""
+
+    study: Study
+    scale: str
+    configs: tuple
+    seeds: tuple[int, ...]
+    device: str
+    data: str | Path | None
+    fresh: bool
+    store: Store
+    report: Report
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.monotonic)
+    prepared: dict[int, tuple] = field(default_factory=dict)
+    found: dict[tuple[int, int], tuple[object, Result]] = field(default_factory=dict)
+    measured: int = 0
+
+    def say(self, index: int, seed: int, text: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - self.clock), 60)
+        parts = [f"{self.study.name} {self.scale}"]
+        if len(self.configs) > 1:
+            words = describe(self.configs[index], self.configs)
+            parts.append(f"config {index + 1}/{len(self.configs)} {words}".rstrip())
+        parts += [f"seed {self.seeds.index(seed) + 1}/{len(self.seeds)}", f"{minutes}:{seconds:02d}", text]
+        self.report(" | ".join(parts))
+
+    def look(self, config: object, seed: int) -> Result | None:
+        """The stored result; with ``fresh`` only one that another process made since this call began."""
+        try:
+            result = self.store.load(self.scale, config, seed)
+        except ResultMissing:
+            return None
+        except ResultError:
+            if self.fresh:
+                return None
+            raise
+        if self.fresh:
+            finished = datetime.fromisoformat(result.record["finished"])
+            if finished < self.began or stale(result, self.study.module):
+                return None
+        return result
+
+    def prepare(self, index: int, seed: int) -> tuple:
+        if index in self.prepared:
+            return self.prepared[index]
+        self.say(index, seed, "loading the data")
+        preset = self.configs[index]
+        config, dataset = self.study.prepare(preset, self.data, self.device)
+        canonical(config)  # an address that cannot be made is told before any training
+        asked = getattr(preset, "dataset", None)
+        real = sum(
+            getattr(self.configs[other], "dataset", None) == asked and not result.record["data"]["stand_in"]
+            for (other, _), (_, result) in self.found.items()
+        )
+        if dataset.stand_in and real:
+            raise DataError(
+                f"{real} results of {self.study.name} at {self.scale} were measured on {asked}, but the "
+                f"others would be on its stand-in {dataset.name}; the two do not mix: name the folder that "
+                f"holds {asked} (--data FOLDER; see 'prunebook doctor'), or measure all anew (--fresh)"
+            )
+        if any(config == other for other, _ in self.prepared.values()):
+            raise DataError(
+                f"two configurations of {self.study.name} at {self.scale} become the same on {dataset.name}: "
+                "name the folder that holds the data (--data FOLDER), or choose one (--only KEY=VALUE)"
+            )
+        self.prepared[index] = (config, dataset)
+        return config, dataset
+
+    def settle(self, index: int, seed: int, wait: bool) -> bool:
+        """Load or make one result; False if another process is at it and we do not ``wait``."""
+        config, dataset = self.prepare(index, seed)
+        result = self.look(config, seed)
+        if result is None:
+            try:
+                with self.store.lock(self.scale, config, seed, timeout=-1 if wait else 0):
+                    result = self.look(config, seed) or self.make(index, config, seed, dataset)
+            except filelock.Timeout:
+                self.say(index, seed, "in work in another process: left for later")
+                return False
+        differing = _other_data(result, dataset)
+        # Who names a folder wants the numbers of what is in it. Computed data, on the other hand, may differ
+        # in their last digits from one machine to the next: that is told in a notice.
+        if "stand_in" in differing or (differing and self.data is not None):
+            raise ResultError(
+                f"{result.path} was measured on other data than there is now ({', '.join(differing)} "
+                f"differ): delete the folder {result.path}, or run with fresh (--fresh)"
+            )
+        self.found[index, seed] = (config, result)
+        return True
+
+    def make(self, index: int, config: object, seed: int, dataset: object) -> Result:
+        self.say(index, seed, f"start on {dataset.name}, {self.device}")
+        started, clock = datetime.now(UTC), time.monotonic()
+        tables = self.study.run(config, seed, dataset, self.device, lambda text: self.say(index, seed, text))
+        seconds = time.monotonic() - clock
+        for name, table in tables.items():
+            _labelled(self.study, config, seed, name, table)
+        facts = {
+            "module": self.study.module,
+            "device": self.device,
+            "started": started.isoformat(timespec="seconds"),
+            "wall_time": round(seconds, 3),
+            "data": {
+                "name": dataset.name,
+                "origin": str(dataset.origin),
+                "checksums": dict(dataset.checksums),
+                "stand_in": bool(dataset.stand_in),
+                "notice": dataset.notice,
+            },
+        }
+        result = self.store.save(self.scale, config, seed, tables, facts)
+        self.measured += 1
+        self.say(index, seed, f"done in {seconds:.1f} s")
+        return result
+
+    def carry_out(self) -> None:
+        pairs = [(index, seed) for index in range(len(self.configs)) for seed in self.seeds]
+        if not self.fresh and self.data is None:
+            # Stored results of the presets serve without the data being there at all.
+            for index, seed in pairs:
+                if result := self.look(self.configs[index], seed):
+                    self.found[index, seed] = (self.configs[index], result)
+        pending = [pair for pair in pairs if pair not in self.found]
+        for wait in (False, True):
+            pending = [pair for pair in pending if not self.settle(*pair, wait=wait)]
+
+
+def collect(
+    study: Study,
+    scale: str,
+    *,
+    seeds: Any = None,
+    configs: Sequence | None = None,
+    device: str = "auto",
+    data: str | Path | None = None,
+    fresh: bool = False,
+    store: Store | None = None,
+    report: Report = lambda text: print(text, flush=True),
+) -> Collected:
+    """The results of ``study`` at ``scale``: from the store where they are there, measured where not.
+
+    Args:
+        study: the study.
+        scale: "smoke", "laptop" or "paper".
+        seeds: how many (1..n), or a list of them; left out: as many as the study wants at this scale.
+        configs: which configurations; left out: the presets of this scale.
+        device: "auto", "cpu" or "cuda", for what has to be measured.
+        data: a folder with the data. Stored results are then used only if they are of the data in it.
+        fresh: measure everything anew, in the place of what is stored.
+        store: where results live; left out: the default place.
+        report: is told the progress, a line at a time.
+
+    An interrupted call loses at most the seed it was at. Several processes may work on one study: each takes
+    the seeds that no other has begun. A stale result is used, and named in ``stale``.
+
+    Raises InputError for an unusable argument before any work, DataError for data, ResultError for a stored
+    result that is broken.
+    """
+    if scale not in study.presets:
+        raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
+    chosen = seed_list(study.seeds[scale] if seeds is None else seeds)
+    configs = study.check(study.presets[scale] if configs is None else configs, "configs")
+    device = resolve_device(device)
+    # Read now: the code that runs is the code as it is at the start, not as edited while it runs.
+    machine.code_modules(study.module)
+    machine.commit()
+    store = Store() if store is None else store
+    work = _Collection(study, scale, configs, chosen, device, data or None, fresh, store, report)
+    work.carry_out()
+    found = [
+        (*work.found[index, seed], work.prepared[index][1] if index in work.prepared else None)
+        for index in range(len(configs))
+        for seed in chosen
+    ]
+    return _assemble(study, scale, found, work.measured)
+
+
+def stored(study: Study, scale: str, *, store: Store | None = None) -> Collected | None:
+    """What the store holds of the presets of ``study`` at ``scale``, whatever the seed; None if nothing.
+
+    Nothing is measured, and no data are looked at. Results on a stand-in have other addresses, so they are
+    not among them. Raises InputError for an unknown scale, ResultError for a result that is broken.
+    """
+    if scale not in study.presets:
+        raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
+    store = Store() if store is None else store
+    found = [
+        (config, store.load(scale, config, seed), None)
+        for config in study.presets[scale]
+        for seed in store.seeds(scale, config)
+    ]
+    return _assemble(study, scale, found, 0) if found else None
+
+
+def _place(result: Result) -> str:
+    return "/".join(result.path.parts[-4:])
+
+
+def _assemble(study: Study, scale: str, found: list[tuple], measured: int) -> Collected:
+    """Put (configuration, result, dataset or None) together."""
+    parts: dict[str, list[pd.DataFrame]] = {}
+    outdated, notices = {}, []
+    for config, result, dataset in found:
+        notices.append(result.record["data"]["notice"])
+        if changed := stale(result, study.module):
+            outdated[_place(result)] = changed
+        if dataset is not None and (differing := _other_data(result, dataset)):
+            told = f"was measured on other data than there is now ({', '.join(differing)} differ)"
+            notices.append(f"The result {_place(result)} {told}.")
+        for name, table in result.tables.items():
+            labelled = _labelled(study, config, result.record["seed"], name, table)
+            parts.setdefault(name, []).append(labelled)
+    results = tuple(result for _, result, _ in found)
+    return Collected(
+        tables={name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()},
+        results=results,
+        study=study.name,
+        scale=scale,
+        stand_in=any(result.record["data"]["stand_in"] for result in results),
+        notices=tuple(dict.fromkeys(filter(None, notices))),
+        stale=outdated,
+        measured=measured,
+    )

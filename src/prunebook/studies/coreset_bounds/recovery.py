@@ -1,0 +1,183 @@
+"""Heuristics, and what fine-tuning gives back: accuracies, and errors against the network before pruning."""
+
+import copy
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from prunebook import coresets
+from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, draws_for
+from prunebook.studies.coreset_bounds.network import Task
+from prunebook.training.sgd import Recipe, Trainer, outputs
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pruned last layer; ``ratio`` is the one asked for, or the one reached where none can be asked for."""
+
+    method: str
+    ratio: float
+    weight: Float[Tensor, "classes n"]
+
+    @property
+    def sparsity(self) -> float:
+        """Share of units, or of weights, that are gone."""
+        alive = self.weight != 0
+        if self.method in ("gates", "neurons"):
+            alive = alive.any(dim=0)
+        return 1 - float(alive.double().mean())
+
+
+def candidates(ready: Prepared, task: Task, model: nn.Sequential, seed: int) -> list[Candidate]:
+    """The last layer pruned by magnitude, by sensitivity, by gates and by sampling units, and at random."""
+    net, config = ready.net, ready.config
+    weight, found = net.w_out, []
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.rand(weight.numel(), generator=generator).to(weight.device)
+    members = (coresets.parts(weight) > 0).sum(dim=2).double()
+    for number, ratio in enumerate(config.ratios):
+        count = int(ratio * weight.numel() + 1e-9)
+        for method, score in (("magnitude", weight.abs().flatten()), ("random", noise)):
+            gone = score.argsort(stable=True)[:count]
+            found.append(Candidate(method, ratio, weight.flatten().index_fill(0, gone, 0.0).view_as(weight)))
+        fewer = (members * (1 - ratio)).round().clamp(min=1).minimum(members)
+        found.append(
+            Candidate("deterministic", ratio, weight * coresets.keep_largest(weight, ready.weights, fewer))
+        )
+        units = torch.tensor(max(1.0, round(weight.shape[1] * (1 - ratio)))).double()
+        m = draws_for(ready.neurons.probabilities, units)
+        found.append(Candidate("neurons", ratio, draw(ready, "neurons", m, (seed, 12, number))[0]))
+    gates = train_gates(model, task, config.gate_strengths, seed)
+    for gate in gates:
+        candidate = Candidate("gates", 0.0, weight * gate.double())
+        found.append(Candidate("gates", candidate.sparsity, candidate.weight))
+    return found
+
+
+def train_gates(
+    model: nn.Sequential,
+    task: Task,
+    strengths,
+    seed: int,
+    *,
+    epochs: int = 2,
+    batch: int = 100,
+    rate: float = 0.05,
+) -> Float[Tensor, "strengths n"]:
+    """One hard-concrete gate for each unit of the last hidden layer, for every strength of the penalty side by side.
+
+    The network is fixed. The penalty is the strength times the expected number of open gates, beside the mean
+    cross-entropy. Gates have a clamped log alpha as in the authors' code. Returns the gates of test time.
+    """
+    last = model[-1]
+    hidden, y = outputs(model[:-1], task.x_train), task.y_train
+    device = hidden.device
+    generator = torch.Generator(device).manual_seed(seed)
+    log_alpha = coresets.initial_log_alpha(
+        torch.empty(len(strengths), hidden.shape[1], device=device), generator=generator
+    ).requires_grad_()
+    strength = torch.tensor(strengths, device=device)
+    optimiser = torch.optim.Adam([log_alpha], lr=rate)
+    for _ in range(epochs):
+        for index in torch.randperm(len(y), generator=generator, device=device).split(batch):
+            gate = coresets.sample_gate(log_alpha, coresets.uniform_noise(log_alpha.detach(), generator))
+            logits = nn.functional.linear(
+                hidden[index] * gate[:, None], last.weight.detach(), last.bias.detach()
+            )
+            targets = y[index].repeat(len(strengths))
+            # A sum over strengths: each has a gradient of its own, as if it were alone.
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets) * len(strengths)
+            cost = (strength * coresets.active_probability(log_alpha).sum(dim=1)).sum()
+            optimiser.zero_grad()
+            (loss + cost).backward()
+            optimiser.step()
+            with torch.no_grad():
+                log_alpha.clamp_(*coresets.gates.CLAMP)
+    return coresets.fixed_gate(log_alpha.detach())
+
+
+def after_pruning(ready: Prepared, found: list[Candidate]) -> pd.DataFrame:
+    """Accuracy on the held-out points right after pruning, and the errors of the logits."""
+    net = ready.net
+    stacked = torch.stack([candidate.weight for candidate in found])
+    logits = (stacked @ net.hidden.T).transpose(1, 2) + net.b_out
+    rows = []
+    for candidate, z in zip(found, logits, strict=True):
+        rows.append(
+            {
+                "method": candidate.method,
+                "ratio": candidate.ratio,
+                "sparsity": candidate.sparsity,
+                "tuned": "none",
+                "accuracy": float((z.argmax(dim=1) == net.labels).double().mean()),
+                **errors(z, net.logits),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def errors(logits: Tensor, reference: Tensor) -> dict[str, float]:
+    """Mean absolute difference per logit: raw, and after taking each point's mean logit off, which softmax does not
+    see."""
+    raw = logits.double() - reference.double()
+    centred = raw - raw.mean(dim=1, keepdim=True)
+    return {"error": float(raw.abs().mean()), "centred_error": float(centred.abs().mean())}
+
+
+def fine_tuned(
+    ready: Prepared, task: Task, model: nn.Sequential, found: list[Candidate], seed: int
+) -> pd.DataFrame:
+    """The same after fine-tuning with what was pruned held at zero: the last layer alone, and all layers.
+
+    The method "dense" is the control: the network itself, fine-tuned without having been pruned. Errors are always
+    against the logits of the network before pruning. All see the same minibatches.
+    """
+    net, config = ready.net, ready.config
+    recipe = Recipe(
+        steps=config.tune_epochs * -(-len(task.x_train) // config.batch_size),
+        learning_rate=config.tune_rate,
+        momentum=config.momentum,
+        batch_size=config.batch_size,
+    )
+    hidden, hidden_dev = (outputs(model[:-1], x) for x in (task.x_train, task.x_dev))
+    rows = []
+    for candidate in [Candidate("dense", 0.0, net.w_out), *found]:
+        for tuned in ("last layer", "all layers"):
+            whole = copy.deepcopy(model)
+            with torch.no_grad():
+                whole[-1].weight.copy_(candidate.weight)
+            part, x, x_dev = (whole, task.x_train, task.x_dev)
+            if tuned == "last layer":
+                part, x, x_dev = nn.Sequential(whole[-1]), hidden, hidden_dev
+            mask = (candidate.weight != 0).to(whole[-1].weight.dtype)
+            name = f"{len(part) - 1}.weight"
+            Trainer(part, x, task.y_train, recipe, seed=seed, masks={name: mask}).advance()
+            if (whole[-1].weight[mask == 0] != 0).any():
+                raise AssertionError("a pruned weight came back during fine-tuning")
+            z = outputs(part, x_dev)
+            rows.append(
+                {
+                    "method": candidate.method,
+                    "ratio": candidate.ratio,
+                    "sparsity": candidate.sparsity,
+                    "tuned": tuned,
+                    "accuracy": float((z.argmax(dim=1) == net.labels).double().mean()),
+                    **errors(z, net.logits),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def chosen_for_tuning(found: list[Candidate], ratios) -> list[Candidate]:
+    """Those at the ratios to fine-tune; of the gates, the ones that came nearest to each, once."""
+    asked = [
+        c
+        for c in found
+        if c.method not in ("gates", "random") and any(abs(c.ratio - r) < 1e-9 for r in ratios)
+    ]
+    gates = [c for c in found if c.method == "gates" and c.sparsity > 0]
+    nearest = {id(c): c for c in (min(gates, key=lambda c: abs(c.sparsity - r)) for r in ratios if gates)}
+    return [*asked, *nearest.values()]

@@ -1,0 +1,88 @@
+"""All tables of one training.
+
+models        what, value: accuracies, zeros and totals of the trained network
+margins       unit, share, epsilon: error that each share of the correct labels tolerates
+example       class, logit, label, epsilon: one held-out point
+epsilon_first kind, share, epsilon, samples, size, kept, sparsity, observed errors, accuracy, beyond_cut
+sparsity_first way, ratio, sparsity, samples, epsilon, implied_accuracy, observed errors, accuracy
+waterfall     kind, order, name, epsilon, replaced
+scaling       bound, alpha, total, epsilon, samples, kept, largest_over_epsilon, failed, labels_changed
+inputs        inputs, epsilon, error, logit, exceeded
+layers        ratio, layer, own_error, at_output, bound, observed
+assumptions   C, obeyed
+identities    name, value
+recovery      method, ratio, sparsity, tuned, accuracy, error, centred_error
+"""
+
+import pandas as pd
+import torch
+from torch import nn
+
+from prunebook.studies.coreset_bounds import guarantees, network, recovery, stress
+from prunebook.studies.coreset_bounds.config import LastLayer
+
+
+def measure(config: LastLayer, seed: int, task: network.Task, report) -> dict[str, pd.DataFrame]:
+    """Train, take apart, prune in every way, and put into tables. The seed decides weights, batches and draws."""
+    report(f"training, {config.case}")
+    model = network.train(config, seed, task)
+    net = network.take_apart(model, task, config, seed)
+    ready = guarantees.make_ready(net, config)
+    report("guarantees")
+    tables = {
+        "models": _models(model, task, ready),
+        "margins": guarantees.margins(ready),
+        "example": guarantees.example(ready),
+        "epsilon_first": guarantees.epsilon_first(ready, seed),
+        "sparsity_first": guarantees.sparsity_first(ready, seed),
+        "waterfall": guarantees.waterfall(ready, seed),
+        "scaling": stress.scaling(ready, seed),
+        "inputs": stress.other_inputs(ready, seed),
+        "layers": stress.layer_by_layer(model, task, config.ratios),
+        "assumptions": stress.assumptions(ready),
+        "identities": stress.identities(ready),
+    }
+    report("heuristics")
+    found = recovery.candidates(ready, task, model, seed)
+    rows = [recovery.after_pruning(ready, found)]
+    if config.tune_ratios:
+        chosen = recovery.chosen_for_tuning(found, config.tune_ratios)
+        report(f"fine-tuning {len(chosen)} pruned networks")
+        rows.append(recovery.fine_tuned(ready, task, model, chosen, seed))
+    tables["recovery"] = pd.concat(rows, ignore_index=True)
+    return tables
+
+
+def _models(model: nn.Sequential, task: network.Task, ready: guarantees.Prepared) -> pd.DataFrame:
+    net = ready.net
+    p = ready.neurons.probabilities
+    rows = {}
+    probe = slice(10_000)  # of the training set: enough to compare with
+    for name, x, y in (
+        ("train", task.x_train[probe], task.y_train[probe]),
+        ("dev", task.x_dev, task.y_dev),
+        ("test", task.x_test, task.y_test),
+    ):
+        rows[f"{name} loss"], rows[f"{name} accuracy"] = stress.accuracy_of(model, x, y)
+    rows |= {
+        "weights exactly zero": int((net.w_out == 0).sum()),
+        "weights of probability zero": int(((ready.weights.probabilities.sum(dim=0)) == 0).sum()),
+        "units of probability zero": int((p == 0).sum()),
+        "units below a millionth": int((p < 1e-6).sum()),
+        "units silent on the held-out points": int((net.hidden == 0).all(dim=0).sum()),
+        "largest sum of sensitivities": float(ready.weights.total.max()),
+        "mean sum of sensitivities": float(ready.weights.total.mean()),
+        "neuron total": float(ready.neurons.total),
+        "radius": net.radius,
+        "mean absolute logit": float(net.logits.abs().mean()),
+        "mean mass": float(net.mass.sum(dim=0).mean()),
+        "cancellation without kappa": _cancellation(ready),
+    }
+    return pd.DataFrame({"what": rows.keys(), "value": [float(value) for value in rows.values()]})
+
+
+def _cancellation(ready: guarantees.Prepared) -> float:
+    mass = ready.net.mass
+    return float(
+        (mass.sum(dim=0) / (mass[0] - mass[1]).abs().clamp(min=torch.finfo(torch.float64).tiny)).median()
+    )

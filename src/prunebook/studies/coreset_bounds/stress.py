@@ -1,0 +1,194 @@
+"""The guarantees where they are strained: scaled weights, inputs from the ball, several layers, unseen points."""
+
+from dataclasses import replace
+
+import pandas as pd
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from prunebook import coresets
+from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, kept
+from prunebook.studies.coreset_bounds.network import Anatomy, Task
+from prunebook.training.sgd import outputs
+
+
+def scaling(ready: Prepared, seed: int) -> pd.DataFrame:
+    """The last layer and its bias times alpha: labels stay, and what becomes of the draws that are asked for.
+
+    Half of the labels are to be kept. "stated" is the neuron bound, "hoeffding" its replacement for all points and
+    classes at once, "weights" the bound for weights. ``failed`` is the share of draws in which some logit is off by
+    more than epsilon.
+    """
+    rows, before = [], ready.net.logits.argmax(dim=1)
+    for number, alpha in enumerate(ready.config.alphas):
+        net = ready.net
+        scaled = replace(
+            net,
+            w_out=alpha * net.w_out,
+            b_out=alpha * net.b_out,
+            logits=net.hidden @ (alpha * net.w_out).T + alpha * net.b_out,
+        )
+        now = replace(
+            ready,
+            net=scaled,
+            weights=coresets.sensitivities(scaled.w_out, scaled.sample),
+            neurons=coresets.neuron_sensitivities(scaled.w_out, scaled.w_in, scaled.b_in, scaled.radius),
+            epsilons={
+                "additive": scaled.tolerance,
+                "sign split": coresets.sign_split_epsilon(scaled.logits, scaled.mass, scaled.labels),
+            },
+        )
+        epsilon = now.tolerance("neurons", 0.5)
+        pairs = scaled.logits.numel()
+        asked = {
+            "stated": now.samples("neurons", epsilon),
+            "hoeffding": coresets.neuron_samples_hoeffding(
+                epsilon, now.neurons.total, failure=ready.config.delta / pairs
+            ),
+        }
+        for bound, samples in asked.items():
+            # The same draws for every alpha: what differs is how many of them the bound asks for.
+            sampled = draw(now, "neurons", samples, (seed, 30, number))
+            largest = ((sampled - scaled.w_out) @ scaled.hidden.T).abs().amax(dim=(1, 2))
+            rows.append(
+                {
+                    "bound": bound,
+                    "alpha": alpha,
+                    "total": float(now.neurons.total),
+                    "epsilon": epsilon,
+                    "samples": float(samples),
+                    "kept": float(kept(sampled, "neurons").mean()),
+                    "largest_over_epsilon": float((largest / epsilon).mean()),
+                    "failed": float((largest > epsilon).double().mean()),
+                    "labels_changed": float((scaled.logits.argmax(dim=1) != before).double().mean()),
+                }
+            )
+        samples = now.samples("weights", now.tolerance("weights", 0.5))
+        rows.append({"bound": "weights", "alpha": alpha, "samples": float(samples.sum())})
+    return pd.DataFrame(rows)
+
+
+def ball_points(net: Anatomy, count: int, where: str, seed: int) -> Float64[Tensor, "count d1"]:
+    """Queries with the appended coordinate, uniform in the ball of the bound's radius.
+
+    "ball": normal directions, radius R U^(1/D). "orthant": the same without signs, as all real queries are not
+    negative. The appended coordinate is drawn like the others, and so it is not 1.
+    """
+    d = net.w_in.shape[1] + 1
+    generator = torch.Generator().manual_seed(seed)
+    direction = torch.randn(count, d, generator=generator, dtype=torch.float64)
+    direction /= direction.norm(dim=1, keepdim=True)
+    radius = net.radius * torch.rand(count, 1, generator=generator, dtype=torch.float64) ** (1 / d)
+    points = (direction.abs() if where == "orthant" else direction) * radius
+    return points.to(net.w_in.device)
+
+
+def other_inputs(ready: Prepared, seed: int, count: int = 2000) -> pd.DataFrame:
+    """Errors of the same sampled units on held-out data and on points of the ball, at the draws for half of the
+    labels."""
+    net = ready.net
+    epsilon = ready.tolerance("neurons", 0.5)
+    sampled = draw(ready, "neurons", ready.samples("neurons", epsilon), (seed, 40))
+    units = torch.cat([net.w_in, net.b_in[:, None]], dim=1)
+    rows = []
+    for where in ("data", "ball", "orthant"):
+        hidden = net.hidden if where == "data" else (ball_points(net, count, where, seed) @ units.T).relu()
+        error = ((sampled - net.w_out) @ hidden.T).abs()
+        rows.append(
+            {
+                "inputs": where,
+                "epsilon": epsilon,
+                "error": float(error.mean()),
+                "error_sd": float(error.std()),
+                "error_max": float(error.amax()),
+                "logit": float((net.w_out @ hidden.T).abs().mean()),
+                "exceeded": float((error > epsilon).double().mean()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@torch.no_grad()
+def layer_by_layer(model: nn.Sequential, task: Task, ratios) -> pd.DataFrame:
+    """All layers pruned by magnitude at one ratio, input first: errors of each layer, their bound at the output,
+    the truth.
+
+    A layer's own error is the largest over units and held-out points, given the pruned layers before it as input.
+    The bound multiplies it by the largest absolute row sum of every layer behind it.
+    """
+    linear = [layer for layer in model if isinstance(layer, nn.Linear)]
+    rows = []
+    for ratio in ratios:
+        dense, pruned, errors = task.x_dev.double(), task.x_dev.double(), []
+        for place, layer in enumerate(linear):
+            weight, bias = layer.weight.double(), layer.bias.double()
+            count = int(ratio * weight.numel())
+            order = weight.abs().flatten().argsort(stable=True)
+            smaller = weight.flatten().index_fill(0, order[:count], 0.0).view_as(weight)
+            errors.append(float((pruned @ (smaller - weight).T).abs().max()))
+            dense, pruned = dense @ weight.T + bias, pruned @ smaller.T + bias
+            if place < len(linear) - 1:
+                dense, pruned = dense.relu(), pruned.relu()
+        weights = [layer.weight for layer in linear]
+        parts = [
+            coresets.accumulated([e * (i == j) for j, e in enumerate(errors)], weights)
+            for i in range(len(errors))
+        ]
+        rows += [
+            {
+                "ratio": ratio,
+                "layer": number + 1,
+                "own_error": error,
+                "at_output": part,
+                "bound": coresets.accumulated(errors, weights),
+                "observed": float((dense - pruned).abs().max()),
+                "observed_mean": float((dense - pruned).abs().mean()),
+            }
+            for number, (error, part) in enumerate(zip(errors, parts, strict=True))
+        ]
+    return pd.DataFrame(rows)
+
+
+def assumptions(ready: Prepared, factors=(1.0, 1.5, 2.0, 3.0, 5.0)) -> pd.DataFrame:
+    """Share of held-out points at which no weight's share exceeds C times its sensitivity, as the bounds
+    presuppose."""
+    net = ready.net
+    return pd.DataFrame(
+        {
+            "C": factor,
+            "obeyed": float(
+                coresets.obeyed(net.w_out, net.hidden, factor * ready.weights.values).double().mean()
+            ),
+        }
+        for factor in factors
+    )
+
+
+def identities(ready: Prepared) -> pd.DataFrame:
+    """Facts that hold by arithmetic, measured: a softmax does not see a constant, and half the gap decides the
+    label."""
+    net = ready.net
+    shifted = (net.logits - 3.7).softmax(dim=1) - net.logits.softmax(dim=1)
+    top = net.logits.topk(2, dim=1)
+    half = ((top.values[:, 0] - top.values[:, 1]) / 2)[net.correct]
+    flipped = {}
+    for name, factor in (("below", 0.999), ("above", 1.001)):
+        worst = net.logits[net.correct].clone()
+        index = top.indices[net.correct]
+        worst.scatter_add_(1, index[:, :1], -(factor * half)[:, None])
+        worst.scatter_add_(1, index[:, 1:], (factor * half)[:, None])
+        flipped[name] = float((worst.argmax(dim=1) != index[:, 0]).double().mean())
+    return pd.DataFrame(
+        [
+            {"name": "softmax shift", "value": float(shifted.abs().max())},
+            {"name": "labels changed just below half the gap", "value": flipped["below"]},
+            {"name": "labels changed just above half the gap", "value": flipped["above"]},
+        ]
+    )
+
+
+def accuracy_of(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy."""
+    logits = outputs(model, x).double()
+    return float(nn.functional.cross_entropy(logits, y)), float((logits.argmax(dim=1) == y).double().mean())

@@ -1,0 +1,158 @@
+"""What one run depends on, apart from its seed."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prunebook.errors import InputError
+from prunebook.units import SCORES
+from prunebook.weights import COMPENSATIONS, CRITERIA, METHODS
+
+SENSITIVITY, DRAWN, NARROW, DENSE = "sensitivity", "coreset-drawn", "narrow", "dense"
+REPLACEMENTS = {"none": "zero", "mean": "mean"}  # what a unit's compensation is called among units
+
+
+@dataclass(frozen=True)
+class HeadToHead:
+    """What all networks have in common.
+
+    Attributes:
+        net: "lenet" or "pde", whose weights are pruned, or "small" or "tiny", whose units are.
+        kind: what is pruned, "weights" or "units".
+        dataset: a stand-in puts its own name here, so its results have an address of their own.
+        ratios: shares of the weights, or of the units of each layer, that are pruned.
+        limit: number of training images (of trajectories, on the PDE); None takes all.
+    """
+
+    study: ClassVar[str] = "head-to-head"
+    net: str = ""
+    kind: str = ""
+    dataset: str = ""
+    ratios: tuple[float, ...] = ()
+    batch_size: int = 0
+    learning_rate: float = 0.0
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class OnWeights(HeadToHead):
+    """Weights of a dense network.
+
+    Trained as in the studies of elimination-compensation: PReLU, Adam at a constant rate, anew for fine-tuning.
+
+    Attributes:
+        widths: of the layers, input first.
+        epochs: of training; ``tune_epochs``: of fine-tuning.
+        rankings: names in ``CRITERIA``, and "sensitivity", the largest share that a weight has in its output.
+        compensations: names in ``COMPENSATIONS``.
+        costly: compensations that meet only the rankings of ``partners``.
+        tuned_rankings: rankings that are fine-tuned with every compensation they meet. The others are fine-tuned
+            without any, and with the one that ``METHODS`` gives them.
+        calibration: training samples that rankings and compensations look at.
+        points: of these, so many for the sensitivities.
+        nonlinear_samples: of these, so many for the brute-force ranking.
+        cost_ratio: at which compensations are timed; one of ``ratios``.
+    """
+
+    net: str = "lenet"
+    kind: str = "weights"
+    dataset: str = "mnist"
+    widths: tuple[int, ...] = (784, 300, 100, 10)
+    ratios: tuple[float, ...] = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    epochs: int = 15
+    tune_epochs: int = 1
+    rankings: tuple[str, ...] = (*CRITERIA, SENSITIVITY)
+    compensations: tuple[str, ...] = tuple(COMPENSATIONS)
+    costly: tuple[str, ...] = ()
+    partners: tuple[str, ...] = ()
+    tuned_rankings: tuple[str, ...] = (*CRITERIA, SENSITIVITY)
+    calibration: int = 5000
+    points: int = 1000
+    nonlinear_samples: int = 1000
+    cost_ratio: float = 0.9
+
+
+@dataclass(frozen=True)
+class OnUnits(HeadToHead):
+    """Units of a convolutional network, in all hidden layers. SGD with momentum, which starts at zero for fine-tuning.
+
+    The training is the one that the study of mean replacement looks at, up to step ``start``: soon after it the test
+    loss begins to rise.
+
+    Attributes:
+        scores: names in ``prunebook.units.SCORES``; each is measured with zeros and with means.
+        steps: minibatches of the training that ``start`` is a step of; ``tune_steps``: of fine-tuning.
+        snapshot_every: steps between two snapshots of the training.
+        samples: training images that scores and means are taken from.
+        test_limit: test images that losses are measured on; None takes all.
+    """
+
+    net: str = "small"
+    kind: str = "units"
+    dataset: str = "cifar10"
+    ratios: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5)
+    batch_size: int = 64
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    steps: int = 46_920
+    start: int = 5_000
+    snapshot_every: int = 250
+    tune_steps: int = 250
+    scores: tuple[str, ...] = tuple(SCORES)
+    samples: int = 1000
+    test_limit: int | None = None
+
+
+def check(config: HeadToHead) -> None:
+    """Raises InputError for a configuration that cannot be carried out, before any work."""
+    for ratio in config.ratios:
+        if not 0 < ratio < 1:
+            raise InputError(f"ratio {ratio} is not between 0 and 1: give the share that is to be pruned")
+    if not config.ratios or len(set(config.ratios)) < len(config.ratios):
+        raise InputError(f"ratios {config.ratios} must be at least one, each of them once")
+    if isinstance(config, OnUnits):
+        _known("score", config.scores, SCORES)
+        if config.start not in range(config.snapshot_every, config.steps + 1, config.snapshot_every):
+            raise InputError(
+                f"start={config.start} has no snapshot: take a multiple of {config.snapshot_every} up to {config.steps}"
+            )
+        return
+    known = (*CRITERIA, SENSITIVITY)
+    for names in (config.rankings, config.partners, config.tuned_rankings):
+        _known("ranking", names, known)
+    for names in (config.compensations, config.costly):
+        _known("compensation", names, COMPENSATIONS)
+    if "none" not in config.compensations:
+        raise InputError(
+            f"compensations {config.compensations} lack 'none', which all others are compared with"
+        )
+    if config.cost_ratio not in config.ratios:
+        raise InputError(f"cost_ratio={config.cost_ratio} is not measured: choose one of {config.ratios}")
+
+
+def _known(what: str, names: tuple[str, ...], known) -> None:
+    if unknown := sorted(set(names) - set(known)):
+        raise InputError(f"unknown {what} {', '.join(unknown)}: choose from {', '.join(known)}")
+
+
+def scope_of(ranking: str) -> str:
+    """What a ranking compares with what: as its method does, and the whole network where there is none."""
+    return METHODS[ranking].scope if ranking in METHODS else "network"
+
+
+def pairs(config: OnWeights) -> list[tuple[str, str]]:
+    """All pairs of a ranking and a compensation that are measured."""
+    return [
+        (ranking, compensation)
+        for ranking in config.rankings
+        for compensation in config.compensations
+        if compensation not in config.costly or ranking in config.partners
+    ]
+
+
+def is_tuned(config: OnWeights, ranking: str, compensation: str) -> bool:
+    """Whether a pair is fine-tuned."""
+    own = METHODS[ranking].compensation if ranking in METHODS else "none"
+    registered = any((m.ranking, m.compensation) == (ranking, compensation) for m in METHODS.values())
+    return ranking in config.tuned_rankings or compensation in ("none", own) or registered

@@ -1,0 +1,53 @@
+"""What one run depends on, apart from its seed."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+SCORES = ("norm", "rand", "rs", "abs_rs", "mrs", "abs_mrs")
+SETS = ("all", "firstconv", "midconv", "lastconv", "firstdense")
+# A whole number is a count of units in each layer; a fraction is rounded down.
+AMOUNTS = (0.01, 0.05, 0.1, 0.2, 0.5, 1)
+STEPS = 46_920  # 60 epochs of 50,000 images in batches of 64
+
+
+@dataclass(frozen=True)
+class AlongTraining:
+    """One network, trained once a seed, and what is measured on the way.
+
+    Assumptions where the paper is silent: SGD with momentum 0.9 and a constant rate of 0.01, no weight decay, no
+    dropout, no augmentation, images standardised by channel.
+
+    Attributes:
+        dataset: a stand-in puts its own name here, so its results have an address of their own.
+        net: name in ``prunebook.networks.convnets``; ``batch_norm`` and ``init`` as there.
+        steps: minibatches of 64 in all.
+        snapshot_every: steps between two snapshots of the weights; each is scored.
+        every: steps between two measurements of penalties, a multiple of ``snapshot_every``.
+        probe_steps: steps at which the further questions are asked; none asks none.
+        samples: images of the scoring subset, drawn from the training images and left in training, and as many test
+            images.
+        scores, sets, amounts: the grid; every score prunes every set by every amount, with zeros and with means.
+        followed: layer set and amount whose chosen units are recorded.
+        limit: number of training images, of each class for an image folder; None takes all.
+        size: side of the images, for an image folder.
+    """
+
+    study: ClassVar[str] = "mr-training"
+    dataset: str = "cifar10"
+    net: str = "small"
+    batch_norm: bool = False
+    init: str = "glorot"
+    steps: int = STEPS
+    batch_size: int = 64
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    snapshot_every: int = 250
+    every: int = 1000
+    probe_steps: tuple[int, ...] = (5_000, 15_000, 25_000, 35_000)
+    samples: int = 1000
+    scores: tuple[str, ...] = SCORES
+    sets: tuple[str, ...] = SETS
+    amounts: tuple[float | int, ...] = AMOUNTS
+    followed: tuple[str, float] = ("midconv", 0.1)
+    limit: int | None = None
+    size: int = 32

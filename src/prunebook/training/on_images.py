@@ -1,0 +1,53 @@
+"""Convolutional networks trained on images, for the studies that measure along or after a training."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from torch import nn
+
+from prunebook.data.images import DataSet
+from prunebook.networks.convnets import convnet
+from prunebook.training.sgd import Recipe
+from prunebook.training.snapshots import LAYOUT, Trajectory, follow
+
+
+def train_on_images(
+    name: str,
+    dataset: DataSet,
+    recipe: Recipe,
+    seed: int,
+    steps: Sequence[int],
+    *,
+    batch_norm: bool = False,
+    init: str = "glorot",
+    report: Callable[[str], None] = lambda line: None,
+) -> tuple[nn.Sequential, Trajectory]:
+    """The trajectory of a network on the training images, and a network of its shape to load snapshots into.
+
+    The seed decides initial weights and batch order.
+    """
+    x, y = dataset.train.x, dataset.train.y
+    build = partial(
+        convnet,
+        name,
+        shape=tuple(x.shape[1:]),
+        classes=len(dataset.classes),
+        batch_norm=batch_norm,
+        init=init,
+        seed=seed,
+    )
+    key = {
+        "net": name,
+        "batch_norm": batch_norm,
+        "init": init,
+        "data": dataset.name,
+        "split": dataset.checksums["split"],
+        "images": list(x.shape),
+    }
+    trajectory = follow(build, x, y, recipe, seed=seed, steps=steps, key=key, report=report)
+    return build().to(x.device, memory_format=LAYOUT), trajectory
+
+
+def milestones(steps: int, every: int) -> tuple[int, ...]:
+    """0, every, 2 every, ... and the last step."""
+    return (*range(0, steps, every), steps)

@@ -1,0 +1,86 @@
+"""Layers of a chain as functions: in evaluation mode whatever mode they are in, so that no pass leaves a trace."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def forward(
+    layers: nn.Sequential,
+    x: Float[Tensor, "samples ..."],
+    at: Mapping[int, Callable[[Tensor], Tensor]],
+    *,
+    batch_statistics: bool = False,
+) -> Tensor:
+    """Outputs of the chain, in evaluation mode, where the output of layer ``i`` is replaced by ``at[i](output)``.
+
+    Hooks are run only for a layer that has some in front of its pass.
+    With ``batch_statistics`` batch norm uses the mean and variance of this batch, without touching its running ones.
+    """
+    for index, layer in enumerate(layers):
+        if isinstance(layer, NORMS):
+            own = batch_statistics or layer.running_mean is None
+            mean, var = (None, None) if own else (layer.running_mean, layer.running_var)
+            x = F.batch_norm(x, mean, var, layer.weight, layer.bias, training=own, eps=layer.eps)
+        elif not isinstance(layer, nn.Dropout):
+            # A hook before the pass may make the weights: masks of torch.nn.utils.prune, the shape of a lazy layer.
+            x = layer(x) if layer._forward_pre_hooks else layer.forward(x)
+        if index in at:
+            x = at[index](x)
+    return x
+
+
+@contextmanager
+def exact(device: torch.device) -> Iterator[None]:
+    """No gradients, no autocast, and products of float32 in float32, whatever the caller has set.
+
+    TF32 keeps 10 bits of the mantissa, which would bury the small differences between two losses.
+    """
+    backends = (
+        torch.backends.cuda.matmul,
+        torch.backends.cudnn.conv,
+        torch.backends.mkldnn.matmul,
+        torch.backends.mkldnn.conv,
+    )
+    before = [backend.fp32_precision for backend in backends]
+    try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = "none"  # takes what is set for all backends, as it may have done before
+            if backend.fp32_precision != precision:
+                backend.fp32_precision = precision
+
+
+def max_pool(
+    z: Float[Tensor, "height channels width samples"], layer: nn.MaxPool2d
+) -> Float[Tensor, "h channels w samples"]:
+    """Max-pooling of a map (height, channels, width, samples)."""
+    (tall, wide), (down, right) = _pair(layer.kernel_size), _pair(layer.stride)
+    if _pair(layer.padding) != (0, 0) or _pair(layer.dilation) != (1, 1) or layer.ceil_mode:
+        return layer.forward(z.permute(1, 3, 0, 2)).permute(2, 0, 3, 1).contiguous()
+    high, broad = (z.shape[0] - tall) // down + 1, (z.shape[2] - wide) // right + 1
+    z = _largest([z[i : i + down * (high - 1) + 1 : down] for i in range(tall)])
+    return _largest([z[:, :, j : j + right * (broad - 1) + 1 : right] for j in range(wide)])
+
+
+def _largest(views: Sequence[Tensor]) -> Tensor:
+    if len(views) == 1:
+        return views[0].contiguous()
+    z = torch.maximum(views[0], views[1])
+    for view in views[2:]:
+        torch.maximum(z, view, out=z)
+    return z
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return value if isinstance(value, tuple) else (value, value)

@@ -1,0 +1,127 @@
+"""Rankings: functions of the evidence that give each weight a score; the lowest are removed first.
+
+Each returns a dict from layer name to scores (n_out, n_in) in float64. A new one is a function with
+`@ranking(name)`. W is the weight, a the layer input, expectations E are over the data.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from prunebook.errors import InputError
+from prunebook.weights.brute_force import output_changes
+from prunebook.weights.calibration import Calibration
+
+Scores = dict[str, Float[Tensor, "_ _"]]
+
+CRITERIA: dict[str, Callable[[Calibration], Scores]] = {}
+
+DAMPING = 1e-4  # of the layer-wise least squares, relative to the mean variance of the layer's inputs
+
+
+def ranking(name: str) -> Callable:
+    """Decorator that files a ranking under a name. Raises InputError where the name is taken."""
+
+    def file(function: Callable[[Calibration], Scores]) -> Callable[[Calibration], Scores]:
+        if name in CRITERIA:
+            raise InputError(f"there is a ranking {name!r} already: choose another name")
+        CRITERIA[name] = function
+        return function
+
+    return file
+
+
+@ranking("elimination-compensation")
+def elimination_compensation(evidence: Calibration) -> Scores:
+    """I = W^2 (A2 - A1^2/d): mean squared first-order output change after the best shift of the unit's bias.
+
+    Ballini et al., arXiv 2602.20467, section 2, with E[(dy/db)^2] as the denominator (its printed scalar
+    formula has E[dy/db]^2, which does not follow from its own minimisation).
+    """
+    return {name: layer.residual for name, layer in evidence.statistics.items()}
+
+
+@ranking("obd")
+def obd(evidence: Calibration) -> Scores:
+    """W^2 A2: optimal brain damage with the Gauss-Newton diagonal of 1/2 |y - t|^2, times 2 (LeCun et al.
+    1990).
+    """
+    return {name: layer.weight.square() * layer.second for name, layer in evidence.statistics.items()}
+
+
+@ranking("mean-replacement")
+def mean_replacement(evidence: Calibration) -> Scores:
+    """W^2 Var(a): what is left within the layer when the removed term becomes its mean; the outputs do not
+    enter.
+    """
+    return {name: layer.weight.square() * layer.variance for name, layer in evidence.statistics.items()}
+
+
+@ranking("magnitude")
+def magnitude(evidence: Calibration) -> Scores:
+    """|W|."""
+    return {name: weight.abs() for name, weight in evidence.weights.items()}
+
+
+@ranking("gradient-magnitude")
+def gradient_magnitude(evidence: Calibration) -> Scores:
+    """|W| |mean training gradient by W|. Needs a loss and targets. The paper prints the gradient without
+    modulus.
+    """
+    return {name: (evidence.weights[name] * g).abs() for name, g in evidence.loss_gradients.items()}
+
+
+@ranking("random")
+def random(evidence: Calibration) -> Scores:
+    """Uniform random numbers, decided by the evidence's seed."""
+    generator = evidence.generator("random")
+    return {
+        name: torch.rand(weight.shape, generator=generator, dtype=torch.float64).to(weight.device)
+        for name, weight in evidence.weights.items()
+    }
+
+
+@ranking("wanda")
+def wanda(evidence: Calibration) -> Scores:
+    """|W| sqrt(E[a^2]), which is |W| times the norm of the input over sqrt(N) (Sun et al. 2024).
+
+    Meant to be compared within each output row; over the whole network it is another method.
+    """
+    return {name: layer.weight.abs() * layer.square.sqrt() for name, layer in evidence.statistics.items()}
+
+
+@ranking("layerwise-obs")
+def layerwise_obs(evidence: Calibration) -> Scores:
+    """W_ij^2 / [H^-1]_jj with H = E[[a, 1][a, 1]^T]: the layer's output error after all else in the row is
+    re-fitted.
+
+    The column of ones (the bias) is never pruned and never damped, so the covariance C of the inputs
+    decides: [H^-1]_jj = [C^-1]_jj. A ridge of lam = DAMPING times the mean variance keeps C invertible; the
+    lam W^2 that the ridge alone would add is taken off, so that constant inputs score 0.
+    """
+    scores = {}
+    for name, covariance in evidence.covariances.items():
+        lam = ridge(covariance)
+        eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+        left = 1 / torch.linalg.inv(covariance + lam * eye).diagonal() - lam
+        scores[name] = evidence.weights[name].square() * left.clamp(min=0)
+    return scores
+
+
+@ranking("non-linear")
+def nonlinear(evidence: Calibration) -> Scores:
+    """E|y - y'|^2 where y' is the network without the weight and with its mean input in the bias, by true
+    forward passes.
+
+    The paper's brute-force rival, on `evidence.nonlinear_samples` random inputs; the means are over all the
+    data.
+    """
+    return output_changes(evidence)
+
+
+def ridge(covariance: Float[Tensor, "n n"], damping: float = DAMPING) -> Float[Tensor, ""]:
+    """`damping` times the mean variance; 1 where all inputs are constant."""
+    mean = covariance.diagonal().mean()
+    return damping * torch.where(mean > 0, mean, 1 / damping) if damping > 0 else mean.new_zeros(())

@@ -1,0 +1,260 @@
+"""Does a committed result come out again? A sample of them is measured anew and compared.
+
+The tolerances are declared per metric in ``data/tolerances.yaml``; the last outcome is kept in ``data/drift.json``.
+"""
+
+import json
+import os
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from prunebook.errors import InputError
+from prunebook.evidence.statistics.general import chosen
+from prunebook.store import machine
+from prunebook.store.results import Result, Store
+from prunebook.studies.configuration import describe
+from prunebook.studies.study import Study, resolve_device
+from prunebook.workflow.costs import from_nothing
+
+DATA = Path(__file__).parents[3] / "data"
+TOLERANCES_FILE, OUTCOME_FILE = DATA / "tolerances.yaml", DATA / "drift.json"
+
+
+def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
+    """Tolerances by study and table. Raises InputError for a metric without exactly one of absolute and relative."""
+    tolerances = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    for study, tables in tolerances.items():
+        for table, entry in tables.items():
+            if not entry.get("rows"):
+                raise InputError(
+                    f"{path.name}: {study}, {table} does not say which columns name a row (rows)"
+                )
+            if extra := sorted(set(entry.get("by", ())) - set(entry["rows"])):
+                raise InputError(
+                    f"{path.name}: {study}, {table} groups by {', '.join(extra)}, which is not of its rows"
+                )
+            for metric, allowed in _metrics(entry).items():
+                if len({"absolute", "relative"} & set(allowed)) != 1:
+                    raise InputError(
+                        f"{path.name}: {study}, {table}, {metric} needs one of absolute, relative"
+                    )
+    return tolerances
+
+
+def _metrics(entry: Mapping) -> dict:
+    return {name: allowed for name, allowed in entry.items() if name not in ("rows", "where", "by")}
+
+
+def compare(
+    then: Mapping[str, pd.DataFrame], now: Mapping[str, pd.DataFrame], tolerances: Mapping
+) -> pd.DataFrame:
+    """One row a metric: table, metric, rows, largest (difference, in the unit of the tolerance), allowed, unit,
+    within (share of rows), share (that is asked for), ok.
+
+    Rows of both tables are matched by the columns ``rows``. Two missing numbers agree, one does not. With columns
+    ``by`` there is one row a metric and group of equal values in them, with a column ``group``: a share over all rows
+    would forgive one method what the others do right.
+    """
+    found = []
+    for table, entry in tolerances.items():
+        if table not in then or table not in now:
+            raise InputError(f"there is no table {table!r} in both results: {', '.join(then)}")
+        left, right = (chosen(tables[table], entry.get("where", {})) for tables in (then, now))
+        for metric, allowed in _metrics(entry).items():
+            columns = [*entry["rows"], metric]
+            if left.duplicated(entry["rows"]).any() or right.duplicated(entry["rows"]).any():
+                raise InputError(f"{table}: {', '.join(entry['rows'])} name more than one row")
+            pairs = left[columns].merge(
+                right[columns], on=entry["rows"], how="outer", suffixes=("_then", "_now"), indicator=True
+            )
+            a, b = (pairs[f"{metric}_{side}"].to_numpy(float) for side in ("then", "now"))
+            unit = "absolute" if "absolute" in allowed else "relative"
+            with np.errstate(divide="ignore", invalid="ignore"):
+                gap = np.abs(a - b) / (np.abs(a) if unit == "relative" else 1.0)
+            gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.where(np.isnan(gap), np.inf, gap))
+            gap = np.where(pairs["_merge"] == "both", gap, np.inf)
+            share, by = float(allowed.get("share", 1.0)), entry.get("by", [])
+            groups = (
+                pairs.groupby(by, sort=False, dropna=False).indices.items() if by else [((), slice(None))]
+            )
+            for names, rows in groups:
+                within = float((gap[rows] <= allowed[unit]).mean())
+                found.append(
+                    {
+                        "table": table,
+                        "metric": metric,
+                        "rows": len(gap[rows]),
+                        "largest": float(gap[rows].max()),
+                        "allowed": float(allowed[unit]),
+                        "unit": unit,
+                        "within": within,
+                        "share": share,
+                        "ok": within >= share,
+                        **({"group": "/".join(map(str, names))} if by else {}),
+                    }
+                )
+    return pd.DataFrame(found)
+
+
+def there(study: Study, scale: str, at_most: float | None = None, store: Store | None = None) -> list[tuple]:
+    """The stored (configuration, seed, result) of a study that take at most so many seconds from nothing."""
+    store, found = store or Store(), []
+    for config in study.presets.get(scale, ()):
+        for seed in store.seeds(scale, config):
+            result = store.load(scale, config, seed)
+            taken = from_nothing(study.name, config, result.record["wall_time"])
+            if at_most is None or taken <= at_most:
+                found.append((config, seed, result))
+    return found
+
+
+def within_reach(
+    known: Mapping[str, Study], declared: Mapping, scale: str, minutes: float | None = None
+) -> list[str]:
+    """Names of the studies with a tolerance that have a stored result which took at most so many minutes.
+
+    Raises InputError where there is none, and says what there is to do.
+    """
+    seconds = None if minutes is None else 60 * minutes
+    names = [name for name in known if name in declared and there(known[name], scale, seconds)]
+    if names:
+        return names
+    if minutes is not None and any(there(known[name], scale) for name in known if name in declared):
+        raise InputError(
+            f"--at-most {minutes:g}: no stored result of scale {scale} took so few minutes; give more, or none"
+        )
+    raise InputError(
+        f"--scale {scale}: no result of a study with a tolerance is stored at this scale; "
+        "'prunebook list' shows what is, and 'prunebook run' makes one"
+    )
+
+
+def sample(
+    study: Study, scale: str, runs: int, pick: int, store: Store, at_most: float | None = None
+) -> list[tuple]:
+    """``runs`` of the stored results that took at most so many seconds, drawn by ``pick``."""
+    found = there(study, scale, at_most, store)
+    return random.Random(pick).sample(found, min(runs, len(found)))
+
+
+def again(
+    study: Study, config: object, seed: int, *, device: str, data, report: Callable[[str], None]
+) -> dict[str, pd.DataFrame]:
+    """The tables of one run, measured anew: nothing of an earlier training is used."""
+    loaded, dataset = study.prepare(config, data, device)
+    if dataset.stand_in:
+        raise InputError(
+            f"{study.name}: the data are not there, only a stand-in ({dataset.name}): give --data FOLDER"
+        )
+    with _no_cache():
+        return study.run(loaded, seed, dataset, device, report)
+
+
+@contextmanager
+def _no_cache() -> Iterator[None]:
+    before = os.environ.get("PRUNEBOOK_CACHE")
+    with tempfile.TemporaryDirectory(prefix="prunebook-drift-") as folder:
+        os.environ["PRUNEBOOK_CACHE"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["PRUNEBOOK_CACHE"]
+            else:
+                os.environ["PRUNEBOOK_CACHE"] = before
+
+
+def outcome(
+    study: Study,
+    config: object,
+    seed: int,
+    scale: str,
+    result: Result,
+    tables: Mapping,
+    device: str,
+    tolerances: Mapping,
+) -> dict:
+    """What came of one re-run, ready for JSON."""
+    rows = compare(result.tables, tables, tolerances).to_dict("records")
+    for row in rows:  # JSON has no infinity
+        row["largest"] = None if np.isinf(row["largest"]) else row["largest"]
+    return {
+        "study": study.name,
+        "scale": scale,
+        "config": describe(config, study.presets[scale]) or study.name,
+        "seed": seed,
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": machine.commit()[0],
+        "hardware": machine.hardware(device),
+        "then": {key: result.record[key] for key in ("commit", "hardware")},
+        "metrics": rows,
+        "ok": all(row["ok"] for row in rows),
+    }
+
+
+def keep(outcomes: list[dict], path: Path | None = None) -> Path:
+    """Write outcomes into ``path`` (left out: ``OUTCOME_FILE``), which is returned. Those of other studies and of other
+    scales stay: what a small run gives says nothing about a published one."""
+    path = OUTCOME_FILE if path is None else path
+    fresh = {(entry["study"], entry["scale"]) for entry in outcomes}
+    before = [entry for entry in last(path) if (entry["study"], entry["scale"]) not in fresh]
+    order = sorted([*before, *outcomes], key=lambda e: (e["study"], e["scale"], e["config"], e["seed"]))
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(order, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def last(path: Path = OUTCOME_FILE) -> list[dict]:
+    """The outcomes of the last re-runs; empty if there are none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+
+def drift(
+    study: Study,
+    scale: str = "paper",
+    *,
+    runs: int = 1,
+    pick: int = 0,
+    at_most: float | None = None,
+    device: str = "auto",
+    data: str | Path | None = None,
+    store: Store | None = None,
+    report: Callable[[str], None] = print,
+) -> list[dict]:
+    """Re-run a sample of the stored results of one study and compare.
+
+    Args:
+        runs, pick, at_most: see :func:`sample`.
+        device, data: for the new run.
+
+    Raises InputError where nothing is stored that fits, or no tolerance is declared for the study.
+    """
+    tolerances, device = read_tolerances().get(study.name), resolve_device(device)
+    if not tolerances:
+        raise InputError(f"{TOLERANCES_FILE.name} declares no tolerance for {study.name}: add one first")
+    if runs < 1:
+        raise InputError(f"runs {runs} must be at least 1")
+    if scale not in study.presets:
+        raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
+    drawn = sample(study, scale, runs, pick, store or Store(), at_most)
+    if not drawn:
+        limit = (
+            "" if at_most is None else f" that took at most {at_most / 60:g} minutes: give more, or no limit"
+        )
+        raise InputError(f"there is no stored result of {study.name} at {scale}{limit}")
+    found = []
+    for config, seed, result in drawn:
+        words = describe(config, study.presets[scale])
+        report(f"{study.name} {words} seed {seed}: took {result.record['wall_time']:.0f} s then")
+        tables = again(study, config, seed, device=device, data=data, report=report)
+        found.append(outcome(study, config, seed, scale, result, tables, device, tolerances))
+    return found
