@@ -14,12 +14,14 @@ READY := $(VENV)/ready-$(VERSION)
 RUN := $(VENV)/bin/python
 # The tests measure into a folder of their own, empty but for the committed results.
 TESTED := $(CURDIR)/_build/test
+TABLES = mkdir -p "$(TESTED)/results" && cp -R data/results/paper "$(TESTED)/results/"
+LINT = $(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(VENV)/bin/lint-imports
 
 export UV_HTTP_TIMEOUT ?= 300
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test browser bench readme lock format clean
+.PHONY: help book test fast browser bench drift readme lock format clean
 
 help: ## Say what can be made.
 	@echo "make TARGET [PYTHON=python3.12] [SCALE=smoke|laptop|paper] [DATA=folder] [DEVICE=auto|cpu|cuda] [SEEDS=n]"
@@ -28,26 +30,34 @@ help: ## Say what can be made.
 book: $(READY) ## Run the notebooks and build the book: _build/html/index.html. Takes SCALE, DATA, DEVICE, SEEDS.
 	$(RUN) book/build.py --scale $(SCALE) --device $(DEVICE) --data "$(DATA)" --seeds "$(SEEDS)"
 
-test: export OMP_NUM_THREADS = 1
-test: export PRUNEBOOK_RESULTS = $(TESTED)/results
-test: $(READY) ## Lint, tests, every notebook and the whole book at smoke scale.
-	rm -rf "$(TESTED)"
-	mkdir -p "$(TESTED)/results"
-	if [ -d data/results/paper ]; then cp -R data/results/paper "$(TESTED)/results/"; fi
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
-	PRUNEBOOK_SCALE=smoke $(RUN) -m pytest -n 2 --dist loadgroup --nbmake tests notebooks
-	$(RUN) book/build.py --scale smoke --output "$(TESTED)"
+test fast browser: export OMP_NUM_THREADS = 1
+test fast browser: export PRUNEBOOK_RESULTS = $(TESTED)/results
 
-browser: export OMP_NUM_THREADS = 1
-browser: export PRUNEBOOK_RESULTS = $(TESTED)/results
+test: export PRUNEBOOK_SCALE = smoke
+test: export PRUNEBOOK_BOOK = $(TESTED)/html
+test: $(READY) ## Lint, layers, tests, every notebook once, and the book of what they made, at smoke scale.
+	rm -rf "$(TESTED)"
+	$(TABLES)
+	mkdir -p "$(TESTED)/executed/smoke" && cp notebooks/*.ipynb "$(TESTED)/executed/smoke/"
+	$(LINT)
+	$(RUN) -m pytest -n 2 --dist loadgroup --ignore tests/built --nbmake --overwrite tests "$(TESTED)/executed/smoke"
+	$(RUN) book/build.py --laid-out --scale smoke --output "$(TESTED)"
+	$(RUN) -m pytest tests/built
+
+fast: $(READY) ## Lint, layers, unit tests and the fingerprints of two studies: the daily loop.
+	$(TABLES)
+	$(LINT)
+	$(RUN) -m pytest -n 2 --dist loadgroup -m "not slow" --ignore tests/built tests
+
 browser: $(READY) ## Look at the built book in Chromium, which the system must have; PRUNEBOOK_BOOK names another book.
 	if [ ! -f "$${PRUNEBOOK_BOOK:-_build/html}/index.html" ] && [ ! -f "$(TESTED)/html/index.html" ]; then \
-	  mkdir -p "$(TESTED)/results" && \
-	  if [ -d data/results/paper ]; then cp -R data/results/paper "$(TESTED)/results/"; fi && \
+	  { $(TABLES); } && \
 	  $(RUN) book/build.py --scale smoke --output "$(TESTED)"; fi
 	$(RUN) tests/browser/reader.py
 	$(RUN) -m pytest -n 2 --dist loadgroup tests/browser
+
+drift: $(READY) ## Measure one stored result of each study anew and compare it; takes DATA, DEVICE. Hours at most.
+	$(RUN) -m prunebook drift --device $(DEVICE) $(if $(DATA),--data "$(DATA)")
 
 bench: $(READY) ## Time the fast ways against the straightforward ones, into data/benchmarks.json.
 	$(RUN) benchmarks/run.py

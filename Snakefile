@@ -26,7 +26,8 @@ PAGES = {path.stem: path for path in sorted((flow.ROOT / "notebooks").glob("*.py
 OUTPUT = ASKED.output
 RECEIPT = OUTPUT + "/workflow/{call}"
 LOGS = f"{OUTPUT}/logs/{ASKED.scale}"
-SEEDS = ["--seeds", str(list(ASKED.seeds))] if ASKED.seeds else []
+# At the paper scale a page shows all that has been measured, however many seeds that is.
+SEEDS = ["--seeds", str(list(ASKED.seeds))] if ASKED.seeds and ASKED.scale != "paper" else []
 BIN = Path(sys.executable).parent  # of the environment that Snakemake itself runs in
 DATA = ["--data", ASKED.data] if ASKED.data else []
 # Kubernetes wants to know whose GPU it is, and takes a limit for one only where limits are set at all (scale=0).
@@ -102,7 +103,7 @@ rule page:
         runtime=60,
         mem_mb=flow.MEGABYTES,
     shell:
-        "{BIN}/python {flow.ROOT}/tools/pages.py page {wildcards.page} --scale {ASKED.scale}"
+        "{BIN}/python {flow.ROOT}/book/build.py --page {wildcards.page} --scale {ASKED.scale}"
         " {SEEDS:q} {DATA:q} --output {OUTPUT:q}"
 
 
@@ -123,4 +124,4 @@ rule book:
         expand(RECEIPT + "/page/{page}", page=PAGES, call=CALL),
         f"{OUTPUT}/workflow/{CALL}/ledger",
     shell:
-        "{BIN}/python {flow.ROOT}/tools/pages.py book --scale {ASKED.scale} --output {OUTPUT:q}"
+        "{BIN}/python {flow.ROOT}/book/build.py --laid-out --scale {ASKED.scale} --output {OUTPUT:q}"

@@ -1,11 +1,18 @@
 """Build the book: execute the notebooks with papermill, lay the pages out, and run Jupyter Book strictly.
 
-Typed as `python book/build.py --scale laptop`; `make book` does just that. Everything is written below
-`--output` (`_build`): `executed/SCALE/` the executed notebooks, `logs/` their output, `src/` the pages as
-Sphinx reads them, and `html/` the book, which is replaced only by a book that was built without a warning.
+Typed as `python book/build.py --scale laptop`; `make book` does just that. As many pages are executed at a time as
+there are cores, and a page whose text, library, parameters and results are those of last time is left as it is. What
+a page was made from stands in the executed notebook itself, so no time stamp decides. `--page NAME` executes one page
+and stops; `--laid-out` executes none, and takes the pages as they lie there.
+
+Everything is written below `--output` (`_build`): `executed/SCALE/` the executed notebooks, `logs/` their output,
+`src/` the pages as Sphinx reads them, and `html/` the book, which is replaced only by a book that was built without a
+warning.
 """
 
 import argparse
+import concurrent.futures
+import hashlib
 import importlib.metadata
 import importlib.resources
 import json
@@ -26,19 +33,14 @@ import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
-from prunebook.data.images.picture_folders import picture_root
-from prunebook.errors import DataError
-from prunebook.evidence import findings_cards, markdown_table
-from prunebook.pages.figures.card import VERDICTS, card
-from prunebook.pages.figures.embedded import figure_html
-from prunebook.pages.figures.speed import sizes, time_by_size
-from prunebook.pages.html import finish
-from prunebook.pages.status import drift_table, invariants_table, plans_table, studies_table
+from prunebook.store.results import Store
+from prunebook.workflow.jobs import shown
 
 ROOT = Path(__file__).resolve().parents[1]
 # Seconds that one cell may take; the paper scale takes as long as it takes.
 CELL_TIMEOUT = {"smoke": 600, "laptop": 1800, "paper": None}
 HEARTBEAT = 15.0
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # The page that wants a folder of pictures, which the other pages have no use for.
 PICTURES = "mean_replacement_pictures"
 START = time.monotonic()
@@ -127,6 +129,9 @@ def given_to(name: str, parameters: dict) -> dict:
     folder = parameters.get("data")
     if name != PICTURES or not folder or not Path(folder).is_dir():
         return parameters
+    from prunebook.data.images.picture_folders import picture_root
+    from prunebook.errors import DataError
+
     try:
         picture_root(Path(folder), f"data={folder}")
     except DataError as error:
@@ -142,6 +147,7 @@ def execute(source: Path, output: Path, scale: str, parameters: dict) -> Path:
     log = output / "logs" / scale / f"{source.stem}.log"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
+    code = code_of(source)  # before anything runs: what is edited meanwhile must count as a change
     cells = len(nbformat.read(source, as_version=4).cells) + 1  # papermill adds the cell of parameters
     with Progress(source.stem, cells, log) as progress:
         try:
@@ -164,89 +170,84 @@ def execute(source: Path, output: Path, scale: str, parameters: dict) -> Path:
             ) from error
         progress.say("done")
     notebook = nbformat.read(partial, as_version=4)
-    for cell in notebook.cells:
-        # The reader may unfold what the page was made with, but need not step over it.
-        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
-            cell.metadata["tags"] = sorted({*cell.metadata["tags"], "hide-input"})
+    notebook.metadata["prunebook"] = {"made_from": made_from(source, scale, parameters, code)}
     nbformat.write(notebook, partial)
     partial.replace(target)
     return target
 
 
-def benchmarks(path: Path = ROOT / "data" / "benchmarks.json") -> str:
-    """The table of benchmarks, in Markdown, from their last committed run."""
-    if not path.is_file():
-        return "No benchmark has been run yet."
-    table = json.loads(path.read_text(encoding="utf-8"))
-    lines = [
-        *measured(table["runs"]),
-        "",
-        "| What | Size | Seconds | Against | Seconds | Ratio | Times the floor | Peak MiB |",
-        "| :-- | :-- | --: | :-- | --: | --: | --: | --: |",
-    ]
-    for row in table["rows"]:
-        whole = row.get("rival_extrapolated") or row["rival_seconds"]
-        guessed = whole != row["rival_seconds"] or "extrapolated" in row["note"]
-        theirs = f"{whole:.3g}" + (" *" if guessed else "")
-        size = f"{row['size']:,}" if isinstance(row["size"], int) else row["size"]
-        above = f"{row['seconds'] / row['floor']:.2g}" if row.get("floor") else ""
-        lines.append(
-            f"| {row['name']} | {size} | {row['seconds']:.3g} | {row['rival']} | {theirs} | "
-            f"{row['ratio']:.3g} | {above} | {row['peak_mib']} |"
-        )
-    notes = dict.fromkeys(row["note"] for row in table["rows"] if row["note"])
-    return "\n".join([*lines, "", "Notes of the benchmarks:", "", *(f"- {note}" for note in notes)])
+def code_of(source: Path) -> str:
+    """A hash of a page's own text and of the library."""
+    digest = hashlib.sha256()
+    files = [source, *sorted((ROOT / "src").rglob("*.py"))]
+    files += sorted((ROOT / "data").glob("*.yaml")) + sorted((ROOT / "data" / "reported").glob("*.*"))
+    for path in files:
+        digest.update(f"{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
-def measured(runs: dict[str, dict]) -> list[str]:
-    """When and on what benchmarks were run, a sentence for those that were run together."""
-    together: dict[str, list[str]] = {}
-    for name, facts in runs.items():
-        machine = facts["hardware"]
-        text = (
-            f"on {facts['date']} at commit `{facts['commit'][:12]}`, on {machine['cpu']}, {machine['cores']} cores, "
-            f"{machine['threads']} threads, torch {facts['versions']['torch']}."
-        )
-        together.setdefault(text, []).append(name.replace("_", " "))
-    if len(together) == 1:
-        return [f"Measured {text}" for text in together]
-    return [f"Measured {text.removesuffix('.')}: {', '.join(names)}." for text, names in together.items()]
+def made_from(source: Path, scale: str, parameters: dict, code: str, store: Store | None = None) -> str:
+    """A hash of all that a page is made from: ``code``, parameters, the results it shows, and those of all verdicts."""
+    root = (store or Store()).root
+    records = {*(root / "paper").glob("*/*/seed-*/record.json")}
+    text = source.with_suffix(".py")
+    for study in shown(text) if text.is_file() else ():
+        records |= {*(root / scale / study).glob("*/seed-*/record.json")}
+    digest = hashlib.sha256(json.dumps([scale, parameters, code], sort_keys=True).encode())
+    for path in sorted(records):
+        digest.update(f"{path.relative_to(root)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
-def speed(path: Path = ROOT / "data" / "benchmarks.json") -> str:
-    """The figure of time against size from the last committed run of the benchmarks; empty if there is none."""
-    table = sizes(json.loads(path.read_text(encoding="utf-8"))["rows"]) if path.is_file() else []
-    if len(table) == 0:
-        return ""
-    picture = figure_html(
-        time_by_size(table),
-        1,
-        "Seconds against size. Both axes are logarithmic. The lowest line is the time of the arithmetic that our way "
-        "cannot do without, at the rate this machine reaches for nothing else.",
-        "A panel for each benchmark with three lines: our way, the straightforward way above it, and the arithmetic "
-        "alone below it.",
-        table,
-        "time-by-size",
-    )
-    return f"```{{raw}} html\n{picture}\n```\n"
+def unchanged(source: Path, output: Path, scale: str, parameters: dict) -> bool:
+    """Whether the executed page that lies there is made from all that it would be made from now."""
+    try:
+        notebook = nbformat.read(output / "executed" / scale / source.name, as_version=4)
+    except (OSError, ValueError, nbformat.ValidationError):
+        return False
+    then = notebook.metadata.get("prunebook", {}).get("made_from")
+    return then == made_from(source, scale, parameters, code_of(source))
 
 
-def above_floor(path: Path = ROOT / "data" / "benchmarks.json") -> str:
-    """How far each kind of benchmark stands above its floor, the furthest first; empty if there is no run yet."""
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
-    kinds: dict[str, list[float]] = {}
-    for row in rows:
-        if row.get("floor"):
-            kinds.setdefault(row["name"].split(",")[0], []).append(row["seconds"] / row["floor"])
-    lines = ["| What | Times the floor |", "| :-- | --: |"]
-    for kind, times in sorted(kinds.items(), key=lambda entry: -max(entry[1])):
-        low, high = (f"{end:.2g}" for end in (min(times), max(times)))
-        lines.append(f"| {kind} | {low if low == high else f'{low} to {high}'} |")
-    return "\n".join(lines) if kinds else ""
+def execute_all(sources: list[Path], output: Path, scale: str, arguments: list[str]) -> None:
+    """Execute pages side by side, each in a process of its own; the first that fails stops the rest.
+
+    ``arguments`` are those of this program. The threads of the machine are shared out among the pages.
+    """
+    workers = max(1, min(CORES, len(sources)))
+    environment = {"OMP_NUM_THREADS": str(max(1, CORES // workers)), **os.environ}
+    running: list[subprocess.Popen] = []
+
+    def one(source: Path) -> str:
+        command = [sys.executable, str(Path(__file__)), *arguments, "--page", source.stem]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+            running.append(process)
+            _, complaint = process.communicate()
+        return complaint.strip() or f"{source.stem} was stopped" if process.returncode else ""
+
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(one, source) for source in sources]
+        try:
+            for done, future in enumerate(concurrent.futures.as_completed(futures), start=1):
+                if complaint := future.result():
+                    raise BuildError(complaint)
+                print(f"[{time.monotonic() - START:6.0f} s] {done} of {len(sources)} pages", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in running:
+                process.terminate()
+            raise
 
 
 def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     """Lay out in `output/src` what Sphinx reads: settings, prose, and `notebooks` (page → executed file)."""
+    from prunebook.evidence import findings_cards, markdown_table
+    from prunebook.pages.figures.card import card
+    from prunebook.pages.status import drift_table, invariants_table, plans_table, studies_table
+
+    sys.path.insert(0, str(ROOT / "book"))
+    from generated import above_floor, benchmarks, speed
+
     src = output / "src"
     shutil.rmtree(src, ignore_errors=True)
     skipped = shutil.ignore_patterns("*.py", "__pycache__", "_generated")
@@ -255,7 +256,7 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     for page, path in notebooks.items():
         target = src / f"{page}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
+        nbformat.write(folded(nbformat.read(path, as_version=4)), target)
 
     generated = src / "book" / "_generated"
     generated.mkdir()
@@ -294,6 +295,14 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     return src
 
 
+def folded(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The page with its parameters folded: the reader may unfold what it was made with, but need not step over it."""
+    for cell in notebook.cells:
+        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
+            cell.metadata["tags"] = sorted({*cell.metadata["tags"], "hide-input"})
+    return notebook
+
+
 def where_it_stands(config: dict, environment: Mapping[str, str]) -> None:
     """Add to the settings what depends on where the book and its source are published, if they are.
 
@@ -316,6 +325,8 @@ def where_it_stands(config: dict, environment: Mapping[str, str]) -> None:
 
 def count_verdicts(table: str) -> dict[str, int]:
     """How often each verdict stands in the table of claims."""
+    from prunebook.pages.figures.card import VERDICTS
+
     found = re.findall(r"pb-verdict-([a-z-]+)", table)
     return {verdict: found.count(verdict.replace(" ", "-")) for verdict in VERDICTS}
 
@@ -344,9 +355,28 @@ def mathjax(folder: Path) -> bool:
     return True
 
 
+def contents(src: Path) -> str:
+    """A hash of all that Sphinx reads, and of what else has a part in a page: our own code and the pinned packages."""
+    digest = hashlib.sha256()
+    files = sorted(path for path in src.rglob("*") if path.is_file())
+    for path in [*files, *sorted((ROOT / "src").rglob("*.py")), Path(__file__), ROOT / "requirements.lock"]:
+        digest.update(f"{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
 def render(src: Path, output: Path) -> Path:
-    """Run Jupyter Book strictly on `src`; a warning is an error, and leaves the last good book as it was."""
-    work, log = output / "work", output / "logs" / "book.log"
+    """Run Jupyter Book strictly on `src`; a warning is an error, and leaves the last good book as it was.
+
+    A book of the same pages, made by the same packages, is left alone.
+    """
+    from prunebook.pages.html import finish
+
+    work, log, html = output / "work", output / "logs" / "book.log", output / "html"
+    now, note = contents(src), output / "html-made-from"
+    if (html / "index.html").is_file() and note.is_file() and note.read_text(encoding="utf-8") == now:
+        print(f"[{time.monotonic() - START:6.0f} s] the book is up to date", flush=True)
+        return html / "index.html"
+    note.unlink(missing_ok=True)
     shutil.rmtree(work, ignore_errors=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", src, "--path-output", work]
@@ -364,11 +394,11 @@ def render(src: Path, output: Path) -> Path:
         raise BuildError(
             "\n".join(["Jupyter Book complains:", *(complaints or lines[-20:]), f"  all of it: {log}"])
         )
-    html = output / "html"
     finish(work / "_build" / "html")
     shutil.rmtree(html, ignore_errors=True)
     (work / "_build" / "html").replace(html)
     shutil.rmtree(work)
+    note.write_text(now, encoding="utf-8")
     print(f"[{time.monotonic() - START:6.0f} s] pages built", flush=True)
     return html / "index.html"
 
@@ -378,20 +408,38 @@ def main() -> None:
     parser.add_argument("--scale", choices=list(CELL_TIMEOUT), default="laptop")
     parser.add_argument("--device", default="", help="auto, cpu or cuda")
     parser.add_argument("--data", default="", help="a folder with data sets; may be read-only")
-    parser.add_argument("--seeds", default="", help="how many seeds, or a list such as '[0, 3]'")
+    parser.add_argument("--seeds", default="", help="how many seeds, or a list such as '[1, 3]'")
     parser.add_argument("--output", type=Path, default=ROOT / "_build", help="where everything is written")
+    parser.add_argument("--page", default="", help="execute this page alone, and lay no book out")
+    parser.add_argument("--laid-out", action="store_true", help="execute nothing: all pages lie there")
     asked = parser.parse_args()
-    output = asked.output.resolve()
-    parameters = {"device": asked.device, "seeds": yaml.safe_load(asked.seeds) if asked.seeds else ""}
-    parameters["data"] = str(Path(asked.data).expanduser().resolve()) if asked.data else ""
-    parameters = {name: value for name, value in parameters.items() if value not in ("", None)}
+    output, scale = asked.output.resolve(), asked.scale
+    given = {"device": asked.device, "seeds": yaml.safe_load(asked.seeds) if asked.seeds else ""}
+    given["data"] = str(Path(asked.data).expanduser().resolve()) if asked.data else ""
+    given = {name: value for name, value in given.items() if value not in ("", None)}
     try:
         notebooks = {page: path for page, path in sources().items() if path.suffix == ".ipynb"}
-        executed = {
-            page: execute(path, output, asked.scale, given_to(path.stem, parameters))
-            for page, path in notebooks.items()
-        }
-        print("The book:", render(stage(executed, output, asked.scale), output))
+        if asked.page:
+            there = {path.stem: path for path in notebooks.values()}
+            if asked.page not in there:
+                raise BuildError(f"there is no page {asked.page!r}: use {', '.join(there)}")
+            chosen = [there[asked.page]]
+        else:
+            chosen = [] if asked.laid_out else list(notebooks.values())
+        parameters = {path: given_to(path.stem, given) for path in chosen}
+        changed = [path for path in chosen if not unchanged(path, output, scale, parameters[path])]
+        if len(chosen) > len(changed):
+            print(f"{len(chosen) - len(changed)} of {len(chosen)} pages are up to date", flush=True)
+        if asked.page:
+            for path in changed:
+                execute(path, output, scale, parameters[path])
+            return
+        if changed:
+            execute_all(changed, output, scale, sys.argv[1:])
+        executed = {page: output / "executed" / scale / path.name for page, path in notebooks.items()}
+        if absent := [str(path) for path in executed.values() if not path.is_file()]:
+            raise BuildError(f"not executed yet: {', '.join(absent)}")
+        print("The book:", render(stage(executed, output, scale), output))
     except BuildError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:

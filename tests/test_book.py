@@ -1,9 +1,13 @@
 """The book builds strictly, executes notebooks safely, and needs nothing from the network to be read."""
 
-import importlib.util
+import importlib
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -13,9 +17,8 @@ from prunebook.evidence import chip
 
 ROOT = Path(__file__).resolve().parents[1]
 
-spec = importlib.util.spec_from_file_location("build", ROOT / "book" / "build.py")
-build = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(build)
+sys.path.insert(0, str(ROOT / "book"))
+build, generated = importlib.import_module("build"), importlib.import_module("generated")
 
 
 def notebook(path, *cells, parameters="scale = None"):
@@ -24,49 +27,6 @@ def notebook(path, *cells, parameters="scale = None"):
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
     return path
-
-
-def stub(source, path):
-    """A notebook's text without its code and without the numbers that only a run can fill in."""
-    content = nbformat.read(source, as_version=4)
-    content.cells = [cell for cell in content.cells if cell.cell_type == "markdown"]
-    for cell in content.cells:
-        cell.source = re.sub(r"\{glue(?::\w+)?\}(`[^`]*`)", r"\1", cell.source)
-        cell.source = re.sub(r"^([`:]{3,})\{glue[^}]*\}.*$", r"\1text", cell.source, flags=re.MULTILINE)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(content, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def book(tmp_path_factory):
-    """The book with stubs in place of executed notebooks."""
-    output = tmp_path_factory.mktemp("book")
-    notebooks = {page: path for page, path in build.sources().items() if path.suffix == ".ipynb"}
-    stubs = {page: stub(path, output / "stubs" / path.name) for page, path in notebooks.items()}
-    build.render(build.stage(stubs, output, "laptop"), output)
-    return output / "html"
-
-
-@pytest.mark.xdist_group("book")
-def test_pages_are_built_without_a_warning(book):
-    assert (book / "index.html").is_file()
-    for page in build.pages():
-        assert (book / f"{page}.html").is_file(), page
-    assert "laptop" in (book / "book" / "index.html").read_text(encoding="utf-8")
-
-
-@pytest.mark.xdist_group("book")
-def test_pages_load_nothing_from_elsewhere(book):
-    if not (book / "_static" / "mathjax").is_dir():
-        pytest.skip("sphinx-mathjax-offline is not installed")
-    for page in [book / f"{name}.html" for name in build.pages()]:
-        text = page.read_text(encoding="utf-8")
-        loaded = re.findall(r"""<(?:script|img|iframe)[^>]*\bsrc=["']([^"']+)""", text)
-        loaded += re.findall(r"""<link[^>]*\brel=["'](?:stylesheet|preload)[^>]*\bhref=["']([^"']+)""", text)
-        assert loaded
-        for address in loaded:
-            assert not re.match(r"(https?:)?//", address), f"{page.name} loads {address}"
 
 
 def small_book(output, text):
@@ -105,6 +65,8 @@ def test_parameters_reach_the_notebook_and_their_cells_are_folded(tmp_path):
     done = nbformat.read(target, as_version=4)
     assert done.cells[-1].outputs[0].text == "smoke 3\n"
     tags = [set(cell.metadata.tags) for cell in done.cells]
+    assert tags == [{"parameters"}, {"injected-parameters"}, set()]
+    tags = [set(cell.metadata.tags) for cell in build.folded(done).cells]
     assert tags == [{"parameters", "hide-input"}, {"injected-parameters", "hide-input"}, set()]
     assert "smoke 3" in (tmp_path / "logs" / "smoke" / "page.log").read_text(encoding="utf-8")
 
@@ -131,11 +93,11 @@ def test_the_page_on_pictures_goes_by_the_name_that_it_is_known_by():
 
 def test_benchmarks_are_ordered_by_how_far_they_stand_above_their_floor(tmp_path):
     path = tmp_path / "benchmarks.json"
-    assert build.above_floor(path) == ""
+    assert generated.above_floor(path) == ""
     rows = [("a, small", 2.0, 1.0), ("a, large", 3.0, 2.0), ("b", 9.0, 2.0), ("c", 1.0, None)]
     rows = [dict(zip(("name", "seconds", "floor"), row, strict=True)) for row in rows]
-    path.write_text(build.json.dumps({"rows": rows}), encoding="utf-8")
-    assert build.above_floor(path).splitlines()[2:] == ["| b | 4.5 |", "| a | 1.5 to 2 |"]
+    path.write_text(json.dumps({"rows": rows}), encoding="utf-8")
+    assert generated.above_floor(path).splitlines()[2:] == ["| b | 4.5 |", "| a | 1.5 to 2 |"]
 
 
 def test_a_notebook_that_fails_is_named_and_leaves_nothing_to_be_used(tmp_path):
@@ -146,6 +108,86 @@ def test_a_notebook_that_fails_is_named_and_leaves_nothing_to_be_used(tmp_path):
     with pytest.raises(build.BuildError, match=r"page\.ipynb .* cell 4: ValueError: seeds must be positive"):
         build.execute(source, tmp_path, "smoke", {})
     assert not old.exists()
+
+
+def test_a_page_is_made_anew_only_if_what_it_is_made_from_has_changed(tmp_path, monkeypatch):
+    store = tmp_path / "results"
+    monkeypatch.setenv("PRUNEBOOK_RESULTS", str(store))
+    source = notebook(tmp_path / "page.ipynb", "1 + 1")
+    text = source.with_suffix(".py")
+    text.write_text('begin(study="ec-pde")', encoding="utf-8")
+    given = (source, tmp_path, "smoke", {"seeds": 2})
+    assert not build.unchanged(*given), "there is none"
+    build.execute(source, tmp_path, "smoke", {"seeds": 2})
+    assert build.unchanged(*given)
+    assert not build.unchanged(source, tmp_path, "smoke", {"seeds": 3})
+    assert not build.unchanged(source, tmp_path, "laptop", {"seeds": 2})
+    for moment in (0, 2**33):  # clocks of two machines may differ by hours
+        os.utime(source, (moment, moment))
+        assert build.unchanged(*given)
+    for place, counts in (("smoke/ec-pde", True), ("paper/ec-mnist", True), ("smoke/ec-mnist", False)):
+        record = store / place / "0123456789ab" / "seed-1" / "record.json"
+        record.parent.mkdir(parents=True)
+        record.write_text("{}", encoding="utf-8")
+        assert build.unchanged(*given) != counts, place
+        record.unlink()
+        assert build.unchanged(*given)
+    notebook(source, "1 + 2")
+    assert not build.unchanged(*given), "another text"
+    build.execute(source, tmp_path, "smoke", {"seeds": 2})
+    library = tmp_path / "elsewhere"
+    shutil.copytree(ROOT / "src", library / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "data" / "reported", library / "data" / "reported")
+    for path in (ROOT / "data").glob("*.yaml"):
+        shutil.copy(path, library / "data")
+    monkeypatch.setattr(build, "ROOT", library)
+    assert build.unchanged(*given), "the same library in another place"
+    (library / "src" / "prunebook" / "errors.py").write_text("", encoding="utf-8")
+    assert not build.unchanged(*given), "another library"
+
+
+def test_pages_are_executed_side_by_side_and_one_that_fails_stops_the_rest(tmp_path, monkeypatch, capfd):
+    """A stand-in for this program: it waits, notes when it ran, and fails where it is told to."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys, time\nfrom pathlib import Path\nname = sys.argv[-1]\nnote = Path(sys.argv[1]) / name\n"
+        "start = time.time()\nif 'bad' in name:\n    sys.exit(f'{name} failed in cell 4')\n"
+        "time.sleep(60 if 'long' in name else 1.0)\nnote.write_text(f'{start} {time.time()}')\n"
+    )
+    monkeypatch.setattr(build, "__file__", str(program))
+    monkeypatch.setattr(build, "CORES", 2)
+    build.execute_all([Path("one.ipynb"), Path("two.ipynb")], tmp_path, "smoke", [str(tmp_path)])
+    spans = [[float(word) for word in (tmp_path / name).read_text().split()] for name in ("one", "two")]
+    assert max(start for start, _ in spans) < min(end for _, end in spans)
+    assert "2 of 2 pages" in capfd.readouterr().out
+    start = time.monotonic()
+    with pytest.raises(build.BuildError, match="bad failed in cell 4"):
+        build.execute_all([Path("long.ipynb"), Path("bad.ipynb")], tmp_path, "smoke", [str(tmp_path)])
+    assert time.monotonic() - start < 50
+    assert not (tmp_path / "long").exists()
+
+
+def test_a_book_of_the_same_pages_is_left_alone(tmp_path, monkeypatch):
+    """A stand-in for Jupyter Book, which takes seconds: it writes one page."""
+    made = []
+
+    def jupyter_book(command, **options):
+        folder = tmp_path / "work" / "_build" / "html"
+        folder.mkdir(parents=True)
+        made.append((folder / "index.html").write_text("a page", encoding="utf-8"))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(build.subprocess, "run", jupyter_book)
+    src = small_book(tmp_path, "# Title\n")
+    for _ in range(2):
+        assert build.render(src, tmp_path).read_text(encoding="utf-8") == "a page"
+    assert len(made) == 1
+    (src / "book" / "index.md").write_text("# Another title\n", encoding="utf-8")
+    build.render(src, tmp_path)
+    assert len(made) == 2
+    (tmp_path / "html" / "index.html").unlink()
+    build.render(src, tmp_path)
+    assert len(made) == 3, "there is no book any more"
 
 
 def settings(tmp_path):
@@ -207,17 +249,6 @@ def test_verdicts_are_counted_from_the_table():
     chips = {"supported": 2, "not supported": 1, "inconclusive": 0, "not tested": 3}
     table = " ".join(chip(verdict) * times for verdict, times in chips.items())
     assert build.count_verdicts(table) == chips
-
-
-@pytest.mark.xdist_group("book")
-def test_pages_are_finished(book):
-    front = (book / "book" / "index.html").read_text(encoding="utf-8")
-    assert 'property="og:title" content="Pruning, re-run"' in front
-    assert 'property="og:site_name" content="Pruning, re-run"' in front
-    assert "THEBE" not in front
-    script = (book / "_static" / "previews-data.js").read_text(encoding="utf-8")
-    found = build.json.loads(script.removeprefix("window.pbPreviews = ").rstrip().removesuffix(";"))
-    assert any(address.startswith("book/references.html#") for address in found)
 
 
 def test_no_file_names_a_place_that_only_one_machine_has():

@@ -3,8 +3,6 @@
 The store of results is the only memory. A run that is stored is no job, whatever the time stamps of files are.
 """
 
-import hashlib
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -160,17 +158,3 @@ def shown(page: Path) -> tuple[str, ...]:
     """The studies that a page (its .py) names in quotes."""
     text = page.read_text(encoding="utf-8")
     return tuple(name for name in registered() if re.search(rf"""["']{re.escape(name)}["']""", text))
-
-
-def fingerprint(page: Path, scale: str, parameters: Mapping, store: Store | None = None) -> str:
-    """A hash of all that a page is made from: its text, the library, the values of the papers, and the results."""
-    store = store or Store()
-    digest = hashlib.sha256(json.dumps([scale, dict(parameters)], sort_keys=True).encode())
-    sources = [page, *sorted((ROOT / "src").rglob("*.py")), *sorted((ROOT / "book").glob("*.py"))]
-    sources += sorted((ROOT / "data").glob("*.yaml")) + sorted((ROOT / "data" / "reported").glob("*.*"))
-    records = {
-        path for name in {scale, "paper"} for path in (store.root / name).glob("*/*/seed-*/record.json")
-    }
-    for path in [*sources, *sorted(records)]:
-        digest.update(f"{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()

@@ -1,0 +1,81 @@
+"""The parts of the book's prose pages that are made from data: tables of the benchmarks and their figure."""
+
+import json
+from pathlib import Path
+
+from prunebook.pages.figures.embedded import figure_html
+from prunebook.pages.figures.speed import sizes, time_by_size
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def benchmarks(path: Path = ROOT / "data" / "benchmarks.json") -> str:
+    """The table of benchmarks, in Markdown, from their last committed run."""
+    if not path.is_file():
+        return "No benchmark has been run yet."
+    table = json.loads(path.read_text(encoding="utf-8"))
+    lines = [
+        *measured(table["runs"]),
+        "",
+        "| What | Size | Seconds | Against | Seconds | Ratio | Times the floor | Peak MiB |",
+        "| :-- | :-- | --: | :-- | --: | --: | --: | --: |",
+    ]
+    for row in table["rows"]:
+        whole = row.get("rival_extrapolated") or row["rival_seconds"]
+        guessed = whole != row["rival_seconds"] or "extrapolated" in row["note"]
+        theirs = f"{whole:.3g}" + (" *" if guessed else "")
+        size = f"{row['size']:,}" if isinstance(row["size"], int) else row["size"]
+        above = f"{row['seconds'] / row['floor']:.2g}" if row.get("floor") else ""
+        lines.append(
+            f"| {row['name']} | {size} | {row['seconds']:.3g} | {row['rival']} | {theirs} | "
+            f"{row['ratio']:.3g} | {above} | {row['peak_mib']} |"
+        )
+    notes = dict.fromkeys(row["note"] for row in table["rows"] if row["note"])
+    return "\n".join([*lines, "", "Notes of the benchmarks:", "", *(f"- {note}" for note in notes)])
+
+
+def measured(runs: dict[str, dict]) -> list[str]:
+    """When and on what benchmarks were run, a sentence for those that were run together."""
+    together: dict[str, list[str]] = {}
+    for name, facts in runs.items():
+        machine = facts["hardware"]
+        text = (
+            f"on {facts['date']} at commit `{facts['commit'][:12]}`, on {machine['cpu']}, {machine['cores']} cores, "
+            f"{machine['threads']} threads, torch {facts['versions']['torch']}."
+        )
+        together.setdefault(text, []).append(name.replace("_", " "))
+    if len(together) == 1:
+        return [f"Measured {text}" for text in together]
+    return [f"Measured {text.removesuffix('.')}: {', '.join(names)}." for text, names in together.items()]
+
+
+def speed(path: Path = ROOT / "data" / "benchmarks.json") -> str:
+    """The figure of time against size from the last committed run of the benchmarks; empty if there is none."""
+    table = sizes(json.loads(path.read_text(encoding="utf-8"))["rows"]) if path.is_file() else []
+    if len(table) == 0:
+        return ""
+    picture = figure_html(
+        time_by_size(table),
+        1,
+        "Seconds against size. Both axes are logarithmic. The lowest line is the time of the arithmetic that our way "
+        "cannot do without, at the rate this machine reaches for nothing else.",
+        "A panel for each benchmark with three lines: our way, the straightforward way above it, and the arithmetic "
+        "alone below it.",
+        table,
+        "time-by-size",
+    )
+    return f"```{{raw}} html\n{picture}\n```\n"
+
+
+def above_floor(path: Path = ROOT / "data" / "benchmarks.json") -> str:
+    """How far each kind of benchmark stands above its floor, the furthest first; empty if there is no run yet."""
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
+    kinds: dict[str, list[float]] = {}
+    for row in rows:
+        if row.get("floor"):
+            kinds.setdefault(row["name"].split(",")[0], []).append(row["seconds"] / row["floor"])
+    lines = ["| What | Times the floor |", "| :-- | --: |"]
+    for kind, times in sorted(kinds.items(), key=lambda entry: -max(entry[1])):
+        low, high = (f"{end:.2g}" for end in (min(times), max(times)))
+        lines.append(f"| {kind} | {low if low == high else f'{low} to {high}'} |")
+    return "\n".join(lines) if kinds else ""
