@@ -55,7 +55,7 @@ def toy(tmp_path, monkeypatch):
         report("half way")
         return {"losses": pd.DataFrame({"method": ["a"], "loss": [1.0]})}
 
-    study = Study(
+    study = seen.study = Study(
         name="toy",
         title="A toy study",
         config_type=Config,
@@ -174,12 +174,18 @@ def test_a_stand_in_is_announced(toy):
     assert "notice: Digits stand in for MNIST." in call("run", "toy", "--scale", "smoke").stdout
 
 
-def test_stale_results_are_announced(toy, monkeypatch):
+def older(toy):
+    """All that is stored becomes the result of an earlier protocol."""
+    object.__setattr__(toy.study, "version", 2)
+    object.__setattr__(toy.study, "changes", {2: "ties go by index"})
+
+
+def test_outdated_results_are_announced(toy):
     call("run", "toy", "--scale", "paper")
-    monkeypatch.setattr(machine, "code_modules", lambda module: {"prunebook.errors": "new"})
+    older(toy)
     out = call("run", "toy", "--scale", "paper").stdout
-    assert re.search(r"stale: paper/toy/\w+/seed-1: changed since are prunebook, prunebook.errors", out)
-    assert "4 of 4 stored, 4 stale (prunebook, prunebook.errors)" in call("list").stdout
+    assert re.search(r"outdated: paper/toy/\w+/seed-1: ties go by index \(--fresh", out)
+    assert "4 of 4 stored, 4 outdated (ties go by index)" in call("list").stdout
 
 
 def test_list_counts_what_is_stored(toy, tmp_path):
@@ -227,11 +233,10 @@ def test_doctor_follows_the_results(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(images, "where", found)
     call("run", "toy", "--scale", "paper")
     assert checks()["results", "toy"]["status"] == "ok"
-    with monkeypatch.context() as patch:
-        patch.setattr(machine, "code_modules", lambda module: {"prunebook.errors": "new"})
-        check = checks()["results", "toy"]
-    assert check["status"] == "stale"
-    assert "prunebook.errors" in check["found"]
+    older(toy)
+    check = checks()["results", "toy"]
+    assert check["status"] == "outdated"
+    assert "ties go by index" in check["found"]
     assert check["advice"] == "prunebook run toy --scale paper --fresh"
     (Store(tmp_path / "results").path("paper", CONFIGS[0], 1) / "record.json").unlink()
     check = checks()["results", "toy"]
@@ -297,7 +302,7 @@ def test_verdicts_are_printed(monkeypatch):
     monkeypatch.setitem(sys.modules, "prunebook.evidence", module)
     lines = [line.split(maxsplit=1) for line in call("verdicts").stdout.splitlines()]
     assert lines[0] == ["EC-1", f"{'supported':<24} It works."]
-    assert lines[1] == ["EC-2", f"{'inconclusive (stale)':<24} Always."]
+    assert lines[1] == ["EC-2", f"{'inconclusive (outdated)':<24} Always."]
     assert json.loads(call("verdicts", "--json").stdout) == rows
 
     def unknown():

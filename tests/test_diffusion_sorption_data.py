@@ -18,6 +18,7 @@ from prunebook.data.diffusion_sorption import (
     solve,
     stored_times,
 )
+from prunebook.data.diffusion_sorption.cache import solution_key
 from prunebook.errors import DataError, InputError
 
 CELL = np.arange(8, 1024, 16)
@@ -234,6 +235,14 @@ def test_cache_folder(monkeypatch, tmp_path, stored_here):
     assert cache_folder() == tmp_path / "prunebook"
     monkeypatch.setattr("sys.platform", "darwin")
     assert cache_folder().parts[-3:] == ("Library", "Caches", "prunebook")
+
+
+def test_solutions_in_the_cache_are_found_under_the_names_they_have(monkeypatch):
+    """Written down from the release before: another name would solve everything anew."""
+    monkeypatch.setattr("scipy.__version__", "1.0")
+    key = solution_key(np.linspace(0, 1, 8), cells=8, times=np.linspace(0, 1, 3), equation=Equation(), scheme="face",
+                       rtol=1e-8, atol=1e-10)  # fmt: skip
+    assert key == "aee77d4040c857d42e5edab9a848aefb8e3b028dcd4b9771e5a72b2ae41627fe"
 
 
 def test_cache_can_be_left_out(stored_here):

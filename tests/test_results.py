@@ -1,4 +1,4 @@
-"""How a result lives on disk: its address, its wholeness, its staleness."""
+"""How a result lives on disk: its address, its wholeness, and whether it is outdated."""
 
 import dataclasses
 import json
@@ -14,14 +14,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prunebook import paths
 from prunebook.errors import InputError, ResultError
 from prunebook.store import machine, results
 from prunebook.store.results import ResultMissing, Store
-from prunebook.studies import configuration
-from prunebook.studies.configuration import canonical, config_hash
+from prunebook.studies import STUDIES, configuration
+from prunebook.studies.configuration import canonical, config_columns, config_hash, describe, setting
 
 FACTS = {
     "module": "prunebook.errors",
+    "protocol": 1,
     "device": "cpu",
     "started": "2026-01-01T00:00:00+00:00",
     "wall_time": 1.25,
@@ -48,6 +50,14 @@ class Config:
     optimiser: Adam | Sgd = Adam()
     limit: int | None = None
     deep: tuple = (("a", 0.5), ())
+
+
+@dataclass(frozen=True)
+class Precise(Config):
+    """With a setting that the others were stored without, at the top and in a part."""
+
+    optimiser: Adam | Sgd = Adam()
+    precision: str = setting("single", absent="single")
 
 
 def table(rows=4):
@@ -105,6 +115,29 @@ def test_the_address_of_a_configuration_never_changes():
 )
 def test_every_difference_gives_another_address(change):
     assert config_hash(dataclasses.replace(Config(), **change)) != config_hash(Config())
+
+
+def test_a_new_setting_moves_no_address_at_the_value_that_all_had():
+    plain, other = Precise(), Precise(precision="bf16")
+    assert canonical(plain) == canonical(Config())
+    assert config_hash(plain) == config_hash(Config()) != config_hash(other)
+    assert canonical(other) == {**canonical(Config()), "precision": "bf16"}
+    assert config_columns(plain) == config_columns(Config())
+    assert describe(other, (plain,)) == "precision=bf16"
+
+
+def test_a_later_default_renames_no_old_result():
+    @dataclass(frozen=True)
+    class Later(Config):
+        precision: str = setting("bf16", absent="single")
+
+    @dataclass(frozen=True)
+    class Counting(Config):
+        times: int | bool | float = setting(1, absent=1)
+
+    assert config_hash(Later()) != config_hash(Config()) == config_hash(Later(precision="single"))
+    assert config_hash(Counting()) == config_hash(Config())
+    assert len({config_hash(Counting(times=value)) for value in (1, True, 1.0, 2)}) == 4
 
 
 def test_true_and_one_are_different_configurations():
@@ -195,8 +228,8 @@ def test_the_record_tells_where_the_numbers_come_from(store):
     assert (record["commit"], record["dirty"]) == machine.commit()
     assert record["versions"] == machine.versions()
     assert record["hardware"] == machine.hardware("cpu")
-    assert record["code_hash"] == machine.code_hash("prunebook.errors")
-    assert record["code_modules"] == machine.code_modules("prunebook.errors")
+    assert record["precision"] == "single"
+    assert save(store, config=Precise(precision="bf16")).record["precision"] == "bf16"
     assert record["tables"]["losses"]["rows"] == 4
 
 
@@ -345,14 +378,30 @@ def test_a_result_in_the_place_of_another_is_refused(store):
         store.load("laptop", Config(noise=0.01), 1)
 
 
-def test_stale_names_the_modules_that_differ(store, monkeypatch):
+def test_an_outdated_result_is_told_what_has_changed(store):
     result = save(store)
-    assert results.stale(result, "prunebook.errors") == []
-    now = {**machine.code_modules("prunebook.errors"), "prunebook.errors": "changed", "prunebook.new": "x"}
-    monkeypatch.setattr(machine, "code_modules", lambda module: now)
-    assert results.stale(result, "prunebook.errors") == ["prunebook.errors", "prunebook.new"]
-    now.pop("prunebook")
-    assert "prunebook" in results.stale(result, "prunebook.errors")
+    changes = {2: "counts are rounded", 3: "ties go by index"}
+    study = dataclasses.replace(STUDIES["ec-pde"], version=1, changes={})
+    assert results.outdated(result, study) == ()
+    study = dataclasses.replace(STUDIES["ec-pde"], version=3, changes=changes)
+    assert results.outdated(result, study) == ("counts are rounded", "ties go by index")
+    newer = dataclasses.replace(result, record={**result.record, "protocol": 2})
+    assert results.outdated(newer, study) == ("ties go by index",)
+    (told,) = results.outdated(newer, dataclasses.replace(STUDIES["ec-pde"], version=1, changes={}))
+    assert "version 2 of the protocol" in told
+    old = {key: value for key, value in result.record.items() if key != "protocol"}
+    assert results.outdated(dataclasses.replace(result, record=old), study) == tuple(changes.values())
+
+
+def test_records_of_earlier_releases_stay_readable(store):
+    """They have the hashes of the code, and neither version nor precision."""
+    path = save(store).path
+    record = json.loads((path / "record.json").read_text())
+    record = {key: value for key, value in record.items() if key not in ("protocol", "precision", "checksum")}
+    record |= {"code_hash": "0" * 16, "code_modules": {"prunebook.training.sgd": "0" * 16}}
+    record["checksum"] = configuration.digest(record)
+    (path / "record.json").write_text(json.dumps(record))
+    assert store.load("laptop", Config(), 1).record["code_modules"] == {"prunebook.training.sgd": "0" * 16}
 
 
 # --- locks and places ---
@@ -399,8 +448,8 @@ def test_where_results_live(tmp_path, monkeypatch):
         home = tmp_path / marker.replace("/", "-")
         (home / marker).parent.mkdir(parents=True, exist_ok=True)
         (home / marker).write_text("")
-        monkeypatch.setattr(machine, "PACKAGE_DIR", home / "src" / "prunebook")
+        monkeypatch.setattr(paths, "PACKAGE_DIR", home / "src" / "prunebook")
         assert Store().root == home / "data" / "results"
-    monkeypatch.setattr(machine, "PACKAGE_DIR", tmp_path / "lib" / "site-packages" / "prunebook")
+    monkeypatch.setattr(paths, "PACKAGE_DIR", tmp_path / "lib" / "site-packages" / "prunebook")
     monkeypatch.setenv("PRUNEBOOK_CACHE", str(tmp_path / "cache"))
     assert Store().root == tmp_path / "cache" / "results"

@@ -176,10 +176,41 @@ def test_a_trajectory_is_found_again_gone_on_with_and_complete(tmp_path):
     again = snapshots.follow(tiny, x, y, recipe, steps=(4, 12), report=lines.append, **arguments)
     assert len(lines) == count
     assert again.folder == broken.folder
+    (_, first), (_, second), (_, third) = whole.history
+    assert again.history == ((4, first), (12, pytest.approx((second + third) / 2))), (
+        "since the snapshot before"
+    )
     with pytest.raises(InputError, match="no snapshot at step 8"):
         again.load(8, tiny())
     with pytest.raises(InputError, match="do not fit"):
         snapshots.follow(tiny, x, y, recipe, steps=(13,), **arguments)
+
+
+def test_trainings_in_the_cache_are_found_under_the_names_they_have(tmp_path, monkeypatch):
+    """Written down from the release before: another name would train everything anew."""
+    monkeypatch.setattr(torch, "__version__", "2.0")
+    x, y = torch.linspace(-1, 1, 24).reshape(8, 3), torch.arange(8) % 2
+    names = {"single": "df30741835b2e162", "bf16": "614a6adc079219b1"}
+    for precision, name in names.items():
+        found = snapshots.follow(
+            lambda: torch.nn.Sequential(torch.nn.Linear(3, 2)), x, y, Recipe(4, batch_size=4), seed=1,
+            steps=(0, 2, 4), key={"net": "toy"}, precision=precision, folder=tmp_path,
+        )  # fmt: skip
+        assert (found.folder.name, found.precision) == (name, precision)
+
+
+def test_precision_is_what_was_asked_for():
+    x, y = samples()
+    single, same, half = (
+        Trainer(tiny(), x, y, Recipe(4, batch_size=30), seed=1, precision=precision)
+        for precision in ("single", "single", "bf16")
+    )
+    losses = [trainer.advance() for trainer in (single, same, half)]
+    assert losses[0] == losses[1] != losses[2]
+    assert losses[2] == pytest.approx(losses[0], rel=0.02)
+    for precision, words in (("fp32", "is unknown: use single, bf16, tf32"), ("tf32", "only on newer GPUs")):
+        with pytest.raises(InputError, match=words):
+            Trainer(tiny(), x, y, Recipe(4, batch_size=30), seed=1, precision=precision)
 
 
 def test_asking_for_a_snapshot_that_was_passed_trains_anew(tmp_path):

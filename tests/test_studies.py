@@ -32,6 +32,11 @@ class Config:
     limit: int | None = None
 
 
+@dataclass(frozen=True)
+class Precise(Config):
+    precision: str = "single"
+
+
 @dataclass
 class Lab:
     """A toy study that writes down what it was asked to do."""
@@ -219,13 +224,42 @@ def test_a_stored_stand_in_is_not_taken_for_the_real_thing(lab):
         lab.collect("smoke", configs=[Config(dataset="digits")], data="folder")
 
 
-def test_stale_results_are_used_and_named(lab, monkeypatch):
+def test_outdated_results_are_used_and_named(lab):
     done = lab.collect("smoke")
-    monkeypatch.setattr(machine, "code_modules", lambda module: {"prunebook": "other"})
-    again = lab.collect("smoke")
+    assert done.records[0]["protocol"] == 1
+    newer = lab.study(version=2, changes={2: "ties go by index"})
+    again = collect(newer, "smoke", device="cpu", store=lab.store, report=lab.said.append)
     assert again.measured == 0
     place = "/".join(done.results[0].path.parts[-4:])
-    assert again.stale == {place: ["prunebook", "prunebook.errors"]}
+    assert again.stale == {place: ("ties go by index",)}
+    assert again.changes == ("ties go by index",)
+    anew = collect(newer, "smoke", device="cpu", store=lab.store, fresh=True, report=lab.said.append)
+    assert (anew.measured, anew.stale, anew.records[0]["protocol"]) == (1, {}, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"version": 2}, r"changes tell of \[\], and version is 2"),
+        ({"version": 0}, "version is 0"),
+        ({"version": True}, "version is True"),
+        ({"changes": {2: "more"}}, r"tell of \[2\], and version is 1"),
+        ({"version": 3, "changes": {2: "more"}}, "every version from 2 on"),
+        ({"version": 2, "changes": {2: " "}}, r"changes\[2\] is empty"),
+        ({"probes": (3,)}, "probes holds 3"),
+    ],
+)
+def test_every_version_of_a_protocol_has_its_sentence(lab, given, words):
+    with pytest.raises(InputError, match=words):
+        lab.study(**given)
+
+
+def test_a_precision_that_cannot_be_had_is_told_before_any_work(lab):
+    for precision, words in (("half", "use single, bf16, tf32"), ("tf32", "only on newer GPUs")):
+        configs = [Precise(precision=precision)]
+        with pytest.raises(InputError, match=words):
+            collect(lab.study(config_type=Config), "smoke", configs=configs, device="cpu", store=lab.store)
+    assert lab.prepared == []
 
 
 def test_what_is_stored_can_be_had_without_measuring(lab):

@@ -114,8 +114,8 @@ def run(
         )
         for result in done.results:
             typer.echo(f"{result.path}  {result.record['wall_time']:.1f} s")
-        for place, modules in done.stale.items():
-            typer.echo(f"stale: {place}: changed since are {', '.join(modules)} (--fresh measures anew)")
+        for place, changes in done.stale.items():
+            typer.echo(f"outdated: {place}: {'; '.join(changes)} (--fresh measures anew)")
         for notice in done.notices:
             typer.echo(f"notice: {notice}")
         typer.echo(f"{len(done.results)} results, {done.measured} of them measured now")
@@ -158,7 +158,7 @@ def list_studies() -> None:
                 parts = [f"{len(configs)} configs x {study.seeds[scale]} seeds"]
                 parts.append(f"{seen.stored} of {seen.wanted} stored")
                 if seen.stale:
-                    parts.append(f"{seen.stale} stale ({', '.join(seen.modules)})")
+                    parts.append(f"{seen.stale} outdated ({'; '.join(seen.changes)})")
                 if seen.broken:
                     parts.append(f"{len(seen.broken)} broken")
                 if seen.others:
@@ -236,7 +236,7 @@ def verdicts(as_json: AsJson = False) -> None:
             typer.echo(table.to_json(orient="records", indent=1))
             return
         for row in table.to_dict("records"):
-            note = " (stale)" if row["stale"] else ""
+            note = " (outdated)" if row["stale"] else ""
             typer.echo(f"{row['claim']:<8} {row['verdict'] + note:<24} {row['statement']}")
 
 

@@ -1,4 +1,4 @@
-"""The three ways in which a run can be told no."""
+"""The ways in which a run can be told no."""
 
 
 class InputError(ValueError):
@@ -11,3 +11,7 @@ class DataError(RuntimeError):
 
 class ResultError(RuntimeError):
     """A stored result that is missing, half-written, edited by hand, or of another format."""
+
+
+class RunError(RuntimeError):
+    """A run that broke what every run must satisfy: a defect of the library. Nothing of it is stored."""

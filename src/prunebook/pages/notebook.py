@@ -63,10 +63,10 @@ class Page:
                 f"{len(self.results.records)} of the {planned} planned runs are finished; the page shows these."
             )
         if self.results.stale:
-            modules = sorted({name for names in self.results.stale.values() for name in names})
+            count, whole = len(self.results.stale), len(self.results.records)
             lines.append(
-                "These results are <b>stale</b>: the code they depend on has changed since they were measured "
-                f"({html.escape(', '.join(modules))})."
+                f"{'These' if count == whole else f'{count} of the {whole}'} results are <b>outdated</b>. Since they "
+                f"were measured, the protocol has changed: {html.escape('; '.join(self.results.changes))}."
             )
         if lines:
             display(HTML("".join(f'<div class="pb-banner"><p>{line}</p></div>' for line in lines)))

@@ -24,6 +24,7 @@ def run_card_html(results: Collected, parameters: Mapping) -> str:
         "Commit of the code": each(
             record["commit"][:12] + (" with changes" if record["dirty"] else "") for record in records
         ),
+        "Precision": each(record.get("precision", "not recorded") for record in records),
         "Hardware": each(_hardware(record["hardware"]) for record in records),
         "Versions": each(
             ", ".join(f"{package} {version}" for package, version in record["versions"].items())

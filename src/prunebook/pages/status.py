@@ -13,8 +13,8 @@ from prunebook.workflow.costs import held_out
 
 
 def studies_table(store: Store | None = None, link: str | None = "/{page}") -> str:
-    """A row a study: runs done of those planned, seeds, hours, data, whether the code has changed since; below, what
-    they ran on."""
+    """A row a study: runs done of those planned, seeds, hours, data, what has changed in the protocol since; below,
+    what they ran on."""
     lines = ["| Study | Runs | Seeds | Hours | Data | State |", "| :-- | :-- | :-- | --: | :-- | :-- |"]
     machines: dict[str, list[str]] = {}
     for study in registered().values():
@@ -46,7 +46,7 @@ def _row(study: Study, results: Collected | None, link: str | None) -> str:
     hours = sum(record["wall_time"] for record in records) / 3600
     seeds = sorted({record["seed"] for record in records})
     data = _each(record["data"]["name"] for record in records)
-    state = "stale: the code has changed since" if results.stale else "up to date"
+    state = f"outdated: {'; '.join(results.changes)}" if results.stale else "up to date"
     return (
         f"| {name} | {len(records)} of {planned} | {', '.join(map(str, seeds))} | {hours:.1f} | {data} "
         f"| {state} |"

@@ -14,10 +14,11 @@ import filelock
 import pandas as pd
 
 from prunebook.errors import DataError, InputError, ResultError
+from prunebook.networks.device import check_precision, resolve_device
 from prunebook.store import machine
-from prunebook.store.results import Result, ResultMissing, Store, stale
+from prunebook.store.results import Result, ResultMissing, Store, outdated
 from prunebook.studies.configuration import canonical, config_columns, describe, seed_list
-from prunebook.studies.study import Study, resolve_device
+from prunebook.studies.study import Study
 
 Report = Callable[[str], None]
 
@@ -28,8 +29,8 @@ class Collected:
 
     ``tables`` have the configuration's columns, then ``seed``, then what was measured. ``results`` are in the
     order of configurations and seeds. ``notices`` are sentences for the reader, on stand-ins above all.
-    ``stale`` maps the place of a result in the store to the modules that differ now. ``measured`` counts the
-    results that this call made; the others were in the store.
+    ``stale`` maps the place of an outdated result in the store to what has changed in the protocol since, in
+    sentences. ``measured`` counts the results that this call made; the others were in the store.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -38,8 +39,13 @@ class Collected:
     scale: str
     stand_in: bool
     notices: tuple[str, ...]
-    stale: dict[str, list[str]]
+    stale: dict[str, tuple[str, ...]]
     measured: int
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What has changed in the protocol since any of the results was measured, each sentence once."""
+        return tuple(dict.fromkeys(text for texts in self.stale.values() for text in texts))
 
     @property
     def records(self) -> list[dict]:
@@ -107,7 +113,7 @@ class _Collection:
             raise
         if self.fresh:
             finished = datetime.fromisoformat(result.record["finished"])
-            if finished < self.began or stale(result, self.study.module):
+            if finished < self.began or outdated(result, self.study):
                 return None
         return result
 
@@ -168,6 +174,7 @@ class _Collection:
             _labelled(self.study, config, seed, name, table)
         facts = {
             "module": self.study.module,
+            "protocol": self.study.version,
             "device": self.device,
             "started": started.isoformat(timespec="seconds"),
             "wall_time": round(seconds, 3),
@@ -222,7 +229,7 @@ def collect(
         report: is told the progress, a line at a time.
 
     An interrupted call loses at most the seed it was at. Several processes may work on one study: each takes
-    the seeds that no other has begun. A stale result is used, and named in ``stale``.
+    the seeds that no other has begun. An outdated result is used, and named in ``stale``.
 
     Raises InputError for an unusable argument before any work, DataError for data, ResultError for a stored
     result that is broken.
@@ -232,9 +239,9 @@ def collect(
     chosen = seed_list(study.seeds[scale] if seeds is None else seeds)
     configs = study.check(study.presets[scale] if configs is None else configs, "configs")
     device = resolve_device(device)
-    # Read now: the code that runs is the code as it is at the start, not as edited while it runs.
-    machine.code_modules(study.module)
-    machine.commit()
+    for config in configs:
+        check_precision(getattr(config, "precision", "single"), device)
+    machine.commit()  # read now: the code that runs is the code as it is at the start
     store = Store() if store is None else store
     work = _Collection(study, scale, configs, chosen, device, data or None, fresh, store, report)
     work.carry_out()
@@ -270,11 +277,11 @@ def _place(result: Result) -> str:
 def _assemble(study: Study, scale: str, found: list[tuple], measured: int) -> Collected:
     """Put (configuration, result, dataset or None) together."""
     parts: dict[str, list[pd.DataFrame]] = {}
-    outdated, notices = {}, []
+    old, notices = {}, []
     for config, result, dataset in found:
         notices.append(result.record["data"]["notice"])
-        if changed := stale(result, study.module):
-            outdated[_place(result)] = changed
+        if changed := outdated(result, study):
+            old[_place(result)] = changed
         if dataset is not None and (differing := _other_data(result, dataset)):
             told = f"was measured on other data than there is now ({', '.join(differing)} differ)"
             notices.append(f"The result {_place(result)} {told}.")
@@ -289,6 +296,6 @@ def _assemble(study: Study, scale: str, found: list[tuple], measured: int) -> Co
         scale=scale,
         stand_in=any(result.record["data"]["stand_in"] for result in results),
         notices=tuple(dict.fromkeys(filter(None, notices))),
-        stale=outdated,
+        stale=old,
         measured=measured,
     )

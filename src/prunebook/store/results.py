@@ -23,12 +23,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from prunebook import paths
 from prunebook.errors import InputError, ResultError
 from prunebook.store import machine
 from prunebook.studies.configuration import canonical, check_name, check_seed, config_hash, digest
+from prunebook.studies.study import Study
 
 FORMAT = 1
-FACTS = ("module", "device", "started", "wall_time", "data")
+FACTS = ("module", "protocol", "device", "started", "wall_time", "data")
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
 _HASH = re.compile(r"[0-9a-f]{12}")
@@ -52,13 +54,8 @@ def default_root() -> Path:
     """``$PRUNEBOOK_RESULTS``, else ``data/results`` of the checkout, else a folder in the user's cache."""
     if chosen := os.environ.get("PRUNEBOOK_RESULTS"):
         return Path(chosen).expanduser().absolute()
-    checkout = machine.PACKAGE_DIR.parents[1]
-    in_checkout = (checkout / "pyproject.toml").is_file() or (checkout / "data" / "claims.yaml").is_file()
-    if machine.PACKAGE_DIR.parent.name == "src" and in_checkout:
-        return checkout / "data" / "results"
-    from prunebook.data.images.folders import cache_folder  # brings torch, which is rarely needed here
-
-    return cache_folder() / "results"
+    checkout = paths.checkout()
+    return checkout / "data" / "results" if checkout else paths.cache_folder() / "results"
 
 
 def _sync(path: Path) -> None:
@@ -126,9 +123,10 @@ class Store:
     def save(self, scale: str, config: object, seed: int, tables: Mapping, facts: Mapping) -> Result:
         """Write one result, whole or not at all, in the place of an earlier one.
 
-        ``facts`` must tell ``module`` (the code that measured), ``device``, ``started`` (UTC, ISO 8601),
-        ``wall_time`` (seconds) and ``data`` (a dict: name, origin, checksums, stand_in, notice). The commit,
-        versions, hardware and hashes are added here. Raises InputError for what cannot be stored.
+        ``facts`` must tell ``module`` (the code that measured), ``protocol`` (its version), ``device``,
+        ``started`` (UTC, ISO 8601), ``wall_time`` (seconds) and ``data`` (a dict: name, origin, checksums,
+        stand_in, notice). The commit, versions, hardware and precision are added here. Raises InputError for
+        what cannot be stored.
         """
         if absent := [name for name in FACTS if name not in facts]:
             raise InputError(f"facts lack {', '.join(absent)}: a result without them cannot be trusted")
@@ -187,8 +185,7 @@ class Store:
             "dirty": dirty,
             "versions": machine.versions(),
             "hardware": machine.hardware(facts["device"]),
-            "code_hash": machine.code_hash(facts["module"]),
-            "code_modules": machine.code_modules(facts["module"]),
+            "precision": getattr(config, "precision", "single"),
         }
         try:
             return json.loads(json.dumps(record, allow_nan=False))
@@ -286,11 +283,12 @@ def _read_table(path: Path, facts: dict) -> pd.DataFrame:
     return table
 
 
-def stale(result: Result, module: str) -> list[str]:
-    """Names of the modules whose code differs from what made ``result``; empty when it is up to date.
+def outdated(result: Result, study: Study) -> tuple[str, ...]:
+    """What has changed in the protocol of ``study`` since ``result`` was measured; empty if nothing has.
 
-    ``module`` is the one that measures the study now. A module that the code has come to use, or uses no
-    longer, counts as different.
+    Records of before there were versions are of version 1.
     """
-    then, now = result.record["code_modules"], machine.code_modules(module)
-    return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    then = result.record.get("protocol", 1)
+    if then > study.version:
+        return (f"it was measured with version {then} of the protocol, and this is version {study.version}",)
+    return tuple(study.changes[version] for version in range(then + 1, study.version + 1))

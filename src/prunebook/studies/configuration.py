@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import Any
 
 from prunebook.errors import InputError
@@ -14,6 +15,21 @@ from prunebook.errors import InputError
 SCALES = ("smoke", "laptop", "paper")
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def setting(default: Any, *, absent: Any, **options: Any) -> Any:
+    """A field that a configuration gained after results of it had been stored.
+
+    ``absent`` is what those results had. A configuration that has it too is addressed as if the field were not there,
+    so the field moves no result. It is a value of its own and not the default, which may be changed one day.
+    """
+    return dataclasses.field(default=default, metadata=MappingProxyType({"absent": absent}), **options)
+
+
+def _stands_out(item: dataclasses.Field, value: object) -> bool:
+    """Whether a field has another value than what was measured before there was the field."""
+    absent = item.metadata.get("absent", dataclasses.MISSING)
+    return absent is dataclasses.MISSING or type(value) is not type(absent) or value != absent
 
 
 def _plain(value: object, name: str) -> object:
@@ -45,8 +61,9 @@ def _fields(config: object) -> dict:
             f"{config!r} is not an instance of a frozen dataclass: declare it @dataclass(frozen=True)"
         )
     return {
-        f.name: _plain(getattr(config, f.name), f"{kind.__name__}.{f.name}")
+        f.name: _plain(value, f"{kind.__name__}.{f.name}")
         for f in dataclasses.fields(config)
+        if _stands_out(f, value := getattr(config, f.name))
     }
 
 
@@ -104,11 +121,14 @@ def seed_list(seeds: Any) -> tuple[int, ...]:
 
 
 def config_columns(config: object) -> dict[str, object]:
-    """The fields of ``config`` that become columns: scalars, and ``widths`` written like 784-32-32-10."""
+    """The fields of ``config`` that become columns: scalars, and ``widths`` written like 784-32-32-10.
+
+    As in the address, a later :func:`setting` is no column where it has the value that all had before.
+    """
     columns = {}
     for item in dataclasses.fields(config):
         value = getattr(config, item.name)
-        if item.name == "study":
+        if item.name == "study" or not _stands_out(item, value):
             continue
         if item.name == "widths" and isinstance(value, tuple):
             columns["widths"] = "-".join(map(str, value))

@@ -1,15 +1,16 @@
-"""What a study is, which there are, and the device they run on."""
+"""What a study is, and which there are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from prunebook.errors import InputError
+from prunebook.networks.device import DEVICES, resolve_device
 from prunebook.studies.configuration import SCALES, canonical, seed_list
 
-DEVICES = ("auto", "cpu", "cuda")
+__all__ = ["DEVICES", "Study", "registered", "resolve_device"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,11 @@ class Study:
       names what was really loaded, so that a stand-in's results have an address of their own. The dataset
       has ``name``, ``origin``, ``checksums``, ``stand_in`` and ``notice``.
     - ``run(config, seed, dataset, device, report) -> {table name: DataFrame}`` measures one seed.
-    - ``module``: dotted name of the module that measures; its code decides whether a result is stale.
+    - ``module``: dotted name of the module that measures, for the record.
+    - ``version``: of the protocol. Raise it when a number may come out differently; results of another
+      version are then outdated, and stay readable.
+    - ``changes``: version → a sentence for readers on what it changed, for every version from 2 on.
+    - ``probes``: tiny configurations that together reach every line that measures.
     """
 
     name: str
@@ -33,6 +38,9 @@ class Study:
     prepare: Callable
     run: Callable
     module: str
+    version: int = 1
+    changes: Mapping[int, str] = field(default_factory=dict)
+    probes: tuple = ()
 
     def __post_init__(self) -> None:
         if set(self.presets) != set(self.seeds) or not set(self.presets) <= set(SCALES):
@@ -42,7 +50,17 @@ class Study:
         for scale, configs in self.presets.items():
             seed_list(self.seeds[scale])
             self.check(configs, f"presets[{scale!r}]")
-        for name in ("presets", "seeds"):
+        if self.probes:
+            self.check(self.probes, "probes")
+        later = set(range(2, self.version + 1))
+        if type(self.version) is not int or self.version < 1 or set(self.changes) != later:
+            raise InputError(
+                f"study {self.name}: changes tell of {sorted(self.changes)}, and version is {self.version}: "
+                "give a sentence for every version from 2 on"
+            )
+        if silent := [number for number, text in self.changes.items() if not str(text).strip()]:
+            raise InputError(f"study {self.name}: changes[{silent[0]}] is empty: say what has changed")
+        for name in ("presets", "seeds", "changes"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def check(self, configs: Iterable, what: str) -> tuple:
@@ -58,19 +76,6 @@ class Study:
         if not configs or len(set(configs)) < len(configs):
             raise InputError(f"study {self.name}: {what} must hold at least one configuration, and each once")
         return configs
-
-
-def resolve_device(device: str) -> str:
-    """ "cpu" or "cuda"; "auto" takes the GPU if there is one. Raises InputError if it cannot be had."""
-    import torch
-
-    if device not in DEVICES:
-        raise InputError(f"device {device!r} is unknown: use {', '.join(DEVICES)}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "device 'cuda' is not available (torch.cuda.is_available() is False): use cpu or auto"
-        )
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def registered() -> dict[str, Study]:

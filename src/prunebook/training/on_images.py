@@ -20,6 +20,7 @@ def train_on_images(
     *,
     batch_norm: bool = False,
     init: str = "glorot",
+    precision: str = "single",
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[nn.Sequential, Trajectory]:
     """The trajectory of a network on the training images, and a network of its shape to load snapshots into.
@@ -44,7 +45,9 @@ def train_on_images(
         "split": dataset.checksums["split"],
         "images": list(x.shape),
     }
-    trajectory = follow(build, x, y, recipe, seed=seed, steps=steps, key=key, report=report)
+    trajectory = follow(
+        build, x, y, recipe, seed=seed, steps=steps, key=key, precision=precision, report=report
+    )
     return build().to(x.device, memory_format=LAYOUT), trajectory
 
 

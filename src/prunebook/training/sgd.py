@@ -4,8 +4,8 @@ Nothing random is kept between steps: the order of the samples is a function of 
 a function of (seed, step). Weights, momentum and the number of the step are therefore the whole state.
 """
 
-import tempfile
-from collections.abc import Callable, Iterable
+import zipfile
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from prunebook.errors import InputError
+from prunebook.errors import DataError, InputError
+from prunebook.networks.device import check_precision, products_in
+from prunebook.paths import replacing
 
 SCHEDULES = ("constant", "one-cycle")
 
@@ -67,13 +69,6 @@ class Recipe:
         return self.learning_rate * share
 
 
-def half_precision(device: torch.device | str) -> bool:
-    """Whether training in bfloat16 gains anything there: GPUs, and processors with instructions for it."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
 class Trainer:
     """A network in training: ``advance`` to a step, look at it, ``save``, ``load``, and go on.
 
@@ -83,7 +78,7 @@ class Trainer:
         recipe: how.
         seed: decides the order of the samples, dropout and label noise.
         masks: parameter name -> tensor of its shape; entries where it is zero are held at zero, momentum included.
-        autocast: train in bfloat16 where the operations allow it.
+        precision: "single", "bf16" or "tf32"; see :func:`prunebook.networks.device.check_precision`.
     """
 
     def __init__(
@@ -95,13 +90,14 @@ class Trainer:
         *,
         seed: int,
         masks: dict[str, Tensor] | None = None,
-        autocast: bool = False,
+        precision: str = "single",
     ):
         if len(x) < recipe.batch_size:
             raise InputError(f"{len(x)} samples are fewer than one batch of {recipe.batch_size}")
         self.model, self.x, self.recipe, self.seed, self.step = model, x, recipe, seed, 0
+        self.history: list[tuple[int, float]] = []  # (step, mean training loss since the one before)
         self.y = noisy_labels(y, recipe.label_noise, seed)
-        self.autocast = autocast
+        self.precision = check_precision(precision, str(x.device))
         parameters = dict(model.named_parameters())
         if unknown := sorted(set(masks or {}) - set(parameters)):
             raise InputError(f"masks name {', '.join(unknown)}, which the model does not have")
@@ -133,13 +129,15 @@ class Trainer:
         """Train up to a step (left out: to the end). Returns the mean training loss over the steps taken, or NaN."""
         to = self.recipe.steps if to is None else min(to, self.recipe.steps)
         self.model.train()
-        total, count = torch.zeros((), dtype=torch.float64, device=self.x.device), 0
+        total, begin = torch.zeros((), dtype=torch.float64, device=self.x.device), self.step
         cuda = [self.x.device] if self.x.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda, enabled=self._random):
+        with torch.random.fork_rng(devices=cuda, enabled=self._random), products_in(self.precision):
             while self.step < to:
                 total += self._one_step().double()
-                count += 1
-        return float(total) / count if count else float("nan")
+        if self.step == begin:
+            return float("nan")
+        self.history.append((self.step, float(total) / (self.step - begin)))
+        return self.history[-1][1]
 
     def _one_step(self) -> Tensor:
         index = self._batch()
@@ -148,10 +146,10 @@ class Trainer:
         rate = self.recipe.rate(self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        half = torch.autocast(self.x.device.type, torch.bfloat16) if self.autocast else nullcontext()
-        with half:
+        half = self.precision == "bf16"
+        with torch.autocast(self.x.device.type, torch.bfloat16) if half else nullcontext():
             logits = self._forward(self.x[index])
-        loss = nn.functional.cross_entropy(logits.float() if self.autocast else logits, self.y[index])
+        loss = nn.functional.cross_entropy(logits.float() if half else logits, self.y[index])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for parameter, mask in self._masked:
@@ -184,6 +182,7 @@ class Trainer:
         path.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "step": self.step,
+            "history": self.history,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
@@ -192,10 +191,10 @@ class Trainer:
     def load(self, path: Path) -> None:
         """Take up a saved state. Raises InputError for a file that is not one of this network's."""
         try:
-            state = torch.load(path, map_location=self.x.device, weights_only=True)
+            state = read_checked(path, self.x.device)
             self.model.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
-            self.step = int(state["step"])
+            self.step, self.history = int(state["step"]), list(state.get("history", ()))
         except Exception as error:  # a damaged file fails in many ways
             raise InputError(f"{path} is not a checkpoint of this run ({error}): delete it") from error
 
@@ -214,15 +213,25 @@ def pool_first(chain: nn.Sequential) -> nn.Sequential:
 
 def write_atomically(path: Path, state: object) -> None:
     """``torch.save`` to a temporary file beside ``path``, then put in its place."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
+    try:
+        with replacing(path) as file:
             torch.save(state, file)
-            file.close()
-            Path(file.name).replace(path)
-        except BaseException:
-            file.close()
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    except (OSError, RuntimeError) as error:  # a full disk is told in either way
+        raise DataError(f"cannot write {path} ({error}): free space, or set PRUNEBOOK_CACHE") from error
+
+
+def read_checked(path: Path, device: torch.device | str) -> object:
+    """What ``torch.save`` wrote, each part compared with its checksum in the file, which PyTorch does not look at.
+
+    Raises DataError for a file that is damaged, and names it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if part := archive.testzip():
+                raise zipfile.BadZipFile(f"{part} is not what was written")
+        return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # a damaged file fails in many ways
+        raise DataError(f"{path} is damaged ({error}): delete it, and the next run makes it again") from error
 
 
 def _mixed(seed: int, number: int) -> int:
@@ -266,31 +275,3 @@ def score(logits: Float[Tensor, "n classes"], y: Int[Tensor, " n"]) -> tuple[flo
     """Mean cross-entropy and accuracy over all samples."""
     loss = nn.functional.cross_entropy(logits.double(), y)
     return float(loss), float((logits.argmax(dim=1) == y).double().mean())
-
-
-def fit(
-    trainer: Trainer,
-    *,
-    checkpoint: Path | None = None,
-    every: int = 500,
-    report: Callable[[str], None] = lambda line: None,
-    at: Callable[[Trainer], None] = lambda trainer: None,
-) -> list[tuple[int, float]]:
-    """Train to the end, from the checkpoint if there is one; ``at`` is called every ``every`` steps, step 0 included.
-
-    Returns pairs (step, mean training loss since the last one) of this call.
-    """
-    if checkpoint is not None and checkpoint.exists():
-        trainer.load(checkpoint)
-        report(f"going on from step {trainer.step}")
-    else:
-        at(trainer)
-    history = []
-    while trainer.step < trainer.recipe.steps:
-        loss = trainer.advance((trainer.step // every + 1) * every)
-        history.append((trainer.step, loss))
-        at(trainer)
-        if checkpoint is not None:
-            trainer.save(checkpoint)
-        report(f"step {trainer.step}/{trainer.recipe.steps}, training loss {loss:.3g}")
-    return history

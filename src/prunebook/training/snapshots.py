@@ -2,7 +2,7 @@
 
 A measurement is a function of stored weights. It cannot disturb the training that it looks at, and it can be made anew
 without training anew. A trajectory lives in the cache folder, under a hash of all it depends on: network, recipe, seed,
-data and the code that trains. A stopped training goes on from its last snapshot.
+data, precision and ``VERSION``. A stopped training goes on from its last snapshot.
 """
 
 import hashlib
@@ -16,12 +16,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from prunebook.data.images.folders import cache_folder
-from prunebook.errors import InputError
-from prunebook.store import machine
-from prunebook.training.sgd import Recipe, Trainer, half_precision, write_atomically
+from prunebook.errors import DataError, InputError, RunError
+from prunebook.networks.device import check_precision
+from prunebook.paths import cache_folder
+from prunebook.training.sgd import Recipe, Trainer, read_checked, write_atomically
 
-CODE = ("prunebook.training.sgd", "prunebook.networks.convnets")
+# Part of every address. Change it when a training comes to other weights than before; trainings in the cache are then
+# done anew. The first value is what earlier releases computed, so that theirs are still found.
+VERSION = ["aa0087792524e65e", "8d0bdda1d48447ea"]
 LAYOUT = torch.channels_last  # what processors and GPUs convolve fastest in
 
 
@@ -33,7 +35,7 @@ class Trajectory:
         folder: where they are.
         steps: at which steps there is one, in order.
         history: pairs (step, mean training loss over the steps since the last snapshot).
-        precision: "bf16" or "fp32", what the training was computed in.
+        precision: what the training was computed in.
     """
 
     folder: Path
@@ -47,8 +49,14 @@ class Trajectory:
             raise InputError(
                 f"there is no snapshot at step {step}: there are {len(self.steps)}, {self.steps[:5]}..."
             )
-        device = next(model.parameters()).device
-        model.load_state_dict(torch.load(_file(self.folder, step), map_location=device, weights_only=True))
+        path = _file(self.folder, step)
+        state = read_checked(path, next(model.parameters()).device)
+        try:
+            model.load_state_dict(state)
+        except Exception as error:  # it depends on what is in the file
+            raise DataError(
+                f"{path} does not fit the network ({error}): delete it, and the next run makes it again"
+            ) from error
         return model.eval()
 
 
@@ -61,6 +69,7 @@ def follow(
     seed: int,
     steps: Sequence[int],
     key: dict,
+    precision: str = "single",
     folder: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Trajectory:
@@ -68,71 +77,105 @@ def follow(
 
     Args:
         build: makes the network as it is before training; the same on every call.
-        recipe, seed: as for :class:`prunebook.training.sgd.Trainer`.
+        recipe, seed, precision: as for :class:`prunebook.training.sgd.Trainer`.
         steps: where to keep the weights; the last one ends the training.
         key: what else the weights depend on: the name of the network, checksums of the data.
         folder: in place of the cache folder.
 
-    Another process that is at the same training is waited for.
+    Another process that is at the same training is waited for. Raises DataError for a damaged or unusable cache.
     """
     steps = tuple(sorted(set(steps)))
     if not steps or steps[0] < 0 or steps[-1] > recipe.steps:
         raise InputError(f"snapshots at {steps} do not fit a training of {recipe.steps} steps")
-    precision = "bf16" if half_precision(x.device) else "fp32"
+    check_precision(precision, str(x.device))
     address = {
         **key,
         "recipe": asdict(recipe),
         "seed": seed,
-        "precision": precision,
-        "code": [machine.code_hash(module) for module in CODE],
+        "precision": "fp32" if precision == "single" else precision,
+        "code": VERSION,
         "torch": torch.__version__,
     }
     name = hashlib.sha256(json.dumps(address, sort_keys=True).encode()).hexdigest()[:16]
     home = (folder or cache_folder()) / "trajectories" / name
-    home.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(home / "lock"):
-        (home / "key.json").write_text(json.dumps(address, indent=1, sort_keys=True))
-        _train(home, build, x, y, recipe, seed, steps, precision == "bf16", report)
-    history = tuple((step, loss) for step, loss in _history(home) if step in steps)
-    return Trajectory(home, steps, history, precision)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(home / "lock"):
+            (home / "key.json").write_text(json.dumps(address, indent=1, sort_keys=True))
+            history = _train(home, build, x, y, recipe, seed, steps, precision, report)
+    except OSError as error:
+        raise DataError(
+            f"cannot write to {home} ({error}): free space, or set PRUNEBOOK_CACHE to a folder that can be written to"
+        ) from error
+    if not _covers(history, steps):
+        raise RunError(f"the losses of the training in {home} do not reach all its steps: delete the folder")
+    return Trajectory(home, steps, _between(history, steps), precision)
 
 
 def _file(home: Path, step: int) -> Path:
     return home / f"step-{step:06d}.pt"
 
 
-def _history(home: Path) -> list[tuple[int, float]]:
+def _reached(home: Path) -> tuple[int, list[tuple[int, float]]]:
+    """The step that the checkpoint stands at, and the losses up to there; -1 and none without a checkpoint."""
+    path = home / "checkpoint.pt"
+    if not path.exists():
+        return -1, []
+    state = read_checked(path, "cpu")
     try:
-        return [tuple(pair) for pair in json.loads((home / "history.json").read_text())]
-    except FileNotFoundError:
-        return []
+        step, history = int(state["step"]), state.get("history")
+        if (
+            history is None
+        ):  # earlier releases kept the losses in a file of their own, which a kill could cut short
+            try:
+                history = json.loads((home / "history.json").read_text())
+            except (OSError, ValueError):
+                history = []
+        return step, [(int(at), float(loss)) for at, loss in history if at <= step]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path} is not a checkpoint of this run ({error!r}): delete it") from error
 
 
-def _train(home, build, x, y, recipe, seed, steps, autocast, report) -> None:
-    if all(_file(home, step).exists() for step in steps):
-        return
+def _between(history: Sequence[tuple[int, float]], steps: Sequence[int]) -> tuple[tuple[int, float], ...]:
+    """Pairs (step, mean loss since the step before) from losses that may have been taken more often."""
+    found, legs, last = [], [], 0
+    for at, loss in history:
+        legs.append((at - last, loss))
+        last = at
+        if at in steps:
+            mean = sum(length * loss for length, loss in legs) / sum(length for length, _ in legs)
+            found.append((at, loss if len(legs) == 1 else mean))
+            legs = []
+    return tuple(found)
+
+
+def _covers(history: Sequence[tuple[int, float]], steps: Sequence[int]) -> bool:
+    return [at for at, _ in _between(history, steps)] == [step for step in steps if step]
+
+
+def _train(home, build, x, y, recipe, seed, steps, precision, report) -> list[tuple[int, float]]:
+    """Keep a snapshot at each of the steps, unless it is there, and return the losses on the way."""
+    reached, history = _reached(home)
+    passed = [step for step in steps if step <= reached]
+    # Where anything is missing of what the checkpoint has passed, only a new training can give it.
+    whole = all(_file(home, step).exists() for step in passed) and _covers(history, passed)
+    if whole and len(passed) == len(steps):
+        return history
     model = build().to(x.device)
     if x.ndim == 4:
         x, model = x.contiguous(memory_format=LAYOUT), model.to(memory_format=LAYOUT)
-    trainer = Trainer(model, x, y, recipe, seed=seed, autocast=autocast)
+    trainer = Trainer(model, x, y, recipe, seed=seed, precision=precision)
     checkpoint = home / "checkpoint.pt"
-    if checkpoint.exists():
+    if whole and passed:
         trainer.load(checkpoint)
-        if any(step <= trainer.step and not _file(home, step).exists() for step in steps):
-            # Snapshots were asked for that the stopped training had passed: it starts anew.
-            checkpoint.unlink()
-            return _train(home, build, x, y, recipe, seed, steps, autocast, report)
+        trainer.history = history
         report(f"training goes on from step {trainer.step}")
-    history = [pair for pair in _history(home) if pair[0] <= trainer.step]
     for number, step in enumerate(steps):
-        if step < trainer.step or (step == trainer.step and _file(home, step).exists()):
+        if whole and step in passed:
             continue
         loss = trainer.advance(step)
-        if step:
-            history.append((step, loss))
         write_atomically(_file(home, step), model.state_dict())
-        (home / "history.json").write_text(json.dumps(history))
-        trainer.save(checkpoint)  # last: what it says is done has been kept
+        trainer.save(checkpoint)  # last, and the losses with it: what it says is done has been kept
         if number % max(1, len(steps) // 10) == 0:
             report(f"training step {step}/{steps[-1]}, loss {loss:.3g}")
-    return None
+    return trainer.history

@@ -8,11 +8,12 @@ from statistics import median
 
 import yaml
 
+from prunebook.paths import DATA
 from prunebook.store.results import Store
 from prunebook.studies.configuration import config_columns, config_hash, describe
 from prunebook.studies.study import Study
 
-COSTS_FILE = Path(__file__).parents[3] / "data" / "costs.yaml"
+COSTS_FILE = DATA / "costs.yaml"
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,16 @@ import os
 import platform
 import re
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from prunebook import paths
 from prunebook.errors import ResultError
 from prunebook.store import machine
-from prunebook.store.results import Store, stale
+from prunebook.store.results import Store, outdated
 from prunebook.studies.study import Study, registered
 
 
@@ -34,7 +36,7 @@ class Survey:
     """What the store holds of a study at one scale.
 
     ``wanted`` results are those of the presets and their seeds, ``stored`` of them are there and whole, and
-    ``stale`` of these were made by code that has changed since (in ``modules``). ``broken`` tells what is
+    ``stale`` of these are outdated (by ``changes`` in the protocol). ``broken`` tells what is
     wrong with damaged ones. ``others`` are whole results of other seeds or configurations, stand-ins among
     them.
     """
@@ -42,7 +44,7 @@ class Survey:
     wanted: int
     stored: int
     stale: int
-    modules: tuple[str, ...]
+    changes: tuple[str, ...]
     broken: tuple[str, ...]
     others: int
 
@@ -51,8 +53,8 @@ def survey(study: Study, scale: str, store: Store) -> Survey:
     """Read all that ``store`` holds of ``study`` at ``scale``, and compare it with the presets."""
     seeds = range(1, study.seeds[scale] + 1)
     wanted = {store.path(scale, config, seed) for config in study.presets[scale] for seed in seeds}
-    stored = outdated = others = 0
-    modules, broken = set(), []
+    stored = stale = others = 0
+    changes, broken = {}, []
     for path in store.paths(scale, study.name):
         try:
             result = store.open(path)
@@ -62,18 +64,16 @@ def survey(study: Study, scale: str, store: Store) -> Survey:
         if path not in wanted:
             others += 1
             continue
-        changed = stale(result, study.module)
-        stored, outdated = stored + 1, outdated + bool(changed)
-        modules.update(changed)
-    return Survey(len(wanted), stored, outdated, tuple(sorted(modules)), tuple(broken), others)
+        changed = outdated(result, study)
+        stored, stale = stored + 1, stale + bool(changed)
+        changes |= dict.fromkeys(changed)
+    return Survey(len(wanted), stored, stale, tuple(changes), tuple(broken), others)
 
 
 def _requirements() -> tuple[str, list[str]]:
     """The Python that the package needs, and its requirements (without those of extras)."""
-    pyproject = machine.PACKAGE_DIR.parents[1] / "pyproject.toml"
-    if machine.PACKAGE_DIR.parent.name == "src" and pyproject.is_file():
-        import tomllib
-
+    home = paths.checkout()
+    if home and (pyproject := home / "pyproject.toml").is_file():
         project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
         return project["requires-python"], project["dependencies"]
     facts = metadata.metadata(machine.PACKAGE)
@@ -102,8 +102,8 @@ def _environment() -> Iterator[Check]:
         yield Check(
             "environment", requirement.name, "ok" if good else "wrong", found, "" if good else install
         )
-    lock = machine.PACKAGE_DIR.parents[1] / "requirements.lock"
-    if lock.is_file():
+    home = paths.checkout()
+    if home and (lock := home / "requirements.lock").is_file():
         yield _against_lock(lock)
 
 
@@ -168,10 +168,8 @@ def _writable(folder: Path) -> str:
 
 
 def _folders(store: Store) -> Iterator[Check]:
-    from prunebook.data.images.folders import cache_folder
-
     for what, folder, variable, fatal in (
-        ("data cache", cache_folder(), "PRUNEBOOK_CACHE", False),
+        ("data cache", paths.cache_folder(), "PRUNEBOOK_CACHE", False),
         ("results", store.root, "PRUNEBOOK_RESULTS", True),
     ):
         if trouble := _writable(folder):
@@ -195,8 +193,8 @@ def _results(store: Store, scale: str = "paper") -> Iterator[Check]:
         elif seen.stored < seen.wanted:
             yield Check("results", study.name, "missing", found, run)
         elif seen.stale:
-            found += f"; {seen.stale} stale: changed since are {', '.join(seen.modules)}"
-            yield Check("results", study.name, "stale", found, f"{run} --fresh")
+            found += f"; {seen.stale} outdated: {'; '.join(seen.changes)}"
+            yield Check("results", study.name, "outdated", found, f"{run} --fresh")
         else:
             yield Check("results", study.name, "ok", found)
 

@@ -18,13 +18,14 @@ import yaml
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.general import chosen
+from prunebook.networks.device import resolve_device
+from prunebook.paths import DATA, replacing
 from prunebook.store import machine
 from prunebook.store.results import Result, Store
 from prunebook.studies.configuration import describe
-from prunebook.studies.study import Study, resolve_device
+from prunebook.studies.study import Study
 from prunebook.workflow.costs import from_nothing
 
-DATA = Path(__file__).parents[3] / "data"
 TOLERANCES_FILE, OUTCOME_FILE = DATA / "tolerances.yaml", DATA / "drift.json"
 
 
@@ -207,9 +208,8 @@ def keep(outcomes: list[dict], path: Path | None = None) -> Path:
     fresh = {(entry["study"], entry["scale"]) for entry in outcomes}
     before = [entry for entry in last(path) if (entry["study"], entry["scale"]) not in fresh]
     order = sorted([*before, *outcomes], key=lambda e: (e["study"], e["scale"], e["config"], e["seed"]))
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(order, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as file:
+        file.write(f"{json.dumps(order, indent=1)}\n".encode())
     return path
 
 

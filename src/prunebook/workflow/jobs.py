@@ -11,12 +11,12 @@ from functools import cache
 from pathlib import Path
 
 from prunebook.errors import InputError
+from prunebook.paths import ROOT
 from prunebook.store.results import Store
 from prunebook.studies.configuration import SCALES, config_columns, config_hash, seed_list
 from prunebook.studies.study import DEVICES, Study, registered
 from prunebook.workflow.costs import Job, plan
 
-ROOT = Path(__file__).parents[3]
 # Limits leave room for a slower machine than the one that was measured on, and for another allocator.
 MARGIN = 3
 ROOM = 1.25

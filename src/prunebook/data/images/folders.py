@@ -1,7 +1,6 @@
-"""Where data may lie: the folder that the user names, and the cache."""
+"""The folder of data that the user names."""
 
 import os
-import sys
 from pathlib import Path
 
 from prunebook.errors import DataError
@@ -32,24 +31,3 @@ def is_folder(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def cache_folder() -> Path:
-    """``PRUNEBOOK_CACHE`` if set, else "prunebook" in the platform's cache folder of this user."""
-    if own := os.environ.get("PRUNEBOOK_CACHE"):
-        return Path(own).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "prunebook"
-
-
-def tidy(path: Path) -> str:
-    """The path with the home folder as "~": notices are shown on published pages."""
-    try:
-        return str(Path("~") / path.relative_to(Path.home()))
-    except (ValueError, RuntimeError):
-        return str(path)

@@ -8,12 +8,13 @@ import torch
 
 from prunebook.data.images.digits import read_digits
 from prunebook.data.images.download import NoDownload, fetch
-from prunebook.data.images.folders import cache_folder, named_folder
+from prunebook.data.images.folders import named_folder
 from prunebook.data.images.kinds import DataSet, Raw, Standardisation, to_split
 from prunebook.data.images.picture_folders import picture_root, read_pictures
 from prunebook.data.images.published import TITLES, TRAIN_SIZE, look, read
 from prunebook.data.images.splits import fingerprint, stratified
 from prunebook.errors import InputError
+from prunebook.paths import cache_folder
 
 NAMES = ("mnist", "cifar10", "digits", "imagefolder")
 SHAPES = {"mnist": (1, 28), "cifar10": (3, 32)}  # channels, side

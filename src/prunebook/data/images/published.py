@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from prunebook.data.images.folders import cache_folder
 from prunebook.data.images.kinds import Raw, Standardisation
 from prunebook.errors import DataError
+from prunebook.paths import cache_folder
 
 # torchvision knows the md5 of the packed files only.
 UNPACKED = {

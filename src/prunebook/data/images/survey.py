@@ -4,12 +4,13 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from prunebook.data.images.folders import cache_folder, named_folder
+from prunebook.data.images.folders import named_folder
 from prunebook.data.images.kinds import Found
 from prunebook.data.images.loading import NAMES
 from prunebook.data.images.picture_folders import list_pictures, picture_root
 from prunebook.data.images.published import TITLES, damage, look
 from prunebook.errors import DataError, InputError
+from prunebook.paths import cache_folder
 
 NAME_A_FOLDER = "name the folder that holds it with data=FOLDER or the variable PRUNEBOOK_DATA"
 

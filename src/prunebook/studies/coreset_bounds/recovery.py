@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prunebook import coresets
+from prunebook.errors import RunError
 from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, draws_for
 from prunebook.studies.coreset_bounds.network import Task
 from prunebook.training.sgd import Recipe, Trainer, outputs
@@ -156,7 +157,7 @@ def fine_tuned(
             name = f"{len(part) - 1}.weight"
             Trainer(part, x, task.y_train, recipe, seed=seed, masks={name: mask}).advance()
             if (whole[-1].weight[mask == 0] != 0).any():
-                raise AssertionError("a pruned weight came back during fine-tuning")
+                raise RunError("a pruned weight came back during fine-tuning")
             z = outputs(part, x_dev)
             rows.append(
                 {

@@ -8,15 +8,15 @@ pruned, so that what differs between them is due to these layers.
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from prunebook.data import images
+from prunebook.studies.configuration import setting
 from prunebook.studies.coreset_bounds.config import LastLayer
 from prunebook.studies.coreset_bounds.network import Task
 from prunebook.studies.coreset_bounds.run import measure
 from prunebook.training.on_images import milestones, train_on_images
-from prunebook.training.sgd import Recipe, outputs, write_atomically
+from prunebook.training.sgd import Recipe, outputs, read_checked, write_atomically
 from prunebook.training.snapshots import Trajectory
 
 
@@ -25,7 +25,7 @@ class OnVgg(LastLayer):
     """The fields of ``LastLayer`` are of the head. ``net`` is the network whose convolutions are used.
 
     ``trunk_epochs``, ``trunk_batch``, ``trunk_rate`` and ``trunk_decay`` train it: one cycle of the learning rate,
-    batch norm, weight decay on all weights.
+    batch norm, weight decay on all weights, computed in ``precision``. The heads are trained in single precision.
     """
 
     study: ClassVar[str] = "cb-vgg"
@@ -36,6 +36,7 @@ class OnVgg(LastLayer):
     trunk_batch: int = 128
     trunk_rate: float = 0.05
     trunk_decay: float = 5e-4
+    precision: str = setting("single", absent="single")
 
 
 def prepare(config: OnVgg, data, device):
@@ -56,7 +57,7 @@ def run(config: OnVgg, seed: int, found, device, report):
     )
     marks = milestones(steps, max(1, steps // 20))
     model, trajectory = train_on_images(
-        config.net, found, recipe, seed, marks, batch_norm=True, report=report
+        config.net, found, recipe, seed, marks, batch_norm=True, precision=config.precision, report=report
     )
     parts = {"train": found.train, "dev": found.dev, "test": found.test}
     features = _features(trajectory, steps, model, parts, report)
@@ -72,7 +73,7 @@ def _features(
     """Outputs of the convolutions for each part, kept beside the weights: all circumstances of a seed need the same."""
     device, kept = next(model.parameters()).device, trajectory.folder / f"features-{step:06d}.pt"
     if kept.exists():
-        return torch.load(kept, map_location=device, weights_only=True)
+        return read_checked(kept, device)
     report("outputs of the convolutions")
     model = trajectory.load(step, model)
     flat = next(place for place, layer in enumerate(model) if isinstance(layer, nn.Flatten))

@@ -30,6 +30,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from prunebook.data.tasks import Problem
+from prunebook.errors import RunError
 from prunebook.networks.mlp import mlp, narrowed, weight_count
 from prunebook.training.stacked import StackedMLP, evaluate, train
 from prunebook.weights import (
@@ -277,7 +278,7 @@ def _check_masks(net: StackedMLP, masks) -> None:
     """What every run must satisfy: training changed no mask and revived no weight."""
     for weight, mask, before in zip(net.weights, net.masks, masks, strict=True):
         if not torch.equal(mask, before) or (weight[mask == 0] != 0).any():
-            raise AssertionError("a pruned weight came back during fine-tuning")
+            raise RunError("a pruned weight came back during fine-tuning")
 
 
 def _linearisation(dense, problem, config, seed, evidence, scores) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from prunebook.errors import InputError
+from prunebook.studies.configuration import setting
 from prunebook.units import SCORES
 from prunebook.weights import COMPENSATIONS, CRITERIA, METHODS
 
@@ -86,6 +87,7 @@ class OnUnits(HeadToHead):
         snapshot_every: steps between two snapshots of the training.
         samples: training images that scores and means are taken from.
         test_limit: test images that losses are measured on; None takes all.
+        precision: of training and fine-tuning; see :func:`prunebook.networks.device.check_precision`.
     """
 
     net: str = "small"
@@ -102,6 +104,7 @@ class OnUnits(HeadToHead):
     scores: tuple[str, ...] = tuple(SCORES)
     samples: int = 1000
     test_limit: int | None = None
+    precision: str = setting("single", absent="single")
 
 
 def check(config: HeadToHead) -> None:

@@ -49,7 +49,9 @@ def run(config: OnUnits, seed: int, dataset, device, report) -> dict[str, pd.Dat
         batch_size=config.batch_size,
     )
     marks = milestones(config.start, config.snapshot_every)
-    model, trajectory = train_on_images(config.net, dataset, recipe, seed, marks, report=report)
+    model, trajectory = train_on_images(
+        config.net, dataset, recipe, seed, marks, precision=config.precision, report=report
+    )
     trajectory.load(config.start, model)
     images = _images(config, dataset, seed)
     tuning = Recipe(
@@ -79,11 +81,17 @@ def run(config: OnUnits, seed: int, dataset, device, report) -> dict[str, pd.Dat
                 # Two scores that choose alike are one network.
                 key = compensation.encode() + b"".join(bytes(mask.cpu().numpy()) for mask in gone.values())
                 if key not in done:
-                    done[key] = _tuned(small, images, tuning, seed)
+                    done[key] = _tuned(small, images, tuning, seed, config.precision)
                 rows.append({**label, "stage": "fine-tuned", **done[key]})
         uneven += len(sizes) - 1
         report(f"pruned and fine-tuned at ratio {ratio:g}")
-    rows.append({**_label(DENSE, "none", 0.0), "stage": "fine-tuned", **_tuned(model, images, tuning, seed)})
+    rows.append(
+        {
+            **_label(DENSE, "none", 0.0),
+            "stage": "fine-tuned",
+            **_tuned(model, images, tuning, seed, config.precision),
+        }
+    )
     require_none(
         {"sizes that differ at one ratio": uneven, "logits that removal changed": int(worst > TOLERANCE)}
     )
@@ -159,8 +167,8 @@ def _measured(network: nn.Sequential, images: _Images) -> dict:
     return {"left": left, "loss": loss, "accuracy": accuracy, "train_loss": train_loss}
 
 
-def _tuned(network: nn.Sequential, images: _Images, recipe: Recipe, seed: int) -> dict:
-    Trainer(network, images.x, images.y, recipe, seed=10**6 * seed + 1).advance()
+def _tuned(network: nn.Sequential, images: _Images, recipe: Recipe, seed: int, precision: str) -> dict:
+    Trainer(network, images.x, images.y, recipe, seed=10**6 * seed + 1, precision=precision).advance()
     return _measured(network.eval(), images)
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from prunebook.coresets import network
 from prunebook.data.tasks import Problem
+from prunebook.errors import RunError
 from prunebook.networks.mlp import mlp, narrowed
 from prunebook.studies.head_to_head import costs, pruned
 from prunebook.studies.head_to_head.config import DENSE, DRAWN, NARROW, OnWeights, is_tuned, pairs, scope_of
@@ -58,7 +59,7 @@ def require_none(checks: dict[str, int]) -> None:
     """What must be zero in every run."""
     for name, count in checks.items():
         if count:
-            raise AssertionError(f"{name}: {count}")
+            raise RunError(f"{name}: {count}")
 
 
 def check_table(checks: dict[str, float | int]) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from prunebook.studies.configuration import setting
+
 SCORES = ("norm", "rand", "rs", "abs_rs", "mrs", "abs_mrs")
 SETS = ("all", "firstconv", "midconv", "lastconv", "firstdense")
 # A whole number is a count of units in each layer; a fraction is rounded down.
@@ -30,6 +32,7 @@ class AlongTraining:
         followed: layer set and amount whose chosen units are recorded.
         limit: number of training images, of each class for an image folder; None takes all.
         size: side of the images, for an image folder.
+        precision: of the training; see :func:`prunebook.networks.device.check_precision`.
     """
 
     study: ClassVar[str] = "mr-training"
@@ -51,3 +54,4 @@ class AlongTraining:
     followed: tuple[str, float] = ("midconv", 0.1)
     limit: int | None = None
     size: int = 32
+    precision: str = setting("single", absent="single")

@@ -59,6 +59,7 @@ def run(config: AlongTraining, seed: int, dataset, device, report) -> dict[str, 
         marks,
         batch_norm=config.batch_norm,
         init=config.init,
+        precision=config.precision,
         report=report,
     )
     data = penalties.subsets(dataset, config.samples, seed)

@@ -76,6 +76,7 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
         [step for step in milestones(config.steps, config.snapshot_every) if step <= config.start],
         batch_norm=config.batch_norm,
         init=config.init,
+        precision=config.precision,
         report=report,
     )
     data = penalties.subsets(dataset, config.samples, seed)
@@ -86,7 +87,7 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
     before = _losses(model, data)
 
     def follow(network: nn.Sequential) -> list[dict]:
-        trainer = Trainer(network, x, y, recipe, seed=10**6 * seed + config.start)
+        trainer = Trainer(network, x, y, recipe, seed=10**6 * seed + config.start, precision=config.precision)
         rows = []
         for steps in config.tune_steps:
             trainer.advance(steps)

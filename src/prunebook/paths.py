@@ -1,0 +1,55 @@
+"""Where things are: the checkout with its data files, the cache of this user, and how a file is put in its place."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+PACKAGE_DIR = Path(__file__).resolve().parent
+ROOT = PACKAGE_DIR.parents[1]  # of a checkout; an installed copy has nothing of ours there
+DATA = ROOT / "data"  # claims, costs, tolerances, committed results
+
+
+def checkout() -> Path | None:
+    """The checkout that this package lies in; None for an installed copy."""
+    root = PACKAGE_DIR.parents[1]
+    marked = (root / "pyproject.toml").is_file() or (root / "data" / "claims.yaml").is_file()
+    return root if PACKAGE_DIR.parent.name == "src" and marked else None
+
+
+def cache_folder() -> Path:
+    """``PRUNEBOOK_CACHE`` if set, else "prunebook" in the platform's cache folder of this user."""
+    if own := os.environ.get("PRUNEBOOK_CACHE"):
+        return Path(own).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "prunebook"
+
+
+def tidy(path: Path) -> str:
+    """The path with the home folder as "~": notices are shown on published pages."""
+    try:
+        return str(Path("~") / path.relative_to(Path.home()))
+    except (ValueError, RuntimeError):
+        return str(path)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of ``path`` once it is whole: a reader sees the old one or the new one."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        try:
+            yield file
+            file.close()
+            Path(file.name).replace(path)
+        except BaseException:
+            file.close()
+            Path(file.name).unlink(missing_ok=True)
+            raise
