@@ -15,6 +15,7 @@ from pathlib import Path
 
 from prunebook.workflow import jobs as flow
 from prunebook.errors import InputError
+from prunebook.paths import ROOT
 
 try:
     ASKED = flow.request(config)
@@ -22,7 +23,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 CALL = uuid.uuid4().hex[:8]  # jobs on other machines read this file again, and get the call from their wildcards
-PAGES = {path.stem: path for path in sorted((flow.ROOT / "notebooks").glob("*.py"))}
+PAGES = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.py"))}
 OUTPUT = ASKED.output
 RECEIPT = OUTPUT + "/workflow/{call}"
 LOGS = f"{OUTPUT}/logs/{ASKED.scale}"
@@ -93,7 +94,7 @@ rule run:
         " --device {ASKED.device} --threads {threads} --exclusive {DATA:q} > {log:q} 2>&1"
 
 
-# One page, executed. It looks first whether anything that it is made from has changed.
+# One page, executed.
 rule page:
     output:
         touch(RECEIPT + "/page/{page}"),
@@ -103,7 +104,7 @@ rule page:
         runtime=60,
         mem_mb=flow.MEGABYTES,
     shell:
-        "{BIN}/python {flow.ROOT}/book/build.py --page {wildcards.page} --scale {ASKED.scale}"
+        "{BIN}/python {ROOT}/book/build.py --page {wildcards.page} --scale {ASKED.scale}"
         " {SEEDS:q} {DATA:q} --output {OUTPUT:q}"
 
 
@@ -124,4 +125,4 @@ rule book:
         expand(RECEIPT + "/page/{page}", page=PAGES, call=CALL),
         f"{OUTPUT}/workflow/{CALL}/ledger",
     shell:
-        "{BIN}/python {flow.ROOT}/book/build.py --laid-out --scale {ASKED.scale} --output {OUTPUT:q}"
+        "{BIN}/python {ROOT}/book/build.py --laid-out --scale {ASKED.scale} --output {OUTPUT:q}"

@@ -26,7 +26,9 @@ data = None  # not used: this page makes its own data
 fresh = False  # not used: this page stores nothing
 
 # %% tags=["hide-input"]
-from types import SimpleNamespace
+from prunebook.pages import notebook
+
+page = notebook.begin(globals(), notebook="one_theory")
 
 import numpy as np
 import pandas as pd
@@ -36,14 +38,11 @@ from torch.func import functional_call
 
 from prunebook import coresets, units, weights
 from prunebook.networks.mlp import mlp
-from prunebook.pages import notebook
 from prunebook.pages.figures import in_house_style, look
 from prunebook.pages.figures.coreset_parts import LOOKS
 from prunebook.pages.figures.layout import grid, legend_below, log_axis, panel_label
 from prunebook.studies import configuration, study, theory
 
-given = {"scale": scale, "device": device, "seeds": seeds, "data": data, "fresh": fresh}
-page = notebook.Page("one_theory", given, results=None, study=SimpleNamespace(name="theory"))
 seed, device = configuration.seed_list(1 if seeds is None else seeds)[0], study.resolve_device(device)
 
 
@@ -294,7 +293,7 @@ page.glue(
 page.glue("harmed", float((cost > D.mean(0)[:, None] * layer.shift.square()).sum()), ".0f")
 
 # %% [markdown]
-# For this weight, the plain mean leaves {glue:text}`theory-mean-left` % of the output error of plain removal, and the weighted mean {glue:text}`theory-tilted-left` %. The weighted mean never leaves more than 100 %. The plain mean does at {glue:text}`theory-harmed` of the 256 weights: there it makes up for inputs at which nobody listens.
+# For this weight, the plain mean leaves {glue:text}`one-theory-mean-left` % of the output error of plain removal, and the weighted mean {glue:text}`one-theory-tilted-left` %. The weighted mean never leaves more than 100 %. The plain mean does at {glue:text}`one-theory-harmed` of the 256 weights: there it makes up for inputs at which nobody listens.
 #
 # ### More freedom, less error
 #
@@ -588,7 +587,7 @@ page.glue(
 )
 
 # %% [markdown]
-# To be as exact as 8 of 16 units chosen and compensated, the coreset needs {glue:text}`theory-needed` draws, which keep {glue:text}`theory-needed-kept` units on average. It pays for a promise that the choice does not make: the draws are right on average at *any* input, also at one that nobody has looked at, while the error of the compensated choice is a statement about these data.
+# To be as exact as 8 of 16 units chosen and compensated, the coreset needs {glue:text}`one-theory-needed` draws, which keep {glue:text}`one-theory-needed-kept` units on average. It pays for a promise that the choice does not make: the draws are right on average at *any* input, also at one that nobody has looked at, while the error of the compensated choice is a statement about these data.
 # The draws that are needed do not depend on the number of units. Split each unit into ten equal parts, and the error stays the same at the same number of draws (last line of the table above). Where thousands of units do nearly the same, a few draws stand for them all.
 
 # %% [markdown]

@@ -33,13 +33,16 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # not used: this page stores nothing
 
 # %% tags=["hide-input"]
+from prunebook.pages import notebook
+
+page = notebook.begin(globals(), notebook="own_network")
+
 import copy
 import html
 import io
 import os
 import statistics
 import time
-from types import SimpleNamespace
 
 import pandas as pd
 import torch
@@ -53,12 +56,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from prunebook import coresets, units, weights
 from prunebook.data import images as datasets
 from prunebook.errors import InputError
-from prunebook.pages import notebook
 from prunebook.pages.figures import in_house_style, look
 from prunebook.pages.figures.layout import grid, legend_below, panel_label
 from prunebook.studies import configuration, study
 
-given = {"scale": scale, "device": device, "seeds": seeds, "data": data, "fresh": fresh}
 SIZES = {  # training images, held-out images, test images, width of the network, epochs, of fine-tuning
     "smoke": (600, 200, 300, 8, 2, 1),
     "laptop": (5000, 1000, 2000, 16, 5, 1),
@@ -67,7 +68,6 @@ scale = scale or os.environ.get("PRUNEBOOK_SCALE") or "laptop"
 if scale not in (*SIZES, "paper"):
     raise InputError(f"scale={scale!r}: choose from {', '.join(SIZES)}, paper")
 limit, dev, tested, width, epochs, tuning = SIZES.get(scale, SIZES["laptop"])
-page = notebook.Page("own_network", given, results=None, study=SimpleNamespace(name="own-network"))
 seed, device = configuration.seed_list(1 if seeds is None else seeds)[0], study.resolve_device(device)
 pictures = datasets.load("cifar10", data=data or None, device=device, dev=dev, limit=limit)
 if pictures.notice:

@@ -19,6 +19,7 @@ from prunebook.data import images
 from prunebook.errors import DataError, InputError
 from prunebook.store import machine
 from prunebook.store.results import Store
+from prunebook.studies.configuration import setting
 from prunebook.studies.study import Study
 from prunebook.workflow import doctor, drift
 
@@ -30,6 +31,11 @@ class Config:
     widths: tuple[int, ...] = (4, 2)
     noise: float = 0.0
     epochs: int = 1
+
+
+@dataclass(frozen=True)
+class Precise(Config):
+    precision: str = setting("single", absent="single")
 
 
 CONFIGS = tuple(
@@ -129,6 +135,11 @@ def test_only_chooses_configurations(toy, only, chosen):
         (["run", "toy", "--seed", "1", "--seeds", "2"], "not both"),
         (["run", "toy", "--device", "tpu"], "'tpu' is unknown"),
         (["run", "toy", "--threads", "0"], "must be at least 1"),
+        (["run", "toy", "--threads", "99999999999"], "at most 1024"),
+        (["run", "toy", "--seed", str(2**63)], f"seed {2**63} is not a whole number from 1 to {2**31 - 1}"),
+        (["run", "toy", "--seeds", "100000000"], "at most 10,000"),
+        (["plan", "toy", "--seeds", "100000000"], "at most 10,000"),
+        (["run", "toy", "--precision", "bf16"], "leave no choice of precision"),
         (["run", "toy", "--only", "noise"], "must look like KEY=VALUE"),
         (
             ["run", "toy", "--only", "color=red"],
@@ -158,6 +169,20 @@ def test_trouble_with_data_and_results_is_told_the_same_way(toy, tmp_path):
     assert "finished seeds are kept" in call("run", "toy", code=130).stderr
     toy.trouble = ZeroDivisionError("a defect")
     assert isinstance(call("run", "toy", code=1).exception, ZeroDivisionError), "a defect keeps its traceback"
+
+
+def test_precision_is_chosen_and_has_an_address_of_its_own(toy, tmp_path):
+    configs = (Precise(),)
+    object.__setattr__(toy.study, "config_type", Precise)
+    object.__setattr__(toy.study, "presets", {"smoke": configs})
+    call("run", "toy", "--scale", "smoke", "--device", "cpu")
+    call("run", "toy", "--scale", "smoke", "--device", "cpu", "--precision", "bf16")
+    assert [config.precision for config, _ in toy.ran] == ["single", "bf16"]
+    store = Store(tmp_path / "results")
+    assert store.load("smoke", configs[0], 1).record["precision"] == "single"
+    assert store.load("smoke", Precise(precision="bf16"), 1).record["precision"] == "bf16"
+    told = call("run", "toy", "--scale", "smoke", "--device", "cpu", "--precision", "half", code=2).stderr
+    assert "precision 'half' is unknown: use single, bf16, tf32" in told
 
 
 def test_threads_are_set(toy):

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -62,6 +63,27 @@ def test_a_wrong_parameter_stops_before_any_work(asked, changes, message):
 def test_seeds_and_device_are_checked_too(changes, message):
     with pytest.raises(InputError, match=message):
         begin(**changes)
+
+
+def test_a_page_without_a_study_stops_at_a_misspelt_parameter_too():
+    with pytest.raises(InputError, match="unknown parameter scal"):
+        notebook.begin({**GOOD, "scal": "smoke"}, notebook="one_theory")
+    page = notebook.begin(GOOD, notebook="one_theory")
+    assert (page.name, page.study.name, page.parameters) == ("one_theory", "one-theory", GOOD)
+
+
+def test_an_outdated_result_tells_what_has_changed(monkeypatch):
+    said = []
+    monkeypatch.setattr(notebook, "display", lambda shown: said.append(shown.data))
+    told = ("Ties < go by index",)
+    records = [{"seed": 1}, {"seed": 2}]
+    results = SimpleNamespace(notices=(), scale="paper", records=records, stale={"a": told}, changes=told)
+    study = SimpleNamespace(presets={"paper": (1,)}, seeds={"paper": 2})
+    page = notebook.Page.__new__(notebook.Page)
+    page.__dict__.update(results=results, study=study, parameters=GOOD)
+    page.banner()
+    assert "1 of the 2 results are <b>outdated</b>" in said[0]
+    assert "the protocol has changed: Ties &lt; go by index." in said[0]
 
 
 def test_a_missing_parameter_is_named(asked):

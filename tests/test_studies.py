@@ -18,7 +18,7 @@ from prunebook.store.collect import collect, stored
 from prunebook.store.results import Store
 from prunebook.studies import STUDIES
 from prunebook.studies import study as studies
-from prunebook.studies.configuration import describe
+from prunebook.studies.configuration import describe, seed_list
 from prunebook.studies.study import Study
 
 
@@ -237,6 +237,16 @@ def test_outdated_results_are_used_and_named(lab):
     assert (anew.measured, anew.stale, anew.records[0]["protocol"]) == (1, {}, 2)
 
 
+def test_seeds_come_as_text_too():
+    for given in ([1, 2], "[1, 2]", " [1,2] ", (1, 2)):
+        assert seed_list(given) == (1, 2)
+    assert seed_list("3") == (1, 2, 3)
+    assert seed_list([2**31 - 1]) == (2**31 - 1,)
+    for wrong in ("two", "[1, ", "[0]", "[1, 1]", "1.5", "", "true", "{}", [2**31], 10_001):
+        with pytest.raises(InputError, match="seed"):
+            seed_list(wrong)
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -287,7 +297,7 @@ def test_what_is_stored_can_be_had_without_measuring(lab):
         ({"seeds": 0}, "at least 1"),
         ({"seeds": -2}, "at least 1"),
         ({"seeds": 1.5}, "at least 1"),
-        ({"seeds": "3"}, "at least 1"),
+        ({"seeds": "three"}, "at least 1"),
         ({"seeds": True}, "at least 1"),
         ({"seeds": ()}, "at least one"),
         ({"seeds": (1, 1)}, "each of them once"),

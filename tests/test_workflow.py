@@ -67,7 +67,10 @@ def test_settings_come_as_text_or_numbers():
         ({"seeds": 0}, "at least 1"),
         ({"seeds": "two"}, "at least 1"),
         ({"device": "tpu"}, "device=tpu"),
-        ({"threads": 0}, "threads=0"),
+        ({"threads": 0}, "threads 0"),
+        ({"threads": 99999999999}, "at most 1024"),
+        ({"seeds": [2**63]}, f"whole number from 1 to {2**31 - 1}"),
+        ({"seeds": 100_000_000}, "at most 10,000"),
         ({"finished": "perhaps"}, "finished=perhaps: use yes or no"),
     ],
 )
@@ -100,7 +103,6 @@ def test_time_stamps_decide_nothing(tmp_path):
     asked = workflow.request({"scale": "smoke", "studies": "ec-pde"})
     keep(store, "smoke", config, 1)
     record = store.path("smoke", config, 1) / "record.json"
-    record.write_text("{}")
     for moment in (0, 2**33):
         for path in (record, record.parent):
             os.utime(path, (moment, moment))

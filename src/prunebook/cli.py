@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunebook.errors import DataError, InputError, ResultError
+from prunebook.errors import DataError, InputError, ResultError, RunError
 
 if TYPE_CHECKING:
     from prunebook.studies.study import Study
@@ -38,7 +38,7 @@ def _told() -> Iterator[None]:
     """Turn an error that the user can put right into one line and exit code 2."""
     try:
         yield
-    except (InputError, DataError, ResultError) as error:
+    except (InputError, DataError, ResultError, RunError) as error:
         typer.echo(f"error: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
@@ -77,6 +77,10 @@ def run(
     config: Annotated[
         str | None, typer.Option(metavar="HASH", help="Only this configuration.", show_default=False)
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Of trainings that leave a choice: single, bf16 or tf32.", show_default=False),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads that torch uses.", show_default=False)] = None,
     exclusive: Annotated[
         bool, typer.Option("--exclusive", help="Use one GPU, and one that no other such run has.")
@@ -85,7 +89,7 @@ def run(
     """Measure what is missing of a study. It may be interrupted, and run in several processes at once."""
     with _told(), _own_gpu(exclusive and device != "cpu"):
         from prunebook.store.collect import collect
-        from prunebook.studies.configuration import select
+        from prunebook.studies.configuration import select, with_precision
 
         known = _studies(study)
         if seed and seeds is not None:
@@ -102,6 +106,8 @@ def run(
                 from prunebook.workflow.jobs import configuration
 
                 configs = (configuration(known[study], scale, config),)
+            if precision is not None:
+                configs = with_precision(configs or known[study].presets[scale], precision)
         done = collect(
             known[study],
             scale,
@@ -136,9 +142,9 @@ def _own_gpu(wanted: bool) -> Iterator[None]:
 def _set_threads(threads: int) -> None:
     import torch
 
-    if threads < 1:
-        raise InputError(f"--threads {threads} must be at least 1")
-    torch.set_num_threads(threads)
+    from prunebook.studies.configuration import check_threads
+
+    torch.set_num_threads(check_threads(threads))
 
 
 @app.command("list")
@@ -178,6 +184,7 @@ def plan(
 ) -> None:
     """Say what is missing of a study, and what it will cost, before anything is started."""
     with _told():
+        from prunebook.studies.configuration import seed_list
         from prunebook.workflow.costs import plan as plan_of
         from prunebook.workflow.costs import summary
 
@@ -186,9 +193,8 @@ def plan(
             raise InputError(f"--scale {scale}: use one of {', '.join(known[study].presets)}")
         if device not in ("cpu", "cuda"):
             raise InputError(f"--device {device}: use cpu or cuda")
-        if seeds is not None and seeds < 1:
-            raise InputError(f"--seeds {seeds} must be at least 1")
-        jobs = plan_of(known[study], scale, device=device, seeds=range(1, seeds + 1) if seeds else None)
+        chosen = None if seeds is None else seed_list(seeds)
+        jobs = plan_of(known[study], scale, device=device, seeds=chosen)
         if as_json:
             typer.echo(json.dumps([dataclasses.asdict(job) for job in jobs], indent=1))
             return

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 from IPython.display import HTML, display
@@ -31,7 +32,7 @@ class Page:
 
     name: str
     parameters: dict
-    results: Collected
+    results: Collected | None
     study: object
     figures: int = 0
     glued: dict = field(default_factory=dict)
@@ -172,12 +173,13 @@ class Page:
         glue(f"{self.study.name}-{name}", text, display=False)
 
 
-def begin(namespace: dict, study: str, notebook: str) -> Page:
+def begin(namespace: dict, study: str | None = None, *, notebook: str) -> Page:
     """Check the notebook's parameters, then load its results or make them.
 
     Args:
         namespace: ``globals()`` of the notebook, called before anything else is defined there.
-        study: name of the study that the notebook shows.
+        study: name of the study that the notebook shows; None for a page that shows none. Of its parameters only the
+            names are looked at.
         notebook: the notebook's own name, for the command that runs it again.
 
     Raises:
@@ -195,8 +197,10 @@ def begin(namespace: dict, study: str, notebook: str) -> Page:
         raise InputError(f"unknown parameter {', '.join(unknown)}: choose from {', '.join(PARAMETERS)}")
     if missing := [name for name in PARAMETERS if name not in given]:
         raise InputError(f"the notebook's parameters cell does not set {', '.join(missing)}")
-    known = registered()
-    chosen = known[study]
+    parameters = {name: given[name] for name in PARAMETERS}
+    if study is None:
+        return Page(notebook, parameters, None, SimpleNamespace(name=notebook.replace("_", "-")))
+    chosen = registered()[study]
     scale = given["scale"] or os.environ.get("PRUNEBOOK_SCALE") or "laptop"
     if scale not in chosen.presets:
         raise InputError(f"scale={scale!r}: choose from {', '.join(chosen.presets)}")
@@ -204,7 +208,6 @@ def begin(namespace: dict, study: str, notebook: str) -> Page:
         raise InputError(f"fresh={given['fresh']!r}: give True or False")
     if given["data"] is not None and not isinstance(given["data"], str):
         raise InputError(f"data={given['data']!r}: give the path of a folder, as text")
-    parameters = {name: given[name] for name in PARAMETERS}
     results = None
     if scale == "paper" and given["seeds"] is None and not given["fresh"]:
         # The published book shows what has been measured so far and says how much that is. It never starts days of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -13,6 +14,8 @@ from typing import Any
 from prunebook.errors import InputError
 
 SCALES = ("smoke", "laptop", "paper")
+LAST_SEED = 2**31 - 1  # studies multiply seeds, by up to a million
+MOST_SEEDS, MOST_THREADS = 10_000, 1024
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -102,22 +105,52 @@ def check_name(name: object, what: str) -> str:
 
 
 def check_seed(seed: object) -> int:
-    """Return ``seed``, or raise InputError: seeds are the whole numbers from 1."""
-    if type(seed) is not int or seed < 1:
-        raise InputError(f"seed {seed!r} is not a whole number of at least 1: seeds count from 1")
+    """Return ``seed``, or raise InputError: seeds are the whole numbers from 1 to ``LAST_SEED``."""
+    if type(seed) is not int or not 1 <= seed <= LAST_SEED:
+        raise InputError(f"seed {seed!r} is not a whole number from 1 to {LAST_SEED}: seeds count from 1")
     return seed
 
 
+def check_threads(threads: object) -> int:
+    """Return ``threads``, or raise InputError: a number that a machine may have."""
+    if type(threads) is not int or not 1 <= threads <= MOST_THREADS:
+        raise InputError(f"threads {threads!r} must be at least 1 and at most {MOST_THREADS}, a whole number")
+    return threads
+
+
 def seed_list(seeds: Any) -> tuple[int, ...]:
-    """The seeds 1..n for a count n, or the seeds of a list. Raises InputError for what is neither."""
+    """The seeds 1..n for a count n, or the seeds of a list. Raises InputError for what is neither.
+
+    Either may come as text, "3" or "[1, 2]", as papermill's ``-p`` hands it on.
+    """
+    if isinstance(seeds, str):
+        with contextlib.suppress(ValueError):  # refused below, as it was given
+            seeds = json.loads(seeds)
     if isinstance(seeds, list | tuple):
         chosen = tuple(check_seed(seed) for seed in seeds)
         if not chosen or len(set(chosen)) < len(chosen):
             raise InputError(f"seeds {list(seeds)} must be at least one, each of them once")
         return chosen
-    if type(seeds) is not int or seeds < 1:
-        raise InputError(f"seeds {seeds!r} must be a count of at least 1, or a list of seeds")
+    if type(seeds) is not int or not 1 <= seeds <= MOST_SEEDS:
+        raise InputError(
+            f"seeds {seeds!r} must be a count of at least 1 and at most {MOST_SEEDS:,}, or a list of seeds"
+        )
     return tuple(range(1, seeds + 1))
+
+
+def with_precision(configs: Iterable, precision: str) -> tuple:
+    """The configurations with another precision, which gives them addresses of their own.
+
+    Raises InputError for one that leaves no choice. One that trains in several ways has it for some of them.
+    """
+    configs = tuple(configs)
+    for config in configs:
+        if not hasattr(config, "precision"):
+            raise InputError(
+                f"--precision {precision}: {config.study} has configurations that leave no choice of precision, as "
+                f"{describe(config, configs) or type(config).__name__}; leave it out, or name others with --only"
+            )
+    return tuple(dataclasses.replace(config, precision=precision) for config in configs)
 
 
 def config_columns(config: object) -> dict[str, object]:

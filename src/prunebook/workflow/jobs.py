@@ -11,9 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from prunebook.errors import InputError
-from prunebook.paths import ROOT
 from prunebook.store.results import Store
-from prunebook.studies.configuration import SCALES, config_columns, config_hash, seed_list
+from prunebook.studies.configuration import SCALES, check_threads, config_columns, config_hash, seed_list
 from prunebook.studies.study import DEVICES, Study, registered
 from prunebook.workflow.costs import Job, plan
 
@@ -69,9 +68,7 @@ def request(settings: Mapping) -> Request:
         raise InputError(f"scale={scale}: use {', '.join(SCALES)}")
     if (device := str(asked.get("device", "auto"))) not in DEVICES:
         raise InputError(f"device={device}: use {', '.join(DEVICES)}")
-    threads = _number(asked.get("threads", 1))
-    if type(threads) is not int or threads < 1:
-        raise InputError(f"threads={threads} must be a whole number of at least 1")
+    threads = check_threads(_number(asked.get("threads", 1)))
     finished = _YES.get(str(asked.get("finished", False)).lower())
     if finished is None:
         raise InputError(f"finished={asked['finished']}: use yes or no")
@@ -82,7 +79,7 @@ def request(settings: Mapping) -> Request:
         raise InputError(f"studies={','.join(wrong)}: use {', '.join(known)}")
     seeds = asked.get("seeds")
     if seeds is not None:
-        seeds = seed_list([*map(_number, seeds)] if isinstance(seeds, list | tuple) else _number(seeds))
+        seeds = seed_list([*map(_number, seeds)] if isinstance(seeds, list | tuple) else seeds)
     data = str(Path(str(asked["data"])).expanduser().absolute()) if asked.get("data") else ""
     output = str(asked.get("output") or "_build")
     return Request(scale, tuple(names), seeds, device, threads, data, finished, output)
