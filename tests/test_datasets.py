@@ -304,6 +304,40 @@ def test_where_tells_what_there_is_and_touches_nothing(tmp_path, mnist):
         where("mnits")
 
 
+LAYOUTS = {
+    "the folder": lambda root: root,
+    "one level too deep": lambda root: root / "MNIST",
+    "two levels too deep": lambda root: root / "MNIST" / "raw",
+    "small letters": lambda root: (root / "MNIST").rename(root / "mnist").parent,
+    "a dot in the names": lambda root: [path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+                                        for path in (root / "MNIST" / "raw").iterdir()] and root,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_mnist_is_found_as_people_have_it(tmp_path, mnist, layout):
+    files, arrays = mnist
+    folder = LAYOUTS[layout](write(tmp_path / "named", files))
+    found = load("mnist", data=folder, dev=0)
+    check_mnist(found, arrays)
+    if "dot" not in layout:
+        assert set(found.checksums) == {*files, "split"}, "the same files have the same names in a record"
+    assert where("mnist", folder).ready
+
+
+def test_cifar10_is_found_one_level_too_deep_and_packed_it_is_named(tmp_path, cifar10):
+    files, _ = cifar10
+    folder = write(tmp_path / "named", files)
+    assert len(load("cifar10", data=folder / CIFAR10.base_folder, dev=0).train) == 40
+    packed = write(tmp_path / "packed", {"cifar-10-python.tar.gz": b"x"})
+    with pytest.raises(DataError, match=r"still packed: unpack it there \(tar -xzf"):
+        load("cifar10", data=packed)
+    assert "tar -xzf" in where("cifar10", packed).advice
+    other = write(tmp_path / "other", {"mnist.npz": b"x"})
+    with pytest.raises(DataError, match=r"but there is mnist\.npz: put the missing files of MNIST below"):
+        load("mnist", data=other)
+
+
 # ---- downloads, from a server on this machine
 
 

@@ -59,6 +59,13 @@ def nothing_removed(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
     return rows.loc[rows["units"] == 0, "penalty"] == 0
 
 
+def history_whole(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
+    """Every measured step of a training has the training loss of the steps before it."""
+    keys = ["net", "batch_norm", "steps", "seed", "step"]
+    measured = tables["network"].loc[tables["network"]["step"] > 0, keys]
+    return measured.merge(tables["history"][keys], how="left", indicator=True)["_merge"] == "both"
+
+
 def same_units(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
     """Zero and mean are compared on equally many units, for every score."""
     keys = ["net", "batch_norm", "seed", "step", "set", "amount"]
@@ -91,7 +98,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "ec-pde": (ratio_reached, weights_kept),
     "cb-lenet": (sparsity_kept, kept_within_draws),
     "cb-vgg": (sparsity_kept, kept_within_draws),
-    "mr-training": (nothing_removed, same_units),
+    "mr-training": (nothing_removed, same_units, history_whole),
     "head-to-head": (no_fault_counted, removal_is_exact, left_kept),
 }
 

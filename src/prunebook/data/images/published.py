@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from prunebook.data.images.folders import is_folder
 from prunebook.data.images.kinds import Raw, Standardisation
 from prunebook.errors import DataError
 from prunebook.paths import cache_folder
@@ -23,6 +24,13 @@ UNPACKED = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+# Where the files are looked for: as torchvision puts them, and as people have them.
+PLACES = {
+    "mnist": ("MNIST/raw/", "mnist/raw/", "MNIST/", "mnist/", "raw/", ""),
+    "cifar10": ("cifar-10-batches-py/", ""),
+}
+ARCHIVE = "cifar-10-python.tar.gz"
+SHOWN = 5
 TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 TRAIN_SIZE = {"mnist": 60_000, "cifar10": 50_000}
 STANDARDISATION = {
@@ -36,14 +44,25 @@ def wanted(name: str) -> list[dict[str, str]]:
     if name == "mnist":
         from torchvision.datasets import MNIST
 
-        return [
-            {f"MNIST/raw/{gz}": md5, f"MNIST/raw/{gz[:-3]}": UNPACKED[gz[:-3]]} for gz, md5 in MNIST.resources
-        ]
-    from torchvision.datasets import CIFAR10
+        files = [{gz: md5, gz[:-3]: UNPACKED[gz[:-3]]} for gz, md5 in MNIST.resources]
+        # Some have a dot in their names, as the files of the first years had.
+        files = [one | {file.replace("-idx", ".idx"): md5 for file, md5 in one.items()} for one in files]
+    else:
+        from torchvision.datasets import CIFAR10
 
-    meta = (CIFAR10.meta["filename"], CIFAR10.meta["md5"])
-    files = [*CIFAR10.train_list, *CIFAR10.test_list, meta]
-    return [{f"{CIFAR10.base_folder}/{file}": md5} for file, md5 in files]
+        meta = (CIFAR10.meta["filename"], CIFAR10.meta["md5"])
+        files = [{file: md5} for file, md5 in (*CIFAR10.train_list, *CIFAR10.test_list, meta)]
+    return [{place + file: md5 for place in PLACES[name] for file, md5 in one.items()} for one in files]
+
+
+def instead(name: str, folder: Path) -> str:
+    """What there is in a folder that lacks files of the data set, and what to do."""
+    if name == "cifar10" and _is_file(folder / ARCHIVE):
+        return f"there is {ARCHIVE}, still packed: unpack it there (tar -xzf {ARCHIVE})"
+    there = sorted(path.name for path in folder.iterdir()) if is_folder(folder) else []
+    more = f" and {len(there) - SHOWN} more" if len(there) > SHOWN else ""
+    found = ", ".join(there[:SHOWN]) or "nothing"
+    return f"there is {found}{more}: put the missing files of {TITLES[name]} below {folder}"
 
 
 def look(name: str, folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -89,8 +108,8 @@ def read(name: str, folder: Path, said: str) -> Raw:
     present, missing = look(name, folder)
     if missing:
         raise DataError(
-            f"{said} does not hold {TITLES[name]}: expected {', '.join(missing)} below {folder}. "
-            "Put the files there, or name no folder to use the cache or a download"
+            f"{said} does not hold {TITLES[name]}: expected {', '.join(missing)} below {folder}, but "
+            f"{instead(name, folder)}, or name no folder to use the cache or a download"
         )
     for file, md5 in present.items():
         if wrong := damage(folder, file, md5):
@@ -100,7 +119,7 @@ def read(name: str, folder: Path, said: str) -> Raw:
     for part, x, y in (("training", train_x, train_y), ("test", test_x, test_y)):
         if len(x) != len(y):
             raise DataError(f"{TITLES[name]} in {folder}: {len(x)} {part} images but {len(y)} labels")
-    checksums = {file: f"md5:{md5}" for file, md5 in present.items()}
+    checksums = {f"{PLACES[name][0]}{Path(file).name}": f"md5:{md5}" for file, md5 in present.items()}
     return Raw(train_x, train_y, test_x, test_y, classes, checksums, STANDARDISATION[name])
 
 
@@ -128,8 +147,12 @@ def _read_mnist(folder: Path, files: list[str]) -> tuple:
 def _read_cifar10(folder: Path, files: list[str]) -> tuple:
     from torchvision.datasets import CIFAR10
 
+    class Placed(CIFAR10):
+        base_folder = ""  # whatever the folder of the files is called
+
     try:
-        parts = [CIFAR10(folder, train=train, download=False) for train in (True, False)]
+        place = (folder / files[0]).parent
+        parts = [Placed(place, train=train, download=False) for train in (True, False)]
     except (OSError, RuntimeError) as error:
         raise DataError(f"CIFAR-10 in {folder} changed while it was read: {error}") from error
     tensors = [

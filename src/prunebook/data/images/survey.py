@@ -8,7 +8,7 @@ from prunebook.data.images.folders import named_folder
 from prunebook.data.images.kinds import Found
 from prunebook.data.images.loading import NAMES
 from prunebook.data.images.picture_folders import list_pictures, picture_root
-from prunebook.data.images.published import TITLES, damage, look
+from prunebook.data.images.published import damage, instead, look
 from prunebook.errors import DataError, InputError
 from prunebook.paths import cache_folder
 
@@ -44,7 +44,7 @@ def _files(name: str, origin: str, folder: Path) -> Found:
     damaged = tuple(filter(None, (damage(folder, file, md5) for file, md5 in present.items())))
     advice = []
     if missing:
-        advice.append(f"put the missing files of {TITLES[name]} below {folder}")
+        advice.append(instead(name, folder))
     if damaged:
         again = "delete the damaged files and they are downloaded again"
         advice.append(again if origin == "cache" else "replace the damaged files")
