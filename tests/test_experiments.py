@@ -9,6 +9,7 @@ import torch
 
 from prunebook import studies
 from prunebook.data.tasks import Problem
+from prunebook.errors import RunError
 from prunebook.networks.mlp import narrowed, weight_count
 from prunebook.studies.elimination_compensation import pde as ec_pde
 from prunebook.studies.elimination_compensation import run
@@ -141,7 +142,7 @@ def test_a_revived_weight_stops_the_run():
     net = run.StackedMLP.from_models([run.mlp(WIDTHS, seed=0)])
     masks = [mask.clone() for mask in net.masks]
     masks[0][0, 0, 0] = net.masks[0][0, 0, 0] = 0  # pruned, but its weight is still there
-    with pytest.raises(AssertionError, match="came back"):
+    with pytest.raises(RunError, match="came back"):
         run._check_masks(net, masks)
 
 

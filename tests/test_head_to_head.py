@@ -12,7 +12,7 @@ from torch import nn
 from prunebook import coresets, evidence, units
 from prunebook.coresets import network
 from prunebook.data.tasks import Problem
-from prunebook.errors import InputError
+from prunebook.errors import InputError, RunError
 from prunebook.evidence.statistics import STATISTICS
 from prunebook.networks.mlp import mlp, narrowed, weight_count
 from prunebook.pages.figures import head_to_head, head_to_head_costs
@@ -133,7 +133,7 @@ def test_ratios_are_met_to_the_weight_and_kept_by_fine_tuning(tables):
 
 
 def test_a_run_whose_invariants_fail_stops():
-    with pytest.raises(AssertionError, match="pruned weights that came back: 3"):
+    with pytest.raises(RunError, match="pruned weights that came back: 3"):
         weights.require_none({"weights off the ratio": 0, "pruned weights that came back": 3})
 
 
@@ -354,7 +354,7 @@ def test_a_run_in_which_removal_changed_the_network_stops(small, monkeypatch):
     config, dataset, _, _ = small
     config = replace(config, scores=("norm",), ratios=(0.5,), tune_steps=1)
     monkeypatch.setattr(channels, "TOLERANCE", -1.0)
-    with pytest.raises(AssertionError, match="logits that removal changed"):
+    with pytest.raises(RunError, match="logits that removal changed"):
         channels.run(config, 1, dataset, torch.device("cpu"), silent)
 
 

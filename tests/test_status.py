@@ -60,6 +60,14 @@ def test_units_that_were_not_removed_cost_nothing():
     assert not invariants.same_units({"penalties": rows.assign(units=[0, 1])}).any()
 
 
+def test_a_training_loss_that_is_missing_is_seen():
+    keys = {"net": "small", "batch_norm": False, "steps": 20, "seed": 1}
+    network = pd.DataFrame([keys | {"step": step} for step in (0, 10, 20)])
+    history = pd.DataFrame([keys | {"step": step, "train_loss": 1.0} for step in (5, 10, 15, 20)])
+    assert invariants.history_whole({"network": network, "history": history}).tolist() == [True, True]
+    assert invariants.history_whole({"network": network, "history": history[:3]}).tolist() == [True, False]
+
+
 def test_faults_that_the_head_to_head_counts_are_seen():
     names = [*invariants.FAULTS, "largest change of a logit by removal", "networks fine-tuned"]
     rows = pd.DataFrame({"name": names, "value": [0.0] * len(invariants.FAULTS) + [1e-5, 49.0]})

@@ -1,4 +1,4 @@
-"""Where things are: the checkout with its data files, the cache of this user, and how a file is put in its place."""
+"""Where things are, the checkout with its data and the cache of this user; how a file is put in its place."""
 
 import os
 import sys
@@ -53,3 +53,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.close()
             Path(file.name).unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Environment variables with other values for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ |= variables
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

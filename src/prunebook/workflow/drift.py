@@ -4,7 +4,6 @@ The tolerances are declared per metric in ``data/tolerances.yaml``; the last out
 """
 
 import json
-import os
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ import yaml
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.general import chosen
 from prunebook.networks.device import resolve_device
-from prunebook.paths import DATA, replacing
+from prunebook.paths import DATA, environment, replacing
 from prunebook.store import machine
 from prunebook.store.results import Result, Store
 from prunebook.studies.configuration import describe
@@ -161,16 +160,11 @@ def again(
 
 @contextmanager
 def _no_cache() -> Iterator[None]:
-    before = os.environ.get("PRUNEBOOK_CACHE")
-    with tempfile.TemporaryDirectory(prefix="prunebook-drift-") as folder:
-        os.environ["PRUNEBOOK_CACHE"] = folder
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["PRUNEBOOK_CACHE"]
-            else:
-                os.environ["PRUNEBOOK_CACHE"] = before
+    with (
+        tempfile.TemporaryDirectory(prefix="prunebook-drift-") as folder,
+        environment(PRUNEBOOK_CACHE=folder),
+    ):
+        yield
 
 
 def outcome(

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import filelock
 
+from prunebook.paths import environment
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -71,17 +73,11 @@ def claimed(
     """
     devices = visible() if devices is None else devices
     name, lock = _taken(devices, folder or lock_folder(), pause, report) if devices else (None, None)
-    before = {key: os.environ.get(key) for key in (VISIBLE, "CUDA_DEVICE_ORDER")}
-    # In this order CUDA counts devices as nvidia-smi does.
-    os.environ |= {VISIBLE: name or "", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     try:
-        yield name
+        # In this order CUDA counts devices as nvidia-smi does.
+        with environment(CUDA_VISIBLE_DEVICES=name or "", CUDA_DEVICE_ORDER="PCI_BUS_ID"):
+            yield name
     finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key)
-            else:
-                os.environ[key] = value
         if lock is not None:
             lock.release()
 
