@@ -11,7 +11,7 @@ from test_weights_oracles import inputs, network
 from torch.nn.utils import prune as torch_prune
 
 from prunebook.errors import InputError
-from prunebook.weights import CRITERIA, Calibration, effective_sparsity, select, sparsity
+from prunebook.weights import CRITERIA, Calibration, select, sparsity
 
 ratios = st.floats(0, 1, exclude_max=True)
 
@@ -101,40 +101,3 @@ def test_sparsity():
     found = sparsity(masks)
     assert found.layers == {"a": 0.75, "b": 0.0}
     assert found.overall == 0.5
-
-
-def test_effective_sparsity_by_hand():
-    masks = {
-        "a": torch.tensor([[1, 1, 0], [0, 0, 0], [1, 0, 1]]).bool(),  # the second unit has no input
-        "b": torch.tensor([[1, 1, 0], [0, 1, 1]]).bool(),
-        "c": torch.tensor([[1, 0]]).bool(),  # the second unit of b does not count
-    }
-    # used: a[0,0], a[0,1], b[0,0], c[0,0]; of 9 + 6 + 2 weights
-    assert effective_sparsity(masks) == pytest.approx(1 - 4 / 17)
-    assert effective_sparsity(masks, torch.tensor([True, False, True])) == pytest.approx(1 - 3 / 17)
-    assert effective_sparsity(masks, torch.tensor([False, False, True])) == 1
-    with pytest.raises(InputError, match="takes 2 inputs"):
-        effective_sparsity({"a": masks["a"], "c": masks["c"]})
-    with pytest.raises(InputError, match="varying"):
-        effective_sparsity(masks, torch.tensor([True]))
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6), st.floats(0.3, 0.95))
-def test_effective_weights_are_those_the_outputs_can_feel(seed, ratio):
-    generator = torch.Generator().manual_seed(seed)
-    shapes = {"0": (4, 5), "2": (3, 4), "4": (2, 3)}
-    masks = select({k: torch.rand(s, generator=generator) for k, s in shapes.items()}, ratio)
-    # positive weights, no activation: a weight is used where the output depends on it
-    weights = [
-        (torch.rand(s, generator=generator).double() + 0.5).mul(masks[k]).requires_grad_()
-        for k, s in shapes.items()
-    ]
-    x = torch.rand(5, generator=generator).double()
-    y = x
-    for weight in weights:
-        y = weight @ y
-    gradients = torch.autograd.grad(y.sum(), weights)
-    used = sum(int((mask & (g != 0)).sum()) for mask, g in zip(masks.values(), gradients, strict=True))
-    total = sum(mask.numel() for mask in masks.values())
-    assert effective_sparsity(masks) == pytest.approx(1 - used / total)

@@ -1,87 +1,216 @@
-"""One form for the data that a method looks at: batches (x, y) that can be gone through more than once."""
+"""The one door for data and labels: batches (x, y) that can be gone through more than once. Nothing is guessed."""
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from prunebook.errors import InputError
 
 CHUNK = 4096  # samples; of 256 to 8192 about the fastest for 784-32-32-10 on two CPU cores
+BYTES = 256 * 2**20  # of inputs in one chunk
+FROM_DATASET = 256  # samples of a Dataset put into one batch
+
+FORWARD = "pass forward=, a function (model, batch) -> outputs, which may take batches of any form"
 
 
 class Batches:
     """Checked batches (x, y or None), on the device of the model, from any of the usual containers.
 
-    `data`: a tensor of inputs, a TensorDataset, an object with tensors `x` and `y`, or any re-iterable
-    (DataLoader, list) of tensors x, or of tuples or lists (x, y). The first dimension is the sample.
-    Raises InputError for anything else, for an iterator that could be consumed only once, for data
-    without a sample, for inputs that are not finite, and for inputs of another float type than the model's.
+    Without `forward`, `data` is a tensor of inputs, a TensorDataset, a plain object with tensors `x` and
+    `y`, a torch Dataset (or whatever has `__len__` and `__getitem__`, which is then used), or a re-iterable
+    (DataLoader, list) of tensors x, or of (x,) or (x, y). The first dimension is the sample. With
+    `forward(model, batch) -> outputs`, batches may be dictionaries, several inputs or anything else, and are
+    handed on as they come; `targets(batch)` then says what their targets are. y is not looked at here.
+
+    Raises InputError for anything else; for an iterator, which could be consumed only once; for a pass
+    without samples or of another length than the one before; for inputs that are not finite, or of another
+    float type than the model's.
     """
 
-    def __init__(self, data: Any, model: nn.Module) -> None:
-        if isinstance(data, Batches):
-            data = data.data
-        if isinstance(data, Iterator):
-            raise InputError(
-                f"{type(data).__name__} can be gone through only once: give a list, a DataLoader or tensors"
-            )
-        if isinstance(data, tuple) and not hasattr(data, "x") and all(isinstance(t, Tensor) for t in data):
-            raise InputError(
-                "a tuple of tensors may be (x, y) or several batches: give TensorDataset(x, y) or a list"
-            )
-        if not hasattr(data, "x") and not hasattr(data, "__iter__") and not isinstance(data, TensorDataset):
-            raise InputError(
-                f"batches are a tensor, a TensorDataset or an iterable, not {type(data).__name__}"
-            )
-        self.data = data
-        reference = next((t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), None)
-        self._like = reference
+    def __init__(
+        self,
+        data: Any,
+        model: nn.Module,
+        *,
+        forward: Callable[[nn.Module, Any], Any] | None = None,
+        targets: Callable[[Any], Any] | None = None,
+    ) -> None:
+        for name, function in (("forward", forward), ("targets", targets)):
+            if function is not None and not callable(function):
+                raise InputError(f"{name} is {function!r}: give a function")
+        if targets is not None and forward is None:
+            raise InputError("targets= goes with forward=: without it a batch is (x, y), and y the targets")
+        self.data, self.forward, self.targets = _accepted(data), forward, targets
+        self._like = next(
+            (t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), torch.empty(0)
+        )
+        self._length: int | None = None  # batches in a complete pass
+        self._first: tuple[Any, Any] | None = None
+        self._begun: tuple | None = (
+            None  # a pass of which the first batch is known, and the random state then
+        )
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
-        seen = 0
-        for x, y in self._raw():
-            if not isinstance(x, Tensor) or x.ndim == 0:
-                raise InputError(f"a batch is a tensor x or a pair (x, y) of tensors, not {type(x).__name__}")
-            if y is not None and (not isinstance(y, Tensor) or y.ndim == 0 or len(y) != len(x)):
-                raise InputError(
-                    f"targets do not go with {len(x)} inputs: need a tensor with one entry a sample"
-                )
-            if len(x) == 0:
-                continue
-            if x.is_floating_point():
-                if self._like is not None and x.dtype != self._like.dtype:
-                    raise InputError(
-                        f"inputs are {x.dtype}, the model is {self._like.dtype}: convert one of them"
-                    )
-                if not x.isfinite().all():
-                    raise InputError("inputs are not finite (NaN or infinity): clean the data first")
-            if self._like is not None:
-                x = x.to(self._like.device)
-                y = y if y is None else y.to(self._like.device)
-            seen += len(x)
-            yield x.detach(), y
-        if seen == 0:
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        if self._begun is None:
+            yield from self._pass()
+            return
+        (rest, random), self._begun = self._begun, None
+        yield self._first
+        torch.set_rng_state(random)
+        yield from rest
+
+    def first(self) -> tuple[Any, Any]:
+        """The first batch. The next pass goes on from it, so that looking costs a stream nothing."""
+        if self._first is None:
+            rest = self._pass()
+            self._first = next(rest)
+            self._begun = (rest, torch.get_rng_state())
+        return self._first
+
+    def call(self, model: nn.Module, x: Any) -> Any:
+        """The outputs of the model for one batch."""
+        return model(x) if self.forward is None else self.forward(model, x)
+
+    def _pass(self) -> Iterator[tuple[Any, Any]]:
+        count = 0
+        for batch in self._raw():
+            if self.forward is not None:
+                x, y = moved(batch, self._like.device), self.targets and self.targets(batch)
+            else:
+                x, y = self._pair(batch)
+                if len(x) == 0:
+                    continue
+                x = self._checked(x)
+            count += 1
+            yield x, moved(y, self._like.device)
+        if count == 0 and not self._length:
             raise InputError("the data is empty: need at least one sample")
+        if self._length not in (None, count):
+            raise InputError(
+                f"the data came once only: {self._length} batches in the first pass, then {count}. Give a list or a "
+                "DataLoader, which yields the same each time"
+            )
+        self._length = count
 
-    def _raw(self) -> Iterator[tuple[Any, Any]]:
-        data = self.data
-        if isinstance(data, TensorDataset):
-            yield from _chunks(*data.tensors[:2])
-        elif isinstance(data, Tensor):
-            yield from _chunks(data)
-        elif hasattr(data, "x"):
-            yield from _chunks(data.x, getattr(data, "y", None))
+    def _pair(self, batch: Any) -> tuple[Tensor, Any]:
+        items = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
+        if len(items) not in (1, 2):
+            raise InputError(
+                f"a batch has {len(items)} items: give x or (x, y), or for several inputs {FORWARD}"
+            )
+        x, y = (*items, None)[:2]
+        if not isinstance(x, Tensor) or x.ndim == 0:
+            raise InputError(
+                f"a batch is a tensor x or a pair (x, y) of tensors, not {type(x).__name__}: {FORWARD}"
+            )
+        if isinstance(y, Tensor) and (y.ndim == 0 or len(y) != len(x)):
+            raise InputError(f"targets do not go with {len(x)} inputs: need a tensor with one entry a sample")
+        return x, y
+
+    def _checked(self, x: Tensor) -> Tensor:
+        if x.is_floating_point():
+            if self._like.numel() and x.dtype != self._like.dtype:
+                raise InputError(
+                    f"inputs are {x.dtype}, the model is {self._like.dtype}: convert one of them"
+                )
+            if not x.isfinite().all():
+                raise InputError("inputs are not finite (NaN or infinity): clean the data first")
+        return moved(x, self._like.device)
+
+    def _raw(self) -> Iterator[Any]:
+        if type(self.data) is TensorDataset:
+            yield from _chunks(*self.data.tensors)
+        elif isinstance(self.data, Tensor):
+            yield from _chunks(self.data)
+        elif _is_pair(self.data):
+            yield from _chunks(*(t for t in (self.data.x, getattr(self.data, "y", None)) if t is not None))
         else:
-            for batch in data:
-                if isinstance(batch, tuple | list):
-                    yield (batch[0] if batch else None), (batch[1] if len(batch) > 1 else None)
-                else:
-                    yield batch, None
+            yield from self.data
 
 
-def _chunks(x: Tensor, y: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
-    for part in torch.arange(0, len(x), CHUNK).tolist():
-        yield x[part : part + CHUNK], None if y is None else y[part : part + CHUNK]
+def class_labels(y: Any, count: int, classes: int) -> Int64[Tensor, " count"]:
+    """Class labels as int64, one for each of `count` samples; any kind of integers is taken.
+
+    Raises InputError, with the remedy, for no labels, numbers that are no integers, one-hot rows or columns,
+    and labels outside 0 ... classes - 1, such as the -100 of samples to be ignored.
+    """
+    if y is None:
+        raise InputError("the data has no labels: give batches (x, y) or a TensorDataset(x, y)")
+    try:
+        y = torch.as_tensor(y)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"labels are {type(y).__name__}: give one class index for each sample") from error
+    kind = f"labels are {y.dtype} of shape {tuple(y.shape)}"
+    if y.shape == (count, 1):
+        raise InputError(f"{kind}: take the column out, y[:, 0]")
+    if y.shape == (count, classes):
+        raise InputError(f"{kind}: give class indices, y.argmax(1) for one-hot rows")
+    if y.shape != (count,):
+        raise InputError(f"{kind}: give one class index for each of the {count} samples")
+    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+        raise InputError(f"{kind}: give class indices as integers, for whole numbers y.long()")
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= classes:
+        raise InputError(
+            f"labels reach from {low} to {high}: give class indices from 0 to {classes - 1}, and leave out "
+            "samples without a label"
+        )
+    return y.long()
+
+
+def moved(value: Any, device: torch.device) -> Any:
+    """The same with all tensors in it detached and on a device; dictionaries, lists and tuples are followed."""
+    if isinstance(value, Tensor):
+        value = value.detach().to(device)
+        return value.clone() if value.is_inference() else value
+    if isinstance(value, tuple | list):
+        parts = [moved(part, device) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if not isinstance(value, MutableMapping):
+        return value
+    value = copy.copy(value)
+    for key, part in value.items():
+        value[key] = moved(part, device)
+    return value
+
+
+def _accepted(data: Any) -> Any:
+    if isinstance(data, Iterator):
+        raise InputError(
+            f"{type(data).__name__} can be gone through only once: give a list, a DataLoader or tensors"
+        )
+    plain = isinstance(data, tuple | list) and not _is_pair(data)
+    if plain and data and all(isinstance(t, Tensor) for t in data):
+        alike = len(data) == 2 and data[0].shape[:1] == data[1].shape[:1]
+        if isinstance(data, tuple) or alike or len({t.dtype for t in data}) > 1:
+            raise InputError(
+                f"a {type(data).__name__} of tensors may be (x, y) or several batches: give TensorDataset(x, y), or "
+                "batches as a list [(x,), (x,)]"
+            )
+    indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__") and not hasattr(data, "__iter__")
+    if isinstance(data, Dataset) or (indexed and not isinstance(data, Mapping)):
+        return data if type(data) is TensorDataset else DataLoader(data, batch_size=FROM_DATASET)
+    if isinstance(data, str | bytes | Mapping | np.ndarray) or not (
+        hasattr(data, "__iter__") or _is_pair(data)
+    ):
+        raise InputError(f"batches are a tensor, a TensorDataset or an iterable, not {type(data).__name__}")
+    return data
+
+
+def _is_pair(data: Any) -> bool:
+    """A plain object, or a named tuple, of x and y."""
+    named = isinstance(data, tuple) and hasattr(data, "_fields")
+    return hasattr(data, "x") and (named or not (hasattr(data, "__iter__") or hasattr(data, "__getitem__")))
+
+
+def _chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    x = tensors[0]
+    step = max(1, min(CHUNK, BYTES // max(1, x[:1].numel() * x.element_size())))
+    for part in range(0, len(x), step):
+        yield tuple(t[part : part + step] for t in tensors)

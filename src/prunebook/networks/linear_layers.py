@@ -1,7 +1,7 @@
 """Which layers of a network can be pruned, and what makes one unfit."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
@@ -18,6 +18,8 @@ def prunable_layers(model: nn.Module, names: Sequence[str] | None = None) -> dic
     """
     found = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     if names is not None:
+        if isinstance(names, str) or not names:
+            raise InputError(f"layers is {names!r}: give a list of names out of {sorted(found)}")
         unknown = [name for name in names if name not in found]
         if unknown:
             raise InputError(f"no nn.Linear called {unknown[0]!r}; the model has {sorted(found)}")
@@ -35,10 +37,29 @@ def prunable_layers(model: nn.Module, names: Sequence[str] | None = None) -> dic
             raise InputError(
                 f"layer {name!r} has a parametrised weight or bias: remove the parametrisation first"
             )
-        if isinstance(weight, UninitializedParameter):
+        if isinstance(weight, UninitializedParameter) or weight.is_meta:
             raise InputError(f"layer {name!r} has no values yet: run the model once first")
-        if owners[id(weight)] > 1:
-            raise InputError(f"layer {name!r} shares its weight with another module: untie them first")
+        if not weight.is_floating_point():
+            raise InputError(
+                f"layer {name!r} has {weight.dtype} weights: they must be real floating-point numbers"
+            )
+        if max(owners[id(p)] for p in (weight, layer.bias) if p is not None) > 1:
+            raise InputError(
+                f"layer {name!r} shares its weight or bias with another module: untie them first"
+            )
         if not weight.isfinite().all() or not (layer.bias is None or layer.bias.isfinite().all()):
             raise InputError(f"layer {name!r} has weights or biases that are not finite")
     return found
+
+
+def left_alone(model: nn.Module, layers: Collection[str]) -> str:
+    """What has weights but is not pruned, counted by kind ("20 Conv2d"), linear layers by name."""
+    others = {
+        name: module
+        for name, module in model.named_modules()
+        if name not in layers and any(p.ndim > 1 for p in module.parameters(recurse=False))
+    }
+    linear = [name for name, module in others.items() if isinstance(module, nn.Linear)]
+    counts = Counter(type(module).__name__ for name, module in others.items() if name not in linear)
+    parts = [f"{count} {kind}" for kind, count in counts.items()]
+    return ", ".join(parts + [f"{type(others[name]).__name__} {name!r}" for name in linear])

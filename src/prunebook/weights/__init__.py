@@ -1,15 +1,15 @@
 """Pruning of single weights: rankings, compensations, masks, and the methods made of them."""
 
-from prunebook.data.batches import Batches
-from prunebook.weights.apply import apply
-from prunebook.weights.calibration import Calibration
+from prunebook.data.batches import Batches, class_labels
+from prunebook.weights.apply import PrunedLayer, apply, pruned_layers
+from prunebook.weights.calibration import Calibration, layer_statistics
 from prunebook.weights.compensations import COMPENSATIONS, Change, compensation
 from prunebook.weights.criteria import CRITERIA, ranking
 from prunebook.weights.joint import linearised_change, normal_equations, true_change
-from prunebook.weights.masks import Sparsity, effective_sparsity, select, sparsity
+from prunebook.weights.masks import Sparsity, check_ratio, number_to_prune, select, sparsity
 from prunebook.weights.methods import METHODS, Method, register
 from prunebook.weights.pruning import Pruned, prune
-from prunebook.weights.statistics import LayerStatistics, layer_statistics
+from prunebook.weights.statistics import InputMoments, LayerStatistics
 
 __all__ = [
     "COMPENSATIONS",
@@ -18,17 +18,22 @@ __all__ = [
     "Batches",
     "Calibration",
     "Change",
+    "InputMoments",
     "LayerStatistics",
     "Method",
     "Pruned",
+    "PrunedLayer",
     "Sparsity",
     "apply",
+    "check_ratio",
+    "class_labels",
     "compensation",
-    "effective_sparsity",
     "layer_statistics",
     "linearised_change",
     "normal_equations",
+    "number_to_prune",
     "prune",
+    "pruned_layers",
     "ranking",
     "register",
     "select",

@@ -1,17 +1,20 @@
 """True output changes, one weight at a time: fast for plain chains, slow but exact for any other module."""
 
-import copy
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebook.networks.evaluating import evaluating
+from prunebook.networks.evaluating import evaluating, private_copy
 from prunebook.weights.calibration import Calibration
 
 BYTES = {"cpu": 8 * 2**20, "cuda": 2**30}  # of one intermediate result: on a CPU it should stay in the cache
+
+PASSES = 10_000  # forward passes; more are foretold
 
 # fmt: off
 ELEMENTWISE = (
@@ -28,16 +31,22 @@ def output_changes(evidence: Calibration, *, fast: bool = True) -> dict[str, Flo
     The expectation is over a random subset of inputs, E[a_j] over all the data. `fast=False` takes the slow
     path, one forward pass a weight, which is also taken where the model is not a plain chain (see `chain`).
     """
-    means = {name: layer.mean for name, layer in evidence.statistics.items()}
+    means = {name: layer.mean for name, layer in evidence.moments.items()}
     x = evidence.sample(evidence.nonlinear_samples)
-    steps = chain(evidence.model) if fast else None
+    steps = chain(evidence.model) if fast and evidence.batches.forward is None else None
     with evaluating(evidence.model), torch.no_grad():
         if steps is not None and _flat(x, steps):
             return _chain_changes(steps, x, means, evidence.layers)
-        return {
-            name: single_changes(evidence.model, x, name, means[name], _all_weights(layer.weight)).view_as(
-                layer.weight
+        passes = sum(layer.weight.numel() for layer in evidence.layers.values())
+        if passes > PASSES:
+            warnings.warn(
+                f"a forward pass for each of {passes} weights will follow: take fewer with layers=, or another method",
+                stacklevel=2,
             )
+        return {
+            name: single_changes(
+                evidence.model, x, name, means[name], _all_weights(layer.weight), evidence.batches.call
+            ).view_as(layer.weight)
             for name, layer in evidence.layers.items()
         }
 
@@ -48,9 +57,10 @@ def single_changes(
     name: str,
     mean: Float[Tensor, " n_in"],
     entries: Iterable[tuple[int, int]],
+    call: Callable[[nn.Module, Any], Any] = nn.Module.__call__,
 ) -> Float[Tensor, " n_entries"]:
     """The same for some weights (i, j) of the layer `name`, each by a forward pass of a copy of any model."""
-    model = copy.deepcopy(model).eval()
+    model = private_copy(model).eval()
     layer = model.get_submodule(name)
     shift: dict[int, Tensor] = {}
 
@@ -62,13 +72,13 @@ def single_changes(
 
     changes = []
     with torch.no_grad():
-        before = model(x)
+        before = call(model, x)
         layer.register_forward_hook(add)
         for i, j in entries:
             weight = layer.weight[i, j].clone()
             shift[i] = weight * mean[j].to(weight)
             layer.weight[i, j] = 0
-            changes.append((model(x) - before).double().square().sum() / len(x))
+            changes.append((call(model, x) - before).double().square().sum() / len(before))
             layer.weight[i, j] = weight
             shift.clear()
     return torch.stack(changes) if changes else before.new_zeros(0, dtype=torch.float64)

@@ -1,5 +1,6 @@
 """What the methods know of a network and its data: one pass, shared by all of them."""
 
+import warnings
 import zlib
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
@@ -7,14 +8,17 @@ from typing import Any, TypeVar
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
-from torch.func import functional_call
 
 from prunebook.data.batches import Batches
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import evaluating
-from prunebook.networks.linear_layers import prunable_layers
+from prunebook.networks.evaluating import evaluating, private_copy
+from prunebook.networks.linear_layers import left_alone, prunable_layers
+from prunebook.weights.checks import check_calls, check_derivatives, some
 from prunebook.weights.jacobians import Recorder
-from prunebook.weights.statistics import LayerStatistics, layer_statistics
+from prunebook.weights.losses import mean_loss
+from prunebook.weights.statistics import InputMoments, LayerStatistics, input_moments, output_statistics
+
+OUTPUTS = 500  # of a sample; with more, the backward passes are foretold
 
 T = TypeVar("T")
 
@@ -23,12 +27,48 @@ class Calibration:
     """A trained network and the data it is judged on, with everything that is derived from both kept once
     computed.
 
-    `model` is never modified. `batches` has any form that `Batches` takes; targets are needed only by
-    methods that use the loss. `loss(outputs, targets)` returns the mean over a batch. `seed` decides all
-    random draws, each independent of the order in which they are asked for. `probes` replaces the exact
-    output derivatives by random probes (see `layer_statistics`). `nonlinear_samples` is the number of
-    inputs for the brute-force ranking. `layers` restricts everything to some layers by name. Raises
-    InputError for what cannot be used.
+    All work is done on a private copy of the model, `model`, made here in evaluation mode; the one that was
+    handed over, `source`, is never run or changed. The first batch is tried here: see `checks`.
+
+    Parameters
+    ----------
+    model
+        Any module. Its `nn.Linear` layers that are called in the forward pass can be pruned.
+    batches
+        Inputs, or inputs and targets, in any form that `Batches` takes.
+    loss
+        `loss(outputs, targets)`, the mean over a batch. Only for methods that use it.
+    seed
+        Decides all random draws, each independent of the order in which they are asked for.
+    probes
+        Number of random probes that replace the exact output derivatives, one backward pass each (None:
+        exact, one backward pass for each output). Unbiased for d, A1 and A2.
+    nonlinear_samples
+        Number of inputs for the brute-force ranking.
+    layers
+        Names of the layers to look at. By default all that are called.
+    forward, targets
+        `forward(model, batch)` gives the outputs, and `targets(batch)` the targets, for batches that are not
+        x or (x, y): see `Batches`.
+
+    Attributes
+    ----------
+    layers
+        The `nn.Linear` layers of the private copy by name.
+    left_alone
+        What else has weights, in words.
+
+    Raises
+    ------
+    InputError
+        For what cannot be used, with the value and the remedy.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[0.0, 1.0], [2.0, 1.0]])
+    >>> evidence = Evidence(nn.Linear(2, 1), x)
+    >>> evidence.moments[""].mean
+    tensor([1., 1.], dtype=torch.float64)
     """
 
     def __init__(
@@ -41,17 +81,44 @@ class Calibration:
         probes: int | None = None,
         nonlinear_samples: int = 1000,
         layers: Sequence[str] | None = None,
+        forward: Callable[[nn.Module, Any], Any] | None = None,
+        targets: Callable[[Any], Any] | None = None,
     ) -> None:
-        if probes is not None and probes < 1:
-            raise InputError(f"probes is {probes}: need at least 1, or None for exact derivatives")
-        if nonlinear_samples < 1:
-            raise InputError(f"nonlinear_samples is {nonlinear_samples}: need at least 1")
-        self.model, self.loss, self.seed, self.probes = model, loss, seed, probes
-        self.nonlinear_samples = nonlinear_samples
-        self.layers = prunable_layers(model, layers)
-        self.batches = Batches(batches, model)
-        self._state = self._fingerprint()
+        for name, count in (("probes", probes), ("nonlinear_samples", nonlinear_samples)):
+            if count is not None and not (isinstance(count, int) and count >= 1):
+                raise InputError(f"{name} is {count!r}: need a whole number from 1 on")
+        if loss is not None and not callable(loss):
+            raise InputError(
+                f"loss is {loss!r}: give a function (outputs, targets), such as torch.nn.functional.cross_entropy"
+            )
+        self.source, self.model = model, private_copy(model).eval().requires_grad_(False)
+        self.loss, self.seed, self.probes, self.nonlinear_samples = loss, seed, probes, nonlinear_samples
         self._known: dict[Hashable, Any] = {}
+        self.layers = prunable_layers(self.model, layers)
+        self._contents = contents(model)
+        self.batches = Batches(batches, self.model, forward=forward, targets=targets)
+        self.layers = self._called(named=layers is not None)
+        self.left_alone = left_alone(self.model, self.layers)
+
+    def _called(self, named: bool) -> dict[str, nn.Linear]:
+        """The layers that the model calls; checked on the first batch."""
+        with self.recorder() as recorder:
+            x, _ = self.batches.first()
+            check_calls(recorder, some(recorder, x))
+            if len(recorder.reached) < len(self.layers):
+                with torch.no_grad():
+                    for x, _ in self.batches:
+                        recorder.forward(x)
+            if named or not recorder.reached:
+                recorder.require_all_reached()
+            return {name: layer for name, layer in self.layers.items() if name in recorder.reached}
+
+    def require_unchanged(self, model: nn.Module) -> None:
+        """Raises InputError for another model than the one that this was made for, or where it has changed since."""
+        if model is not self.source:
+            raise InputError("the evidence belongs to another model: make one with Evidence(model, data)")
+        if contents(model) != self._contents:
+            raise InputError("the model has changed since this Evidence was made: make a new one")
 
     @property
     def weights(self) -> dict[str, Float[Tensor, "_ _"]]:
@@ -59,19 +126,50 @@ class Calibration:
         return {name: layer.weight.detach().double() for name, layer in self.layers.items()}
 
     @property
-    def statistics(self) -> dict[str, LayerStatistics]:
-        """Statistics of each layer, by one pass over the data the first time."""
-        return self.cached("statistics", self._pass)
+    def moments(self) -> dict[str, InputMoments]:
+        """Means and variances of each layer's inputs, by one forward pass the first time."""
+        return self.cached("moments", lambda: input_moments(self.recorder(), self.batches))
 
     @property
     def covariances(self) -> dict[str, Float[Tensor, "_ _"]]:
-        """Covariance of each layer's inputs, (n_in, n_in), float64. Costs one more pass, once."""
+        """Covariance of each layer's inputs, (n_in, n_in), float64, by one forward pass the first time."""
 
         def compute() -> dict[str, Tensor]:
-            self._known["statistics"] = statistics = self._pass(gram=True)
-            return {name: layer.covariance for name, layer in statistics.items()}
+            found = input_moments(self.recorder(), self.batches, covariances=True)
+            self._known.setdefault("moments", found)
+            return {name: layer.covariance for name, layer in found.items()}
 
         return self.cached("covariances", compute)
+
+    @property
+    def statistics(self) -> dict[str, LayerStatistics]:
+        """Statistics of each layer, by one pass with output derivatives the first time."""
+
+        def compute() -> dict[str, LayerStatistics]:
+            self.require_derivatives(passes=True)
+            return output_statistics(
+                self.recorder(), self.batches, probes=self.probes, generator=self.generator("probes")
+            )
+
+        return self.cached("statistics", compute)
+
+    def require_derivatives(self, *, passes: bool = False) -> None:
+        """Raises InputError where the outputs cannot be differentiated as the theory asks for; tried once.
+
+        `passes`: a backward pass for each output follows, and where these are many it is said beforehand.
+        """
+
+        def check() -> int:
+            with self.recorder() as recorder:
+                return check_derivatives(recorder, some(recorder, self.batches.first()[0]))
+
+        outputs = self.cached("outputs", check)
+        if passes and self.probes is None and outputs > OUTPUTS:
+            warnings.warn(
+                f"{outputs} outputs take {outputs} backward passes for each batch: probes=50 takes 50 instead, and "
+                "layers= makes each of them cheaper",
+                stacklevel=2,
+            )
 
     @property
     def loss_gradients(self) -> dict[str, Float[Tensor, "_ _"]]:
@@ -81,8 +179,8 @@ class Calibration:
         return self.cached("loss gradients", self._loss_gradients)
 
     def recorder(self) -> Recorder:
-        """Context that runs the model and records these layers."""
-        return Recorder(self.model, self.layers)
+        """Context that runs the private copy and records these layers."""
+        return Recorder(self.model, self.layers, self.batches.call)
 
     def generator(self, purpose: str) -> Generator:
         """A fresh random generator (CPU) for one purpose, the same at each call."""
@@ -95,24 +193,10 @@ class Calibration:
         return self.cached(("sample", count), lambda: self._sample(count))
 
     def cached(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """The value under `key`, computed the first time. Raises InputError where the model has changed
-        since.
-        """
-        if self._fingerprint() != self._state:
-            raise InputError("the model has changed since this Evidence was made: make a new one")
+        """The value under `key`, computed the first time."""
         if key not in self._known:
             self._known[key] = compute()
         return self._known[key]
-
-    def _pass(self, gram: bool = False) -> dict[str, LayerStatistics]:
-        return layer_statistics(
-            self.model,
-            self.batches,
-            probes=self.probes,
-            generator=self.generator("probes"),
-            gram=gram,
-            layers=list(self.layers),
-        )
 
     def _loss_gradients(self) -> dict[str, Tensor]:
         if self.loss is None:
@@ -121,23 +205,22 @@ class Calibration:
             )
         totals = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
         count = 0
+        self.require_derivatives()
+        weights = [layer.weight for layer in self.layers.values()]
         with evaluating(self.model), torch.enable_grad():
-            # copies, so that frozen parameters work and no .grad is written
-            weights = {
-                _key(name): m.weight.detach().clone().requires_grad_() for name, m in self.layers.items()
-            }
-            for x, y in self.batches:
-                if y is None:
-                    raise InputError("this method needs targets: give batches (x, y)")
-                loss = self.loss(functional_call(self.model, weights, (x,)), y)
-                if loss.ndim > 0:
-                    raise InputError(
-                        f"the loss has shape {tuple(loss.shape)}: it must return the mean over the batch"
-                    )
-                gradients = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
-                for total, gradient in zip(totals.values(), gradients, strict=True):
-                    total.add_(gradient, alpha=len(x))
-                count += len(x)
+            try:
+                for weight in weights:
+                    weight.requires_grad_()
+                for x, y in self.batches:
+                    outputs = self.batches.call(self.model, x)
+                    loss = mean_loss(self.loss, outputs, y)
+                    gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
+                    for total, gradient in zip(totals.values(), gradients, strict=True):
+                        total.add_(gradient, alpha=len(outputs))
+                    count += len(outputs)
+            finally:
+                for weight in weights:
+                    weight.requires_grad_(False)
         gradients = {name: total / count for name, total in totals.items()}
         for name, gradient in gradients.items():
             if not gradient.isfinite().all():
@@ -150,6 +233,11 @@ class Calibration:
         kept, keys = None, torch.empty(0)
         with evaluating(self.model):
             for x, _ in self.batches:
+                if not isinstance(x, Tensor):
+                    raise InputError(
+                        f"a sample of inputs can be drawn from tensors only, and a batch is a {type(x).__name__}: wrap "
+                        "the model in a module of one input, or use another method"
+                    )
                 keys = torch.cat([keys, torch.rand(len(x), generator=generator, dtype=torch.float64)])
                 chosen = keys.argsort(stable=True)[:count].sort().values
                 kept, keys = (
@@ -158,9 +246,33 @@ class Calibration:
                 )
         return kept
 
-    def _fingerprint(self) -> tuple:
-        return tuple((id(t), t._version) for t in (*self.model.parameters(), *self.model.buffers()))
+
+def contents(model: nn.Module) -> tuple:
+    """Checksums of all parameters and buffers."""
+    tensors = [t.detach().cpu().contiguous().flatten() for t in (*model.parameters(), *model.buffers())]
+    return tuple((t.dtype, len(t), zlib.crc32(t.view(torch.uint8).numpy())) for t in tensors)
 
 
-def _key(name: str) -> str:
-    return f"{name}.weight" if name else "weight"
+def layer_statistics(
+    model: nn.Module,
+    batches: Any,
+    *,
+    probes: int | None = None,
+    generator: Generator | None = None,
+    covariances: bool = False,
+    layers: Sequence[str] | None = None,
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+) -> dict[str, LayerStatistics]:
+    """Statistics of the `nn.Linear` layers of any module, streamed over batches (see `Batches` for their forms).
+
+    Outputs y may have any shape (B, ...): those of one sample are flattened to K numbers, which takes K
+    backward passes to the pre-activations. `probes` replaces them by that many random sign vectors for each
+    sample (unbiased for d, A1 and A2). `covariances` adds those of the layer inputs. `layers` picks layers
+    by name. Model and random state are as before afterwards. Raises InputError as `Evidence` does.
+    """
+    evidence = Calibration(model, batches, probes=probes, layers=layers, forward=forward)
+    evidence.require_derivatives(passes=True)
+    generator = generator or torch.Generator().manual_seed(0)
+    return output_statistics(
+        evidence.recorder(), evidence.batches, probes=probes, generator=generator, covariances=covariances
+    )

@@ -56,7 +56,9 @@ def mean_replacement(evidence: Calibration) -> Scores:
     """W^2 Var(a): what is left within the layer when the removed term becomes its mean; the outputs do not
     enter.
     """
-    return {name: layer.weight.square() * layer.variance for name, layer in evidence.statistics.items()}
+    return {
+        name: evidence.weights[name].square() * layer.variance for name, layer in evidence.moments.items()
+    }
 
 
 @ranking("magnitude")
@@ -89,7 +91,9 @@ def wanda(evidence: Calibration) -> Scores:
 
     Meant to be compared within each output row; over the whole network it is another method.
     """
-    return {name: layer.weight.abs() * layer.square.sqrt() for name, layer in evidence.statistics.items()}
+    return {
+        name: evidence.weights[name].abs() * layer.square.sqrt() for name, layer in evidence.moments.items()
+    }
 
 
 @ranking("layerwise-obs")

@@ -1,6 +1,6 @@
 """Forward and backward passes that stop at the pre-activations of the linear layers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +24,7 @@ class Recorded:
 
     def inputs(self, name: str) -> Tensor:
         """Inputs of a layer at all positions and calls of each sample, (B, T, i)."""
-        parts = [_positions(a) for a, _ in self.calls[name]]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        return joined(self.calls[name])
 
     def rows(
         self, probes: int | None = None, generator: Generator | None = None
@@ -67,63 +66,78 @@ class Recorded:
 class Recorder:
     """Context in which `recorder(x)` runs the model and records its linear layers.
 
-    Inside, the model is in evaluation mode, its parameters do not ask for gradients (so the backward passes
-    go to the pre-activations only, and frozen networks work), and the random state is private. Everything
-    is put back at the end, also after an error. Samples must not influence each other, and the first
-    dimension of every layer's input must be the sample.
+    The model is a private copy without parameters that ask for gradients, so the backward passes go to the
+    pre-activations only, and frozen networks work. `call(model, x)` runs it. Inside, the random state is
+    private; hooks are taken off at the end, also after an error. Samples must not influence each other, and
+    the first dimension of every layer's input must be the sample.
     """
 
-    def __init__(self, model: nn.Module, layers: dict[str, nn.Linear]) -> None:
-        self.model, self.layers = model, layers
-        self._calls: dict[str, list[tuple[Tensor, Tensor, int]]] = {}
-        self._reached: set[str] = set()
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: dict[str, nn.Linear],
+        call: Callable[[nn.Module, Any], Any] = nn.Module.__call__,
+    ) -> None:
+        self.model, self.layers, self.call = model, layers, call
+        self.reached: set[str] = set()
+        self.push: dict[str, list[Tensor]] = {}  # to be added to the pre-activations, one tensor a call
+        self._calls: dict[str, list[tuple[Tensor, Tensor, int]]] | None = None
 
     def __enter__(self) -> "Recorder":
         self._restore = ExitStack()
         self._restore.enter_context(evaluating(self.model))
-        for parameter in self.model.parameters():
-            self._restore.callback(parameter.requires_grad_, parameter.requires_grad)
-            parameter.requires_grad_(False)
         for name, layer in self.layers.items():
             hook = layer.register_forward_hook(self._hook(name), with_kwargs=True)
             self._restore.callback(hook.remove)
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._calls = {}
         self._restore.close()
 
-    def __call__(self, x: Tensor) -> Recorded:
-        """Run one batch. Raises InputError where outputs or layers do not fit what the methods assume."""
+    def forward(self, x: Any) -> dict[str, list[tuple[Tensor, Tensor]]]:
+        """Run one batch, and give the input and the pre-activation of each call of each layer."""
+        return self.run(x)[1]
+
+    def run(self, x: Any) -> tuple[Any, dict[str, list[tuple[Tensor, Tensor]]]]:
         self._calls = {name: [] for name in self.layers}
+        try:
+            y = self.call(self.model, x)
+            calls = self._calls
+        finally:
+            self._calls = None
+        for name, parts in calls.items():
+            if any(a._version != version for a, _, version in parts):
+                raise InputError(f"the input of layer {name!r} is overwritten in place after its use")
+        self.reached.update(name for name, parts in calls.items() if parts)
+        return y, {name: [(a, z) for a, z, _ in parts] for name, parts in calls.items()}
+
+    def __call__(self, x: Any) -> Recorded:
+        """Run one batch. Raises InputError where outputs or layers do not fit what the methods assume."""
         with torch.enable_grad():
-            y = self.model(x)
-            flat = y.reshape(len(x), -1) if isinstance(y, Tensor) and y.ndim and len(y) == len(x) else None
+            y, calls = self.run(x)
+            count = len(x) if isinstance(x, Tensor) else len(y) if isinstance(y, Tensor) and y.ndim else 0
+            flat = y.reshape(count, -1) if isinstance(y, Tensor) and y.ndim and len(y) == count else None
         if flat is None:
-            raise InputError(f"the model must return a tensor with one row for each of the {len(x)} samples")
+            raise InputError(
+                f"the model must return a tensor with one row for each of the samples ({count or 'unknown'} here), and "
+                f"returns a {type(y).__name__}: pass forward=, a function (model, batch) -> outputs, which picks one"
+            )
         if not y.isfinite().all():
             raise InputError("the model's outputs are not finite (NaN or infinity)")
         if not y.requires_grad:
             raise InputError("the model's outputs do not depend on any linear layer in a differentiable way")
-        for name, parts in self._calls.items():
-            for a, z, version in parts:
-                if a._version != version:
-                    raise InputError(f"the input of layer {name!r} is overwritten in place after its use")
-                if a.ndim < 2 or len(a) != len(x) or len(z) != len(x):
+        for name, parts in calls.items():
+            for a, z in parts:
+                if a.ndim < 2 or len(a) != count or len(z) != count:
                     raise InputError(
-                        f"layer {name!r} sees an input of shape {tuple(a.shape)} for {len(x)} samples: "
+                        f"layer {name!r} sees an input of shape {tuple(a.shape)} for {count} samples: "
                         "the first dimension must be the sample"
                     )
-        self._reached.update(name for name, parts in self._calls.items() if parts)
-        calls = {name: [(a, z) for a, z, _ in parts] for name, parts in self._calls.items()}
-        self._calls = {}
         return Recorded(flat, calls)
 
     def require_all_reached(self) -> None:
-        """Raises InputError for a layer that no batch has gone through (for example one read by its weight
-        only).
-        """
-        missing = [name for name in self.layers if name not in self._reached]
+        """Raises InputError for a layer that no batch has gone through."""
+        missing = [name for name in self.layers if name not in self.reached]
         if missing:
             raise InputError(
                 f"layer {missing[0]!r} is never called by the model: name the others with `layers`"
@@ -133,11 +147,20 @@ class Recorder:
         def record(module: nn.Module, args: tuple, kwargs: dict, z: Tensor) -> Tensor:
             a = args[0] if args else kwargs["input"]
             if not z.requires_grad:
-                z = z.detach().requires_grad_()
-            self._calls[name].append((a.detach(), z, a._version))
+                z = z.detach().requires_grad_(z.is_floating_point())
+            if self._calls is not None:  # torch.utils.checkpoint calls again during the backward pass
+                self._calls[name].append((a.detach(), z, a._version))
+                if name in self.push:
+                    return z + self.push[name][len(self._calls[name]) - 1]
             return z.clone()  # an activation that works in place must not reach the recorded tensor
 
         return record
+
+
+def joined(calls: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Inputs at all positions and calls of each sample, (B, T, i)."""
+    parts = [_positions(a) for a, _ in calls]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
 def _positions(values: Tensor) -> Tensor:

@@ -73,12 +73,13 @@ def true_change(evidence: Calibration, masks: Masks, changes: Changes) -> float:
     """E|y' - y|^2 of the network pruned with these masks and changes: where it leaves `linearised_change`,
     that breaks.
     """
-    pruned = apply(evidence.model, masks, changes)
+    pruned, call = apply(evidence.model, masks, changes), evidence.batches.call
     total, count = 0.0, 0
     with evaluating(evidence.model), evaluating(pruned), torch.no_grad():
         for x, _ in evidence.batches:
-            total += (pruned(x) - evidence.model(x)).double().square().sum()
-            count += len(x)
+            y = call(evidence.model, x)
+            total += (call(pruned, x) - y).double().square().sum()
+            count += len(y)
     return float(total) / count
 
 
@@ -86,6 +87,7 @@ def _rows(
     evidence: Calibration, masks: Masks, changes: Changes
 ) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
     """For each batch and output: dy/db of each layer (B, o), and the linearised change of the output (B)."""
+    evidence.require_derivatives(passes=True)
     generator = evidence.generator("probes")
     step = {}
     for name, mask in masks.items():
@@ -100,10 +102,10 @@ def _rows(
                 if batch.calls[name]
             }
             for row in batch.rows(evidence.probes, generator):
-                by_bias, total = {}, torch.zeros(len(x), dtype=torch.float64, device=batch.y.device)
+                by_bias, total = {}, torch.zeros(len(batch.y), dtype=torch.float64, device=batch.y.device)
                 for name, mask in masks.items():
                     if name not in signals:
-                        by_bias[name] = total.new_zeros(len(x), len(mask))
+                        by_bias[name] = total.new_zeros(len(batch.y), len(mask))
                         continue
                     g = row[name].double()
                     by_bias[name] = g.sum(1)

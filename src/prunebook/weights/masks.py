@@ -1,6 +1,8 @@
 """Masks from scores, and how sparse they are. True = kept."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, get_args
 
 import torch
@@ -21,10 +23,8 @@ def select(
     removes the same weights and more. Raises InputError for a ratio outside [0, 1), no scores, NaN scores,
     or an unknown scope.
     """
-    if not 0 <= ratio < 1:
-        raise InputError(f"ratio is {ratio}: the fraction of weights to remove is in [0, 1)")
-    if scope not in get_args(Scope):
-        raise InputError(f"scope is {scope!r}: choose one of {get_args(Scope)}")
+    check_ratio(ratio)
+    check_scope(scope)
     if not scores:
         raise InputError("there are no scores to select from")
     for name, score in scores.items():
@@ -40,8 +40,29 @@ def select(
 
 
 def _keep(scores: Tensor, ratio: float) -> Tensor:
-    order = scores.argsort(dim=1, stable=True)[:, : round(ratio * scores.shape[1])]
+    order = scores.argsort(dim=1, stable=True)[:, : number_to_prune(ratio, scores.shape[1])]
     return torch.ones_like(scores, dtype=torch.bool).scatter_(1, order, False)
+
+
+def number_to_prune(ratio: float, n: int, how: Literal["round", "floor"] = "round") -> int:
+    """How many of n weights a ratio removes: the nearest number, or the largest that is not above the ratio (but for
+    the rounding error of ratio * n).
+    """
+    return round(ratio * n) if how == "round" else int(ratio * n + 1e-9)
+
+
+def check_ratio(ratio: float) -> None:
+    """Raises InputError unless the ratio is a number in [0, 1)."""
+    if isinstance(ratio, Mapping):
+        raise InputError("ratio is a dictionary: give one number, and prune layers apart with layers=")
+    if not isinstance(ratio, Real) or isinstance(ratio, bool) or not 0 <= ratio < 1:
+        raise InputError(f"ratio is {ratio!r}: the fraction of weights to remove is a number in [0, 1)")
+
+
+def check_scope(scope: str) -> None:
+    """Raises InputError for an unknown scope."""
+    if scope not in get_args(Scope):
+        raise InputError(f"scope is {scope!r}: choose one of {get_args(Scope)}")
 
 
 @dataclass(frozen=True)
@@ -59,33 +80,3 @@ def sparsity(masks: dict[str, Bool[Tensor, "_ _"]]) -> Sparsity:
     return Sparsity(
         {name: removed[name] / mask.numel() for name, mask in masks.items()}, sum(removed.values()) / total
     )
-
-
-def effective_sparsity(
-    masks: dict[str, Bool[Tensor, "_ _"]], varying: Bool[Tensor, " n_in"] | None = None
-) -> float:
-    """Fraction of weights that do nothing: removed, without a kept path to an output, or fed by a constant.
-
-    For plain chains: masks in the order of the layers, each one's outputs the next one's inputs. `varying`
-    marks the network inputs that are not constant (default: all vary). Raises InputError where the shapes
-    do not form a chain.
-    """
-    parts = list(masks.values())
-    for name, first, second in zip(list(masks)[1:], parts, parts[1:], strict=False):
-        if first.shape[0] != second.shape[1]:
-            raise InputError(
-                f"layer {name!r} takes {second.shape[1]} inputs, the one before has {first.shape[0]} units"
-            )
-    alive = torch.ones_like(parts[0][0]) if varying is None else varying
-    if alive.shape != parts[0][0].shape:
-        raise InputError(f"varying has {len(alive)} entries, the network {parts[0].shape[1]} inputs")
-    forward = []  # kept weights whose input varies
-    for mask in parts:
-        forward.append(mask & alive)
-        alive = forward[-1].any(1)
-    reaches = torch.ones_like(parts[-1][:, 0])
-    used = 0
-    for mask, live in zip(reversed(parts), reversed(forward), strict=True):
-        used += int((live & reaches[:, None]).sum())
-        reaches = (mask & reaches[:, None]).any(0)
-    return 1 - used / sum(mask.numel() for mask in parts)

@@ -1,6 +1,6 @@
 """Prune a network by one of the registered methods."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +9,22 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from prunebook.errors import InputError
+from prunebook.networks.evaluating import evaluating, private_copy
 from prunebook.weights.apply import apply
 from prunebook.weights.calibration import Calibration
 from prunebook.weights.compensations import COMPENSATIONS, Change
 from prunebook.weights.criteria import CRITERIA
-from prunebook.weights.masks import Scope, select, sparsity
-from prunebook.weights.methods import METHODS, Method
+from prunebook.weights.masks import Scope, check_ratio, check_scope, select, sparsity
+from prunebook.weights.methods import METHODS, Method, check_method
 
 
 @dataclass(frozen=True)
 class Pruned:
     """A pruned copy of a network and how it came about; masks, scores and changes by layer name.
 
-    `ratio` is what was asked for, `reached` the fraction of weights that the masks remove.
+    `ratio` is what was asked for, `reached` the fraction of the weights of these layers that the masks
+    remove. `notes`: what to know about the result, a sentence each, among them what was left alone. Printing
+    shows them.
     """
 
     model: nn.Module
@@ -31,6 +34,16 @@ class Pruned:
     method: Method
     ratio: float
     reached: float
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        layers = sparsity(self.masks).layers
+        rows = [
+            f"  {name or '(model)'}: {share:.1%} of {self.masks[name].numel()}"
+            for name, share in layers.items()
+        ]
+        head = f"{self.method.name}: {self.reached:.1%} of the weights of {len(layers)} layers removed"
+        return "\n".join([head, *rows, *self.notes])
 
 
 def prune(
@@ -41,6 +54,9 @@ def prune(
     *,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     scope: Scope | None = None,
+    layers: Sequence[str] | None = None,
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+    targets: Callable[[Any], Any] | None = None,
     evidence: Calibration | None = None,
     seed: int | None = None,
     probes: int | None = None,
@@ -48,25 +64,73 @@ def prune(
     """A copy of `model` without the fraction `ratio` of its linear weights, compensated; `model` itself
     stays as it is.
 
-    `data`, `loss`, `seed` (default 0) and `probes` go to `Evidence`. To prune many times, make one
-    `Evidence(model, data)` and pass it as `evidence`, with None for these: the pass over the data and the
-    scores are then computed once. Weights that are zero already go first, so that pruning in steps never
-    brings one back. `scope` overrides the method's own. The masks are torch's (see `apply`),
-    so fine-tuning with any optimiser keeps the removed weights at zero. Raises InputError for arguments,
-    data or models that do not fit.
+    The masks are torch's (see `apply`), so fine-tuning with any optimiser keeps the removed weights at zero.
+    Weights that are zero already go first: pruning in steps never brings one back, as long as the ratio is
+    not below the share of zeros there are (`notes` says so where it is).
+
+    Parameters
+    ----------
+    model
+        Any module with `nn.Linear` layers; whatever else it has is left alone, and named in `notes`.
+    data
+        Inputs, or inputs and targets, in any form that `Batches` takes; a few hundred samples will do.
+    ratio
+        Fraction of the weights to remove, in [0, 1).
+    method
+        A name in METHODS or a Method of one's own.
+    scope
+        "network", "layer" or "row": which weights are compared with each other. Default: the method's.
+    layers, loss, forward, targets, probes, seed
+        As in `Evidence` (seed: 0).
+    evidence
+        To prune many times, make one `Evidence(model, data)` and pass it, with None for these: the pass over
+        the data and the scores are then computed once.
+
+    Returns
+    -------
+    Pruned
+        The copy, with masks, scores and changes.
+
+    Raises
+    ------
+    InputError
+        For arguments, data or models that do not fit, with the value and the remedy.
+
+    References
+    ----------
+    Ballini et al., arXiv 2602.20467, for the default method; METHODS names the others.
+
+    Examples
+    --------
+    >>> model = nn.Linear(4, 1)
+    >>> x = torch.tensor([[1.0, 0, 0, 3], [0, 1, 0, 3], [0, 0, 1, 3], [1, 1, 1, 3]])
+    >>> pruned = prune(model, x, ratio=0.25)  # the constant input goes, and into the bias
+    >>> pruned.masks[""]
+    tensor([[ True,  True,  True, False]])
+    >>> torch.allclose(pruned.model(x), model(x), atol=1e-6)
+    True
     """
-    if isinstance(method, str):
-        if method not in METHODS:
-            raise InputError(f"no method {method!r}: choose one of {list(METHODS)}")
-        method = METHODS[method]
-    if not 0 <= ratio < 1:
-        raise InputError(f"ratio is {ratio}: the fraction of weights to remove is in [0, 1)")
+    method = METHODS.get(method, method) if isinstance(method, str) else method
+    check_method(method)
+    check_ratio(ratio)
+    check_scope(scope or method.scope)
     if evidence is None:
-        evidence = Calibration(model, data, loss=loss, seed=seed or 0, probes=probes)
-    elif evidence.model is not model:
-        raise InputError("the evidence belongs to another model: make one with Evidence(model, data)")
-    elif any(given is not None for given in (data, loss, seed, probes)):
-        raise InputError("data, loss, seed and probes are part of the evidence: leave them None")
+        evidence = Calibration(
+            model,
+            data,
+            loss=loss,
+            seed=seed or 0,
+            probes=probes,
+            layers=layers,
+            forward=forward,
+            targets=targets,
+        )
+    else:
+        evidence.require_unchanged(model)
+        if any(given is not None for given in (data, loss, seed, probes, layers, forward, targets)):
+            raise InputError(
+                "data, loss, seed, probes, layers, forward and targets are part of the evidence: leave them None"
+            )
     if method.needs_loss and evidence.loss is None:
         raise InputError(f"method {method.name!r} needs a training loss: pass loss=")
     rank = CRITERIA[method.ranking]
@@ -75,5 +139,36 @@ def prune(
     first = {name: score.masked_fill(zeros[name], -torch.inf) for name, score in scores.items()}
     masks = select(first, ratio, scope or method.scope)
     changes = COMPENSATIONS[method.compensation](evidence, masks)
-    pruned = apply(model, masks, changes)
-    return Pruned(pruned, masks, scores, changes, method, ratio, sparsity(masks).overall)
+    pruned, reached = apply(model, masks, changes), sparsity(masks).overall
+    notes = _notes(evidence, pruned, masks, zeros, ratio)
+    return Pruned(pruned, masks, scores, changes, method, ratio, reached, notes)
+
+
+def _notes(
+    evidence: Calibration, pruned: nn.Module, masks: dict, zeros: dict, ratio: float
+) -> tuple[str, ...]:
+    notes = [f"left alone: {evidence.left_alone}"] if evidence.left_alone else []
+    shares, total = sparsity(masks), sum(mask.numel() for mask in masks.values())
+    notes += [
+        f"layer {name!r} is emptied: all its weights are removed"
+        for name, s in shares.layers.items()
+        if s == 1
+    ]
+    if abs(shares.overall - ratio) * total > 0.5 + 1e-6:
+        notes.append(
+            f"the ratio was not reached: {shares.overall:.4f} in place of {ratio:.4f}, as each row or layer is rounded "
+            "by itself"
+        )
+    left = sum(int((masks[name] & zero).sum()) for name, zero in zeros.items())
+    if left:
+        notes.append(
+            f"{left} more weights are zero already and not masked, so training may bring them back: a ratio of "
+            f"{sum(int(zero.sum()) for zero in zeros.values()) / total:.4f} masks all zeros"
+        )
+    model = private_copy(pruned)
+    with evaluating(model), torch.no_grad():
+        x, _ = evidence.batches.first()
+        y = evidence.batches.call(model, x)
+    if isinstance(y, Tensor) and y.ndim and len(y) > 1 and bool((y == y[:1]).all()):
+        notes.append("the outputs have become constant: they are the same for all samples")
+    return tuple(notes)

@@ -1,0 +1,218 @@
+"""Is the model what the theory takes it for? Tried on the first batch, and refused with one clear error if not."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunebook.errors import InputError
+from prunebook.weights.jacobians import Recorder
+
+SAMPLES = 16  # of the first batch that are looked at, where a batch can be cut
+APART = 0.2  # relative; a derivative that differs so much from the difference quotient is none
+
+Calls = dict[str, list[tuple[Tensor, Tensor]]]
+
+
+def some(recorder: Recorder, x: Any) -> Any:
+    """A few samples, or the whole batch where it cannot be cut or the model takes no other size."""
+    if isinstance(x, Tensor) and len(x) > SAMPLES:
+        try:
+            with torch.no_grad():
+                recorder.forward(x[:SAMPLES])
+        except (RuntimeError, IndexError, ValueError):
+            return x
+        return x[:SAMPLES]
+    return x
+
+
+def check_calls(recorder: Recorder, x: Any) -> None:
+    """For all methods: each pre-activation is F.linear(a, W, b), and no weight or bias is used anywhere else.
+
+    The second is seen by comparing autograd's gradient with the sum of g a^T over the recorded calls, as
+    far as gradients flow.
+    """
+    with torch.no_grad():
+        calls = recorder.forward(x)
+    for name, parts in calls.items():
+        layer = recorder.layers[name]
+        for a, z in parts:
+            expected = nn.functional.linear(a.to(layer.weight.dtype), layer.weight, layer.bias)
+            if z.shape != expected.shape or not _close(z, expected, _size(expected), _tolerance(z)):
+                raise InputError(
+                    f"layer {name!r} does not return W a + b (a forward of its own, or a hook, changes it): leave it "
+                    "out, and name the others with layers="
+                )
+    parameters = [
+        p for layer in recorder.layers.values() for p in (layer.weight, layer.bias) if p is not None
+    ]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_()
+        found, calls = _gradients(recorder, x, parameters)
+    except RuntimeError:
+        return  # no backward pass to be had; methods that need one will say so
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+    for name, parts in calls.items():
+        layer = recorder.layers[name]
+        pairs = [(g.reshape(-1, g.shape[-1]), a.reshape(-1, a.shape[-1])) for a, g in parts]
+        for parameter, inputs in ((layer.weight, None), (layer.bias, 1)):
+            if parameter is None or not pairs or id(parameter) not in found:
+                continue
+            terms = [
+                (g.double(), a.double() if inputs is None else a.new_ones(len(a), 1).double())
+                for g, a in pairs
+            ]
+            by_calls = sum(g.T @ a for g, a in terms).reshape(parameter.shape)
+            size = float(sum(g.abs().T @ a.abs() for g, a in terms).max())
+            if not _close(found[id(parameter)], by_calls, size, max(_tolerance(g) for _, g in parts)):
+                raise InputError(
+                    f"the {'weight' if inputs is None else 'bias'} of layer {name!r} is used a second time outside of "
+                    "the layer, for example transposed: untie the two, or leave it out and name the others with layers="
+                )
+
+
+def _gradients(recorder: Recorder, x: Any, parameters: list[Tensor]) -> tuple[dict[int, Tensor], Calls]:
+    """Of a random sum of all outputs: by parameter, and by call in place of the pre-activations."""
+    with torch.enable_grad():
+        y, calls = recorder.run(x)
+        outputs = [t for t in _tensors(y) if t.is_floating_point() and t.requires_grad]
+        if not outputs:
+            return {}, {}
+        seeds = [torch.randn_like(t) for t in outputs]
+        places = [z for parts in calls.values() for _, z in parts]
+        found = torch.autograd.grad(outputs, [*parameters, *places], seeds, allow_unused=True)
+    at = iter(found[len(parameters) :])
+    by_call = {
+        name: [(a, torch.zeros_like(z) if (g := next(at)) is None else g) for a, z in parts]
+        for name, parts in calls.items()
+    }
+    return {
+        id(p): torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=False)
+    }, by_call
+
+
+def check_derivatives(recorder: Recorder, x: Any) -> int:
+    """For methods that use output derivatives: samples do not influence each other, and the outputs move as
+    the gradients say. Gives the number of outputs of a sample.
+    """
+    try:
+        batch = recorder(x)
+        y, count = batch.y.detach(), len(batch.y)
+        with torch.no_grad():
+            again = recorder.call(recorder.model, x).reshape(count, -1)
+        if not _close(again, y, _size(y), _tolerance(y)):
+            raise InputError(
+                "two passes over one batch differ: the model draws random numbers or remembers in evaluation mode"
+            )
+        signs = torch.randint(0, 2, y.shape).to(y).mul_(2).sub_(1)
+        first = (torch.arange(count, device=y.device) < count // 2)[:, None]
+        # without the first sample seeds of the second half, and the other way round
+        halves = [_pulled(batch, signs * first), _pulled(batch, signs * ~first)]
+    except RuntimeError as error:
+        if "checkpoint" in str(error):
+            raise InputError(
+                "the model uses torch.utils.checkpoint with use_reentrant=True, which torch cannot differentiate here: "
+                "set use_reentrant=False, or switch it off in evaluation mode"
+            ) from error
+        raise
+    _check_samples(recorder, x, y, halves, first[:, 0])
+    gradients = {
+        name: [one + two for one, two in zip(halves[0][name], halves[1][name], strict=True)]
+        for name in halves[0]
+    }
+    _check_moves(recorder, x, y, batch.calls, signs, gradients)
+    return y.shape[1]
+
+
+def _pulled(batch: Any, seed: Tensor) -> dict[str, list[Tensor]]:
+    """Gradients at the pre-activations, zero where none arrives."""
+    places = [z for parts in batch.calls.values() for _, z in parts]
+    found = iter(
+        torch.autograd.grad(
+            batch.y, places, seed, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+    )
+    return {name: [next(found) for _ in parts] for name, parts in batch.calls.items()}
+
+
+def _check_samples(recorder: Recorder, x: Any, y: Tensor, halves: list[dict], first: Tensor) -> None:
+    for part, others in zip(halves, (~first, first), strict=True):
+        for name, parts in part.items():
+            if any(_size(g[others]) > 1e-6 * _size(g) for g in parts):
+                raise InputError(
+                    f"at layer {name!r} outputs of one sample depend on other samples of the batch: each must stand "
+                    "alone, with the sample in the first dimension"
+                )
+    if not isinstance(x, Tensor) or len(x) < 2:
+        return
+    try:
+        with torch.no_grad():
+            half = recorder.call(recorder.model, x[first])
+    except (RuntimeError, ValueError):
+        return  # the model takes batches of one size only
+    half = half.reshape(len(half), -1)
+    if half.shape != y[first].shape or not _close(half, y[first], _size(y), _tolerance(y)):
+        raise InputError(
+            "half a batch gives other outputs than the same samples in the whole batch: each must stand alone"
+        )
+
+
+def _check_moves(recorder: Recorder, x: Any, y: Tensor, calls: Calls, signs: Tensor, gradients: dict) -> None:
+    """Moves the pre-activations a little: those alone that no gradient reaches, then all."""
+    step = torch.finfo(y.dtype).eps ** 0.5
+    if step > 1e-3:  # half precision is too coarse for a difference quotient
+        return
+    pushes = {
+        name: [step * _size(z) * torch.randn_like(z) for _, z in parts]
+        for name, parts in calls.items()
+        if parts
+    }
+    silent = [name for name in pushes if not any(g.any() for g in gradients[name])]
+    noise = 30 * torch.finfo(y.dtype).eps * y.double().square().sum(1).sqrt()
+    for names in (*([name] for name in silent), list(pushes)):
+        moved = _moved(recorder, x, {name: pushes[name] for name in names}).reshape(y.shape)
+        seen = ((moved - y).double() * signs).sum(1)
+        foretold = sum(
+            (g.double() * p).flatten(1).sum(1)
+            for name in names
+            for g, p in zip(gradients[name], pushes[name], strict=True)
+        )
+        wrong = (seen - foretold).abs() > APART * torch.maximum(seen.abs(), foretold.abs()) + noise
+        if 2 * int(wrong.sum()) > len(y):
+            where = f"no gradient reaches layer {names[0]!r}" if names[0] in silent else "gradients are wrong"
+            raise InputError(
+                f"{where}: the outputs move, but not as autograd says. Something on the way is under torch.no_grad, "
+                "detached, rounded or has a gradient of its own. Lift that, or use a method without output "
+                "derivatives (wanda, mean-replacement, layerwise-obs, magnitude)"
+            )
+
+
+def _moved(recorder: Recorder, x: Any, push: dict[str, list[Tensor]]) -> Tensor:
+    recorder.push = push
+    try:
+        with torch.no_grad():
+            return recorder.run(x)[0]
+    finally:
+        recorder.push = {}
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    parts = value.values() if hasattr(value, "values") else value if isinstance(value, tuple | list) else ()
+    return [t for part in parts for t in _tensors(part)]
+
+
+def _size(t: Tensor) -> float:
+    return float(t.detach().abs().max()) if t.numel() else 0.0
+
+
+def _tolerance(t: Tensor) -> float:
+    return torch.finfo(t.dtype).eps ** 0.5
+
+
+def _close(one: Tensor, other: Tensor, size: float, tolerance: float) -> bool:
+    return _size(one.double() - other.double()) <= tolerance * size
