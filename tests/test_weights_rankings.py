@@ -130,7 +130,8 @@ def test_gradient_magnitude():
         scores = CRITERIA["gradient-magnitude"](evidence)
     assert all(p.grad is None for p in model.parameters())
     F.cross_entropy(model(x), y).backward()
-    for name, layer in evidence.layers.items():
+    for name in evidence.layers:
+        layer = model.get_submodule(name)
         close(scores[name], (layer.weight * layer.weight.grad).abs().detach())
     frozen = network((5, 4, 3), nn.PReLU).requires_grad_(False)
     again = Calibration(frozen, [(x, y)], loss=F.cross_entropy)

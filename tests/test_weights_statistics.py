@@ -236,8 +236,6 @@ class Returns(nn.Module):
         (lambda m, x: (m.layer(x), m.other(x)), "must return a tensor"),
         (lambda m, x: (m.layer(x) + m.other(x)).sum(), "must return a tensor"),
         (lambda m, x: m.layer(x).detach() + m.other(x).detach(), "differentiable"),
-        (lambda m, x: m.layer(x), "never called"),
-        (lambda m, x: m.layer(x) + x @ m.other.weight.T, "never called"),
         (lambda m, x: m.layer(x) + m.other(x).log(), "not finite"),
         (lambda m, x: m.other(m.layer(x.reshape(1, -1, 3)).mT.reshape(-1, 3)).sum() + x, "first dimension"),
     ],
@@ -252,6 +250,11 @@ def test_layers_by_name_leave_the_others_out():
     torch.manual_seed(0)
     model = Returns(lambda m, x: m.layer(x))
     assert list(layer_statistics(model, torch.randn(6, 3), layers=["layer"])) == ["layer"]
+    with pytest.raises(InputError, match="'other' is never called"):
+        layer_statistics(model, torch.randn(6, 3), layers=["layer", "other"])
+    for function in (lambda m, x: m.layer(x), lambda m, x: m.layer(x) + x @ m.other.weight.T):
+        found = Calibration(Returns(function), torch.randn(6, 3))
+        assert (list(found.layers), found.left_alone) == (["layer"], "Linear 'other'")
     with pytest.raises(InputError, match="head"):
         layer_statistics(model, torch.randn(6, 3), layers=["head"])
 
@@ -288,11 +291,14 @@ def test_evidence_shares_one_pass():
     model, x = network((4, 5, 2)), inputs(30, 4)
     passes = []
     model.register_forward_hook(lambda *_: passes.append(1))
-    evidence = Calibration(model, [x])
+    evidence = Calibration(model, [x[:14], x[14:]])
+    evidence.require_derivatives()
+    passes.clear()
     first = evidence.statistics
     assert evidence.statistics is first
-    assert len(passes) == 1
+    assert len(passes) == 2
     assert set(evidence.covariances) == {"0", "2"}
-    assert len(passes) == 2
-    close(evidence.statistics["0"].second, first["0"].second)
-    assert len(passes) == 2
+    assert len(passes) == 4
+    close(evidence.moments["0"].mean, first["0"].mean, rtol=0, atol=0)
+    close(evidence.moments["0"].variance, first["0"].variance, rtol=0, atol=0)
+    assert len(passes) == 4

@@ -17,6 +17,11 @@ def prunable_layers(model: nn.Module, names: Sequence[str] | None = None) -> dic
     masked already, parametrised, shared with another module, without values yet, or not finite.
     """
     found = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, UninitializedParameter) or parameter.is_meta:
+            raise InputError(
+                f"parameter {name!r} has no values yet: run the model once, or load its weights, first"
+            )
     if names is not None:
         if isinstance(names, str) or not names:
             raise InputError(f"layers is {names!r}: give a list of names out of {sorted(found)}")
@@ -37,8 +42,6 @@ def prunable_layers(model: nn.Module, names: Sequence[str] | None = None) -> dic
             raise InputError(
                 f"layer {name!r} has a parametrised weight or bias: remove the parametrisation first"
             )
-        if isinstance(weight, UninitializedParameter) or weight.is_meta:
-            raise InputError(f"layer {name!r} has no values yet: run the model once first")
         if not weight.is_floating_point():
             raise InputError(
                 f"layer {name!r} has {weight.dtype} weights: they must be real floating-point numbers"

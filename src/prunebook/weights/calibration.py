@@ -91,10 +91,11 @@ class Calibration:
             raise InputError(
                 f"loss is {loss!r}: give a function (outputs, targets), such as torch.nn.functional.cross_entropy"
             )
-        self.source, self.model = model, private_copy(model).eval().requires_grad_(False)
+        self.source, self.model = model, private_copy(model).eval()
         self.loss, self.seed, self.probes, self.nonlinear_samples = loss, seed, probes, nonlinear_samples
         self._known: dict[Hashable, Any] = {}
         self.layers = prunable_layers(self.model, layers)
+        self.model.requires_grad_(False)
         self._contents = contents(model)
         self.batches = Batches(batches, self.model, forward=forward, targets=targets)
         self.layers = self._called(named=layers is not None)
@@ -147,9 +148,11 @@ class Calibration:
 
         def compute() -> dict[str, LayerStatistics]:
             self.require_derivatives(passes=True)
-            return output_statistics(
+            found = output_statistics(
                 self.recorder(), self.batches, probes=self.probes, generator=self.generator("probes")
             )
+            self._known.setdefault("moments", found)
+            return found
 
         return self.cached("statistics", compute)
 
@@ -195,7 +198,8 @@ class Calibration:
     def cached(self, key: Hashable, compute: Callable[[], T]) -> T:
         """The value under `key`, computed the first time."""
         if key not in self._known:
-            self._known[key] = compute()
+            with torch.inference_mode(False):
+                self._known[key] = compute()
         return self._known[key]
 
     def _loss_gradients(self) -> dict[str, Tensor]:
@@ -273,6 +277,5 @@ def layer_statistics(
     evidence = Calibration(model, batches, probes=probes, layers=layers, forward=forward)
     evidence.require_derivatives(passes=True)
     generator = generator or torch.Generator().manual_seed(0)
-    return output_statistics(
-        evidence.recorder(), evidence.batches, probes=probes, generator=generator, covariances=covariances
-    )
+    options = {"probes": probes, "generator": generator, "covariances": covariances}
+    return evidence.cached(None, lambda: output_statistics(evidence.recorder(), evidence.batches, **options))

@@ -56,15 +56,16 @@ def _adds_up(loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, y: Tenso
 
 
 def _prepared(y: Any, outputs: Tensor, classes: bool) -> Any:
-    if isinstance(y, Tensor) and y.is_floating_point():
+    soft = isinstance(y, Tensor) and y.is_floating_point()
+    if classes and outputs.ndim == 2 and not (soft and y.shape == outputs.shape):
+        return class_labels(y, *outputs.shape).to(outputs.device)
+    if soft:
         if y.shape != outputs.shape and y.numel() == outputs.numel():
             raise InputError(
                 f"targets have shape {tuple(y.shape)}, outputs {tuple(outputs.shape)}: make them equal, or the loss "
                 "compares each with all others"
             )
         return y
-    if classes and outputs.ndim == 2:
-        return class_labels(y, *outputs.shape).to(outputs.device)
     if isinstance(y, Tensor):
         if classes and outputs.ndim > 2:
             class_labels(y.flatten(), y.numel(), outputs.shape[1])

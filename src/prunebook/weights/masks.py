@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -51,7 +51,7 @@ def number_to_prune(ratio: float, n: int, how: Literal["round", "floor"] = "roun
     return round(ratio * n) if how == "round" else int(ratio * n + 1e-9)
 
 
-def check_ratio(ratio: float) -> None:
+def check_ratio(ratio: Any) -> None:
     """Raises InputError unless the ratio is a number in [0, 1)."""
     if isinstance(ratio, Mapping):
         raise InputError("ratio is a dictionary: give one number, and prune layers apart with layers=")
@@ -59,7 +59,7 @@ def check_ratio(ratio: float) -> None:
         raise InputError(f"ratio is {ratio!r}: the fraction of weights to remove is a number in [0, 1)")
 
 
-def check_scope(scope: str) -> None:
+def check_scope(scope: Any) -> None:
     """Raises InputError for an unknown scope."""
     if scope not in get_args(Scope):
         raise InputError(f"scope is {scope!r}: choose one of {get_args(Scope)}")

@@ -46,6 +46,7 @@ class Pruned:
         return "\n".join([head, *rows, *self.notes])
 
 
+@torch.inference_mode(False)
 def prune(
     model: nn.Module,
     data: Any,
