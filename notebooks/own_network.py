@@ -454,17 +454,7 @@ class Residual(nn.Module):
         return self.last((x + self.first(x).relu()).flatten(1))
 
 
-class Attention(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.mix, self.last = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 10)
-
-    def forward(self, x):
-        return self.last(self.mix(x, x, x)[0].mean(1))
-
-
 handful = TensorDataset(images[:64], labels[:64])
-tokens = torch.randn(64, 5, 8)
 gelu = nn.Sequential(nn.Flatten(), nn.Linear(shape.numel(), 16), nn.GELU(), nn.Linear(16, 10)).to(device)
 tuned = weights.prune(small, handful, 0.5).model
 tuned(images[:8]).sum().backward()  # as in a training step
@@ -541,9 +531,9 @@ MISTAKES = [
         "convert one of them",
     ),
     (
-        "Attention, whose projection is never called as a layer",
-        lambda: weights.prune(Attention(), tokens, 0.5),
-        '<code>Evidence(model, data, layers=["last"])</code>',
+        "Batches of three items",
+        lambda: weights.prune(small, [(images, labels, labels)], 0.5),
+        "<code>forward=lambda model, batch: ...</code>",
     ),
     (
         "A masked network is pruned again",

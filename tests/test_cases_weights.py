@@ -1,6 +1,8 @@
 """Networks and data that people really have: the right value, or one clear error."""
 
 import copy
+import doctest
+import importlib
 import inspect
 import warnings
 
@@ -536,3 +538,10 @@ def test_the_report_says_what_happened():
     assert report.notes == ("left alone: 2 Conv2d",)
     assert str(report).splitlines()[-1] == "left alone: 2 Conv2d"
     assert prune(network((6, 8, 3)), x, 0.5).notes == ()
+
+
+@pytest.mark.parametrize("module", ["evidence", "pruning", "methods", "rankings", "compensations"])
+def test_examples_of_docstrings(module):
+    found = doctest.testmod(importlib.import_module(f"prunebook.weights.{module}"))
+    assert found.attempted > 0
+    assert found.failed == 0

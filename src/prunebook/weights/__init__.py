@@ -6,7 +6,7 @@ from prunebook.weights.calibration import Calibration, layer_statistics
 from prunebook.weights.compensations import COMPENSATIONS, Change, compensation
 from prunebook.weights.criteria import CRITERIA, ranking
 from prunebook.weights.joint import linearised_change, normal_equations, true_change
-from prunebook.weights.masks import Sparsity, check_ratio, number_to_prune, select, sparsity
+from prunebook.weights.masks import Sparsity, number_to_prune, select, sparsity
 from prunebook.weights.methods import METHODS, Method, register
 from prunebook.weights.pruning import Pruned, prune
 from prunebook.weights.statistics import InputMoments, LayerStatistics
@@ -25,7 +25,6 @@ __all__ = [
     "PrunedLayer",
     "Sparsity",
     "apply",
-    "check_ratio",
     "class_labels",
     "compensation",
     "layer_statistics",

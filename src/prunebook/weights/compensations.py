@@ -36,7 +36,21 @@ COMPENSATIONS: dict[str, Callable[[Calibration, Masks], Changes]] = {}
 
 
 def compensation(name: str) -> Callable:
-    """Decorator that files a compensation under a name. Raises InputError where the name is taken."""
+    """Decorator that files a compensation in COMPENSATIONS: a function (evidence, masks) -> changes by layer.
+
+    Raises
+    ------
+    InputError
+        Where the name is taken.
+
+    Examples
+    --------
+    >>> @compensation("half")
+    ... def half(evidence, masks):
+    ...     return {name: Change(None, change.bias / 2) for name, change in mean(evidence, masks).items()}
+    >>> COMPENSATIONS.pop("half") is half
+    True
+    """
 
     def file(function: Callable[[Calibration, Masks], Changes]) -> Callable[[Calibration, Masks], Changes]:
         if name in COMPENSATIONS:

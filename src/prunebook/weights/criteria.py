@@ -22,7 +22,21 @@ DAMPING = 1e-4  # of the layer-wise least squares, relative to the mean variance
 
 
 def ranking(name: str) -> Callable:
-    """Decorator that files a ranking under a name. Raises InputError where the name is taken."""
+    """Decorator that files a ranking in RANKINGS: a function of the evidence that gives each layer's weights scores.
+
+    Raises
+    ------
+    InputError
+        Where the name is taken.
+
+    Examples
+    --------
+    >>> @ranking("largest")
+    ... def largest(evidence):
+    ...     return {name: -weight.abs() for name, weight in evidence.weights.items()}
+    >>> RANKINGS.pop("largest") is largest
+    True
+    """
 
     def file(function: Callable[[Calibration], Scores]) -> Callable[[Calibration], Scores]:
         if name in CRITERIA:
