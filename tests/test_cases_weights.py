@@ -114,6 +114,8 @@ def test_dead_units_and_many_layers_are_no_reason_to_refuse(dtype):
     found = layer_statistics(model, x)
     assert found["0"].dead.all()
     assert not found["14"].dead.all()
+    mixed = Net(lambda m, x: torch.autocast("cpu", torch.bfloat16)(plain)(m, x).float()).float()
+    prune(mixed, x.float(), 0.5)
     encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).to(dtype)
     pruned = prune(encoder, inputs(60, 8, dtype=dtype).view(12, 5, 8), 0.5)
     assert set(pruned.masks) == {"linear1", "linear2"}

@@ -44,55 +44,50 @@ def check_calls(recorder: Recorder, x: Any) -> None:
                     f"layer {name!r} does not return W a + b (a forward of its own, or a hook, changes it): leave it "
                     "out, and name the others with layers="
                 )
-    parameters = [
-        p for layer in recorder.layers.values() for p in (layer.weight, layer.bias) if p is not None
-    ]
+    parameters = {
+        name: [p for p in (m.weight, m.bias) if p is not None] for name, m in recorder.layers.items()
+    }
+    every = [p for mine in parameters.values() for p in mine]
     try:
-        for parameter in parameters:
+        for parameter in every:
             parameter.requires_grad_()
         found, calls = _gradients(recorder, x, parameters)
     except RuntimeError:
         return  # no backward pass to be had; methods that need one will say so
     finally:
-        for parameter in parameters:
+        for parameter in every:
             parameter.requires_grad_(False)
     for name, parts in calls.items():
-        layer = recorder.layers[name]
-        pairs = [(g.reshape(-1, g.shape[-1]), a.reshape(-1, a.shape[-1])) for a, g in parts]
-        for parameter, inputs in ((layer.weight, None), (layer.bias, 1)):
-            if parameter is None or not pairs or id(parameter) not in found:
-                continue
-            terms = [
-                (g.double(), a.double() if inputs is None else a.new_ones(len(a), 1).double())
-                for g, a in pairs
-            ]
-            by_calls = sum(g.T @ a for g, a in terms).reshape(parameter.shape)
-            size = float(sum(g.abs().T @ a.abs() for g, a in terms).max())
-            if not _close(found[id(parameter)], by_calls, size, max(_tolerance(g) for _, g in parts)):
+        pairs = [(g.reshape(-1, g.shape[-1]).double(), a.reshape(-1, a.shape[-1]).double()) for a, g in parts]
+        pairs = [(g, torch.cat([a, torch.ones_like(a[:, :1])], 1)) for g, a in pairs]  # ones: the bias
+        if not pairs:
+            continue
+        by_calls, size = sum(g.T @ a for g, a in pairs), sum(g.abs().T @ a.abs() for g, a in pairs)
+        for parameter, gradient in zip(parameters[name], found[name], strict=True):
+            what, at = ("weight", slice(-1)) if parameter.ndim == 2 else ("bias", -1)
+            tolerance = max(_tolerance(g) for _, g in parts)
+            if not _close(gradient, by_calls[:, at], _size(size[:, at]), tolerance):
                 raise InputError(
-                    f"the {'weight' if inputs is None else 'bias'} of layer {name!r} is used a second time outside of "
-                    "the layer, for example transposed: untie the two, or leave it out and name the others with layers="
+                    f"the {what} of layer {name!r} is used a second time outside of the layer, for example transposed: "
+                    "untie the two, or leave it out and name the others with layers="
                 )
 
 
-def _gradients(recorder: Recorder, x: Any, parameters: list[Tensor]) -> tuple[dict[int, Tensor], Calls]:
-    """Of a random sum of all outputs: by parameter, and by call in place of the pre-activations."""
+def _gradients(
+    recorder: Recorder, x: Any, parameters: dict[str, list[Tensor]]
+) -> tuple[dict[str, list[Tensor]], Calls]:
+    """Of a random sum of all outputs: by the parameters, and by each call's pre-activation, whose place it takes."""
     with torch.enable_grad():
         y, calls = recorder.run(x)
-        outputs = [t for t in _tensors(y) if t.is_floating_point() and t.requires_grad]
-        if not outputs:
-            return {}, {}
-        seeds = [torch.randn_like(t) for t in outputs]
-        places = [z for parts in calls.values() for _, z in parts]
-        found = torch.autograd.grad(outputs, [*parameters, *places], seeds, allow_unused=True)
-    at = iter(found[len(parameters) :])
-    by_call = {
-        name: [(a, torch.zeros_like(z) if (g := next(at)) is None else g) for a, z in parts]
-        for name, parts in calls.items()
-    }
-    return {
-        id(p): torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=False)
-    }, by_call
+    outputs = [t for t in _tensors(y) if t.is_floating_point() and t.requires_grad]
+    if not outputs:
+        return {}, {}
+    wanted = [p for mine in parameters.values() for p in mine]
+    wanted += [z for parts in calls.values() for _, z in parts]
+    seeds = [torch.randn_like(t) for t in outputs]
+    found = iter(torch.autograd.grad(outputs, wanted, seeds, allow_unused=True, materialize_grads=True))
+    by_parameter = {name: [next(found) for _ in mine] for name, mine in parameters.items()}
+    return by_parameter, {name: [(a, next(found)) for a, _ in parts] for name, parts in calls.items()}
 
 
 def check_derivatives(recorder: Recorder, x: Any) -> int:
@@ -120,10 +115,7 @@ def check_derivatives(recorder: Recorder, x: Any) -> int:
             ) from error
         raise
     _check_samples(recorder, x, y, halves, first[:, 0])
-    gradients = {
-        name: [one + two for one, two in zip(halves[0][name], halves[1][name], strict=True)]
-        for name in halves[0]
-    }
+    gradients = {n: [a + b for a, b in zip(halves[0][n], halves[1][n], strict=True)] for n in halves[0]}
     _check_moves(recorder, x, y, batch.calls, signs, gradients)
     return y.shape[1]
 
@@ -163,9 +155,10 @@ def _check_samples(recorder: Recorder, x: Any, y: Tensor, halves: list[dict], fi
 
 def _check_moves(recorder: Recorder, x: Any, y: Tensor, calls: Calls, signs: Tensor, gradients: dict) -> None:
     """Moves the pre-activations: those alone that no gradient reaches, then all, by little."""
-    step = torch.finfo(y.dtype).eps ** 0.5
+    coarsest = max(torch.finfo(t.dtype).eps for t in (y, *(z for parts in calls.values() for _, z in parts)))
+    step = coarsest**0.5
     silent = [name for name, parts in gradients.items() if parts and not any(g.any() for g in parts)]
-    rounding = 30 * torch.finfo(y.dtype).eps * y.double().square().sum(1).sqrt()
+    rounding = 30 * coarsest * y.double().square().sum(1).sqrt()
     trials = [([name], 0.1) for name in silent]  # by much, as rounding hides a little
     if step < 1e-3:  # half precision is too coarse for a difference quotient
         trials.append((list(calls), step))
