@@ -16,7 +16,9 @@ import pandas as pd
 import torch
 from _floor import fastest
 
-from prunebook.coresets import draw_counts, parts, sample_weights, sensitivities
+from prunebook.coresets import sample_weights, sensitivities
+from prunebook.coresets.sampling import draw_counts
+from prunebook.coresets.sensitivity import parts
 
 
 def seconds(function: Callable[[], object]) -> float:

@@ -32,7 +32,6 @@ from prunebook.units import (
     layer_set,
     mask_lowest,
     measure,
-    random_generator,
     sites,
     unit_statistics,
 )
@@ -114,8 +113,7 @@ def all_scores(model: nn.Sequential, x: Tensor, y: Tensor) -> dict[str, dict[str
     """Every score of every unit, and the means, from one pass forward and back: what our way does once a step."""
     seen = unit_statistics(model, x, y)
     return {
-        name: {site: function(found, random_generator(0, 0, site)) for site, found in seen.items()}
-        for name, function in SCORES.items()
+        name: {site: function(found) for site, found in seen.items()} for name, function in SCORES.items()
     }
 
 

@@ -57,7 +57,7 @@ page.claims()
 # from prunebook import units
 #
 # seen = units.observe(model, images, labels)  # a chain of layers, nn.Sequential
-# score = units.SCORES["abs_mrs"](seen["conv2"], units.random_generator(0, 0, "conv2"))
+# score = units.SCORES["abs_mrs"](seen["conv2"])
 # gone = {"conv2": units.lowest(score, 12)}
 # folded = units.fold(model, gone, {"conv2": seen["conv2"].mean})  # same shapes, the means are in the biases
 # small = units.remove(folded, gone)  # really smaller, same outputs

@@ -128,10 +128,10 @@ flat = relations(
         theory.left_over(lost, fitted),
         lost.var(0, correction=0).sum(),
     ),
-    score=("Signed score mrs = minus a covariance", units.SCORES["mrs"](seen, generator), -covariance),
+    score=("Signed score mrs = minus a covariance", units.SCORES["mrs"](seen), -covariance),
     absorbed=(
         "Score mrs minus score rs = mean activation times mean gradient",
-        units.SCORES["mrs"](seen, generator) - units.SCORES["rs"](seen, generator),
+        units.SCORES["mrs"](seen) - units.SCORES["rs"](seen),
         a.mean(0) * g.mean(0),
     ),
 )

@@ -176,10 +176,10 @@ assert torch.equal(chain(images), net(images))
 
 # %%
 seen = units.unit_statistics(chain, images, labels)
-score, chance = units.SCORES["abs_mrs"], torch.Generator().manual_seed(seed)
+score = units.SCORES["abs_mrs"]
 gone, means = {}, {}
 for site, s in seen.items():
-    gone[site] = units.mask_lowest(score(s, chance), units.count(len(s.mean), 0.4))
+    gone[site] = units.mask_lowest(score(s), units.count(len(s.mean), 0.4))
     means[site] = s.mean
 folded = units.fold(chain, gone, means, shape=shape)
 small = units.remove(folded, gone)
@@ -254,7 +254,7 @@ page.glue("weights-tuned", accuracy(final, test), ".3f")
 
 # %%
 fractions = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-scores = {site: score(s, chance) for site, s in seen.items()}
+scores = {site: score(s) for site, s in seen.items()}
 variants = []
 for constants in (None, means):
     for share in fractions:

@@ -9,21 +9,17 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from prunebook.coresets import (
-    additive_epsilon,
     certify,
-    correct,
-    epsilon_to_keep,
     expected_kept,
     mass,
-    neuron_samples,
-    neuron_samples_hoeffding,
     neuron_sensitivities,
     query_radius,
     samples_for,
     sensitivities,
-    sign_split_epsilon,
 )
+from prunebook.coresets.labels import additive_epsilon, correct, epsilon_to_keep, sign_split_epsilon
 from prunebook.coresets.last_layer import find_head
+from prunebook.coresets.neuron_bounds import neuron_samples, neuron_samples_hoeffding
 from prunebook.errors import InputError
 
 close = torch.testing.assert_close
@@ -154,7 +150,8 @@ def test_layers_are_found_by_running():
     model = Functional()
     dataset = data(model)
     found = find_head(model, dataset)
-    assert (found.name, found.hidden) == ("last", model.first)
+    assert found.name == "last"
+    assert torch.equal(found.hidden.weight, model.first.weight)
     assert (
         certify(model, dataset).layer == certify(model, dataset, layer="last", kind="neurons").layer == "last"
     )
@@ -179,14 +176,14 @@ def test_refusals():
         (nn.Sequential(nn.Linear(8, 4), nn.Softmax(1)), dataset, {}, "remove what follows"),
         (nn.Sequential(nn.Flatten()), dataset, {}, "no nn.Linear is called"),
         (model, x, {}, "no labels"),
-        (model, TensorDataset(x, x[:, 0]), {}, "class index"),
-        (model, TensorDataset(x, y + 1), {}, "class indices below 4"),
+        (model, TensorDataset(x, x[:, 0]), {}, "class indices as integers"),
+        (model, TensorDataset(x, y + 1), {}, "class indices from 0 to 3"),
         (model, TensorDataset(x[:1], y[:1]), {}, "at least two"),
         (model, dataset, {"layer": "9"}, "no nn.Linear called '9'"),
         (model, dataset, {"layer": "0"}, "not that of its linear layer '0'"),
         (model, dataset, {"keep": 0.0}, "keep is 0"),
         (model, dataset, {"delta": 1.0}, "delta is 1"),
-        (model, dataset, {"draws": 0}, "draws 0"),
+        (model, dataset, {"draws": 0}, "draws is 0"),
         (nn.Sequential(nn.Linear(8, 1)), TensorDataset(x.abs(), 0 * y), {}, "one output"),
         (nn.Sequential(nn.Linear(8, 4)), TensorDataset(x.abs(), y), {"kind": "neurons"}, "not the ReLU"),
         (

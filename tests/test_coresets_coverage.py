@@ -7,18 +7,17 @@ import torch
 from test_coresets_sensitivity import layer
 
 from prunebook.coresets import (
-    dropped,
     epsilon_for,
-    keep_largest,
     mass,
-    neuron_samples,
-    neuron_samples_hoeffding,
     neuron_sensitivities,
     sample_neurons,
     sample_weights,
     samples_for,
     sensitivities,
 )
+from prunebook.coresets.neuron_bounds import neuron_samples, neuron_samples_hoeffding
+from prunebook.coresets.sampling import keep_largest
+from prunebook.coresets.weight_bounds import dropped
 
 DRAWS = 2000
 DELTA = 0.1

@@ -6,7 +6,8 @@ import pytest
 import torch
 from scipy import optimize
 
-from prunebook.coresets import (
+from prunebook.errors import InputError
+from prunebook.training.gates import (
     active_probability,
     fixed_gate,
     initial_log_alpha,
@@ -14,7 +15,6 @@ from prunebook.coresets import (
     sample_gate,
     uniform_noise,
 )
-from prunebook.errors import InputError
 
 close = torch.testing.assert_close
 

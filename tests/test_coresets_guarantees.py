@@ -6,24 +6,20 @@ import pytest
 import torch
 from test_coresets_sensitivity import layer
 
-from prunebook.coresets import (
-    accumulated,
+from prunebook.coresets import epsilon_for, neuron_sensitivities, query_radius, samples_for, sensitivities
+from prunebook.coresets.corenet import (
     corenet_constants,
     corenet_delta,
     corenet_layer_epsilons,
     corenet_samples,
-    dropped,
-    epsilon_for,
+)
+from prunebook.coresets.neuron_bounds import (
     neuron_epsilon,
     neuron_epsilon_hoeffding,
     neuron_samples,
     neuron_samples_hoeffding,
-    neuron_sensitivities,
-    query_radius,
-    sample_size,
-    samples_for,
-    sensitivities,
 )
+from prunebook.coresets.weight_bounds import accumulated, dropped
 from prunebook.errors import InputError
 
 close = torch.testing.assert_close
@@ -122,11 +118,6 @@ def test_other_bad_arguments():
         neuron_samples(0.1, 3.0, 0, 0.1)
     with pytest.raises(InputError, match="one error for each weight"):
         accumulated([1.0], [])
-
-
-def test_sample_size():
-    assert sample_size(20, delta=0.1, k_prime=3.0, c=2.0) == math.ceil(3 * math.log(2 * 20 / 0.1))
-    assert sample_size(1, delta=0.99, k_prime=1.0) == 1
 
 
 def test_dropped_sums_what_is_not_kept():

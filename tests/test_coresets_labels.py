@@ -8,19 +8,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunebook.coresets import (
+from prunebook.coresets import mass, sensitivities
+from prunebook.coresets.labels import (
     additive_epsilon,
     correct,
     deterministic_consistent,
-    dropped,
     epsilon_to_keep,
     implied_accuracy,
-    keep_largest,
-    mass,
     ratio_epsilon,
-    sensitivities,
     sign_split_epsilon,
 )
+from prunebook.coresets.sampling import keep_largest
+from prunebook.coresets.weight_bounds import dropped
 from prunebook.errors import InputError
 
 close = torch.testing.assert_close

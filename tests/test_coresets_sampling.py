@@ -11,21 +11,18 @@ from scipy import stats
 from test_coresets_sensitivity import layer
 
 from prunebook.coresets import (
-    LIMIT,
-    draw_counts,
-    dropped,
     epsilon_for,
     expected_kept,
-    hybrid,
-    keep_largest,
     mass,
     neuron_variance,
-    parts,
     sample_neurons,
     sample_weights,
     sensitivities,
     variance,
 )
+from prunebook.coresets.sampling import LIMIT, draw_counts, hybrid, keep_largest
+from prunebook.coresets.sensitivity import parts
+from prunebook.coresets.weight_bounds import dropped
 from prunebook.errors import InputError
 
 close = torch.testing.assert_close

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from prunebook import coresets
-from prunebook.coresets import mass, obeyed, parts, sensitivities
+from prunebook.coresets import mass, sensitivities
+from prunebook.coresets.sensitivity import obeyed, parts
 from prunebook.errors import InputError
 
 close = torch.testing.assert_close

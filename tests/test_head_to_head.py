@@ -331,9 +331,7 @@ def test_one_network_without_units_by_its_definition(small, compensation):
     config, dataset, tables, model = small
     data = penalties.subsets(dataset, config.samples, 1)
     seen = units.unit_statistics(model, data.x, data.y)
-    gone = {
-        site: units.mask_lowest(units.SCORES["norm"](s, None), len(s.mean) // 2) for site, s in seen.items()
-    }
+    gone = {site: units.mask_lowest(units.SCORES["norm"](s), len(s.mean) // 2) for site, s in seen.items()}
     means = {site: s.mean for site, s in seen.items()} if compensation == "mean" else None
     x, y = dataset.test.x[:200], dataset.test.y[:200]
     expected = score(units.masked_outputs(model, x, gone, means).detach(), y)

@@ -76,7 +76,7 @@ def cut(trained):
     chain = leaves(net)
     assert torch.equal(chain(x), net(x))
     seen = units.unit_statistics(chain, x, y)
-    scores = {name: units.SCORES["abs_mrs"](s, torch.Generator()) for name, s in seen.items()}
+    scores = {name: units.SCORES["abs_mrs"](s) for name, s in seen.items()}
     gone = {name: units.mask_lowest(score, units.count(len(score), 0.4)) for name, score in scores.items()}
     means = {name: s.mean for name, s in seen.items()}
     folded = units.fold(chain, gone, means, shape=SHAPE)

@@ -84,7 +84,7 @@ def test_signed_scores_are_covariances(seed):
     a = s.a.clone().requires_grad_()
     (g,) = torch.autograd.grad(nn.functional.cross_entropy(s.net[2:](a), labels, reduction="sum"), a)
     seen = units.unit_statistics(s.net, s.x, labels)["dense1"]
-    mrs, rs = (units.SCORES[name](seen, torch.Generator()) for name in ("mrs", "rs"))
+    mrs, rs = (units.SCORES[name](seen) for name in ("mrs", "rs"))
     close(mrs, s.a.mean(0) * g.mean(0) - (s.a * g).mean(0), **FINE)
     close(mrs - rs, s.a.mean(0) * g.mean(0), **FINE)
 
@@ -269,7 +269,7 @@ def test_the_formula_is_the_librarys(seed):
     )
     sensitive = coresets.sensitivities(s.W, s.a)
     for output, sign in itertools.product(range(6), range(2)):
-        part = s.a[:, None] * coresets.parts(s.W)[sign, [output]]
+        part = s.a[:, None] * coresets.sensitivity.parts(s.W)[sign, [output]]
         close(
             theory.reweighting_error(part, sensitive.probabilities[sign, output], 12),
             coresets.variance(s.W, sensitive, s.a, 12)[sign, :, output].mean(),

@@ -1,6 +1,7 @@
 """Observations and scores against one sample at a time, finite differences and identities."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from prunebook.units import (
     SCORES,
     UnitStatistics,
     forward,
-    random_generator,
+    random_score,
     register,
     sites,
     unit_statistics,
@@ -87,7 +88,7 @@ def test_scores_sample_by_sample(case):
         close(observation.gradient, g.mean(2), rtol=1e-10, atol=1e-14)
         for key, score in {**SCORES, **CONVENTIONS}.items():
             if key != "rand":
-                value = score(observation, torch.Generator())
+                value = score(observation)
                 close(value, expected[key], rtol=1e-9, atol=1e-14, msg=lambda m, key=key: f"{key}: {m}")
                 assert value.std() > 0
 
@@ -98,7 +99,7 @@ def test_saliencies_are_derivatives_of_the_loss(case):
     step = 1e-6
     for site in sites(model):
         for key, targets in (("mrs", seen[site.name].mean), ("rs", torch.zeros(site.units).double())):
-            slopes = SCORES[key](seen[site.name], torch.Generator()) * seen[site.name].positions
+            slopes = SCORES[key](seen[site.name]) * seen[site.name].positions
             for unit in (0, site.units - 1):
 
                 def moved(size, site=site, unit=unit, target=targets[unit]):
@@ -126,7 +127,7 @@ def test_euler_identities():
             into, out = model[site.producer], model[site.consumer]
             incoming = (into.weight * into.weight.grad).flatten(1).sum(1) + into.bias * into.bias.grad
             outgoing = (out.weight * out.weight.grad).unflatten(1, (units, -1)).flatten(2).sum((0, 2))
-            score = SCORES["rs"](seen[site.name], torch.Generator())
+            score = SCORES["rs"](seen[site.name])
             assert score.abs().max() > 1e-5
             close(score, -incoming.detach() / positions, rtol=1e-8, atol=1e-14)
             close(score, -outgoing.detach() / positions, rtol=1e-8, atol=1e-14)
@@ -203,7 +204,7 @@ def test_dead_units_score_exactly_zero():
     x, y = images("valid")
     seen = unit_statistics(model, x.float(), y)["conv2"]
     for key in ("rs", "abs_rs", "mrs", "abs_mrs"):
-        score = SCORES[key](seen, torch.Generator())
+        score = SCORES[key](seen)
         assert score.dtype == torch.float32
         assert (score == 0).tolist() == [False, False, True, False, False, False, False]
 
@@ -224,8 +225,8 @@ def test_random_scores_depend_on_the_measurement_alone():
     torch.manual_seed(0)
     state = torch.get_rng_state()
 
-    def draw(*key):
-        return SCORES["rand"](seen["dense1"], random_generator(*key))
+    def draw(seed, step, site):
+        return random_score(seed, step)(dataclasses.replace(seen["dense1"], site=site))
 
     first = draw(0, 250, "dense1")
     assert torch.equal(torch.get_rng_state(), state)
@@ -247,19 +248,19 @@ def test_random_scores_depend_on_the_measurement_alone():
 def test_new_scores():
     name = "energy of the tests"
     try:
-        register(name, lambda seen, _: seen.energy)
+        register(name, lambda seen: seen.energy)
         with pytest.raises(InputError, match="already"):
-            register(name, lambda seen, _: seen.mean)
+            register(name, lambda seen: seen.mean)
     finally:
         del SCORES[name]
     with pytest.raises(InputError, match="already"):
-        register("norm/unsquared", lambda seen, _: seen.mean)
+        register("norm/unsquared", lambda seen: seen.mean)
 
 
 def test_bad_input():
     model = chain("valid")
     x, y = images("valid")
-    with pytest.raises(InputError, match="one label for each"):
+    with pytest.raises(InputError, match="one class index for each"):
         unit_statistics(model, x, y[:-1])
     with pytest.raises(InputError, match="0 samples"):
         unit_statistics(model, x[:0], y[:0])
@@ -278,6 +279,6 @@ def test_on_a_gpu():
     for name, part in unit_statistics(model.cuda(), x.cuda(), y.cuda()).items():
         assert isinstance(part, UnitStatistics)
         for score in SCORES.values():
-            value = score(part, random_generator(0, 0, name))
+            value = score(part)
             assert value.is_cuda
-            close(value.cpu(), score(expected[name], random_generator(0, 0, name)), rtol=1e-7, atol=1e-12)
+            close(value.cpu(), score(expected[name]), rtol=1e-7, atol=1e-12)

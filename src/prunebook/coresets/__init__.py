@@ -1,106 +1,36 @@
-"""Coresets: pruning by sensitivity, the guarantees that come with it, and what they promise about labels."""
+"""Coresets: pruning by sensitivity, the guarantees that come with it, and what they promise about labels.
+
+The modules hold more: labels, neurons, corenet, gates, deviations, tightness.
+"""
 
 from prunebook.coresets.certify import Certificate, certify
-from prunebook.coresets.corenet import (
-    CoreNetConstants,
-    corenet_constants,
-    corenet_delta,
-    corenet_layer_epsilons,
-    corenet_samples,
-)
-from prunebook.coresets.labels import (
-    additive_epsilon,
-    correct,
-    deterministic_consistent,
-    epsilon_to_keep,
-    implied_accuracy,
-    ratio_epsilon,
-    sign_split_epsilon,
-)
-from prunebook.coresets.neuron_bounds import (
-    NeuronSensitivity,
-    neuron_epsilon,
-    neuron_epsilon_hoeffding,
-    neuron_samples,
-    neuron_samples_hoeffding,
-    neuron_sensitivities,
-    query_radius,
-)
+from prunebook.coresets.neuron_bounds import NeuronSensitivity, neuron_sensitivities, query_radius
 from prunebook.coresets.sampling import (
-    LIMIT,
-    Hybrid,
-    draw_counts,
+    draws_for,
     expected_kept,
-    hybrid,
-    keep_largest,
     neuron_variance,
     sample_neurons,
     sample_weights,
     variance,
 )
-from prunebook.coresets.sensitivity import Sensitivity, mass, obeyed, parts, sensitivities
-from prunebook.coresets.tightness import Step, neuron_waterfall, quantiles, simultaneous, weight_waterfall
-from prunebook.coresets.weight_bounds import accumulated, dropped, epsilon_for, sample_size, samples_for
-from prunebook.training.gates import (
-    active_probability,
-    fixed_gate,
-    initial_log_alpha,
-    penalty,
-    sample_gate,
-    uniform_noise,
-)
+from prunebook.coresets.sensitivity import Sensitivity, mass, sensitivities
+from prunebook.coresets.weight_bounds import epsilon_for, samples_for
 
 __all__ = [
-    "LIMIT",
     "Certificate",
-    "CoreNetConstants",
-    "Hybrid",
     "NeuronSensitivity",
     "Sensitivity",
-    "Step",
-    "accumulated",
-    "active_probability",
-    "additive_epsilon",
     "certify",
-    "corenet_constants",
-    "corenet_delta",
-    "corenet_layer_epsilons",
-    "corenet_samples",
-    "correct",
-    "deterministic_consistent",
-    "draw_counts",
-    "dropped",
+    "draws_for",
     "epsilon_for",
-    "epsilon_to_keep",
     "expected_kept",
-    "fixed_gate",
-    "hybrid",
-    "implied_accuracy",
-    "initial_log_alpha",
-    "keep_largest",
     "mass",
-    "neuron_epsilon",
-    "neuron_epsilon_hoeffding",
-    "neuron_samples",
-    "neuron_samples_hoeffding",
     "neuron_sensitivities",
     "neuron_variance",
-    "neuron_waterfall",
-    "obeyed",
-    "parts",
-    "penalty",
-    "quantiles",
     "query_radius",
-    "ratio_epsilon",
-    "sample_gate",
     "sample_neurons",
-    "sample_size",
     "sample_weights",
     "samples_for",
     "sensitivities",
-    "sign_split_epsilon",
-    "simultaneous",
-    "uniform_noise",
     "variance",
-    "weight_waterfall",
 ]

@@ -1,7 +1,9 @@
 """Checks and conversions that the functions of this package share."""
 
 import math
+import numbers
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Float64, Num
@@ -41,6 +43,18 @@ def mass_of(total: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:
     """The value, if it is >= 0 and finite everywhere."""
     require((total >= 0) & total.isfinite(), lambda: f"total is {total.tolist()}: give finite sums >= 0")
     return total
+
+
+def real(value: Any, name: str) -> None:
+    """Raises InputError unless the value is a number."""
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    require(good, f"{name} is {value!r}: give a number")
+
+
+def whole(value: Any, name: str, least: int) -> None:
+    """Raises InputError unless the value is a whole number, and not too small."""
+    good = isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least
+    require(good, f"{name} is {value!r}: give a whole number >= {least}")
 
 
 def probability(value: Real, name: str) -> float:

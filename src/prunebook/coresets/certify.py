@@ -1,13 +1,15 @@
 """What coreset pruning of the last layer guarantees for a network of one's own, next to what it does."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from torch import Tensor, nn
 
-from prunebook.coresets.arguments import Real, probability, require
+from prunebook.coresets.arguments import Real, probability, real, require, whole
 from prunebook.coresets.labels import additive_epsilon, correct, epsilon_to_keep, sign_split_epsilon
 from prunebook.coresets.last_layer import Head, find_head
 from prunebook.coresets.neuron_bounds import (
@@ -95,99 +97,154 @@ def certify(
 ) -> Certificate:
     """Prunes the last linear layer by sampling and says what was guaranteed, and what happened.
 
-    `loader` has the forms that `Batches` takes, with class labels, at least two points. A random half gives
-    the sample for sensitivities (`points` of it at most) or, for neurons, the radius of the ball; the other
-    half is evaluated. delta is shared by the classes, and for weights by the signs, of one point. Weights
-    follow SiPP, with the constant C; neurons are drawn as often as Hoeffding's inequality asks. The model is
-    not changed. Raises InputError where there is no such layer (see `find_head`), for neurons where the layer
-    before is not an nn.Linear with a ReLU, and where no evaluated point is classified correctly.
+    A random half of the points gives the sensitivities or, for neurons, the radius of the ball; the other half is
+    evaluated. Weights follow SiPP (Baykal et al., 2019); neurons (Mussay et al., 2020) are drawn as often as
+    Hoeffding's inequality asks. The model stays as it is.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A classifier that ends in an nn.Linear whose inputs are vectors and not negative, as after a ReLU.
+    loader : DataLoader, TensorDataset or list of batches (x, y)
+        All forms that `Batches` takes, with class labels; at least two points.
+    keep : float
+        Share of the correct labels that must stay, in (0, 1].
+    delta : float
+        Probability of failure at one point, shared by the classes and, for weights, by the signs.
+    layer : str, optional
+        Name of the layer; by default the nn.Linear that is called last.
+    kind : {"weights", "neurons"}
+        What is drawn. Neurons need an nn.Linear with a ReLU just before the layer.
+    points : int
+        Points that the sensitivities of weights are taken from, at most half of all.
+    draws : int
+        How often the layer is sampled.
+    C : float
+        Shares of other points are taken to be at most C times those of the sample; at least 1.
+    seed : int
+        Of the split and of the draws.
+
+    Returns
+    -------
+    Certificate
+        Printed, a report of a few lines.
+
+    Raises
+    ------
+    InputError
+        For arguments out of range, a model without such a layer, data without labels, and where no evaluated point is
+        classified correctly.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from prunebook.coresets import certify
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    >>> x = torch.randn(100, 4)
+    >>> found = certify(model, torch.utils.data.TensorDataset(x, model(x).argmax(1)), keep=0.9)
+    >>> found.layer, found.points, found.before
+    ('2', 50, 1.0)
     """
     require(kind in get_args(Kind), f"kind is {kind!r}: choose one of {get_args(Kind)}")
+    for name, value in (("keep", keep), ("delta", delta), ("C", C)):
+        real(value, name)
+    for name, value, least in (("points", points, 1), ("draws", draws, 1), ("seed", seed, 0)):
+        whole(value, name, least)
     require(0 < keep <= 1, f"keep is {keep}: the share of correct labels to keep lies in (0, 1]")
-    require(points >= 1 and draws >= 1, f"points {points} and draws {draws} must be at least 1")
+    require(1 <= C < math.inf, f"C is {C}: give a number >= 1")
     probability(delta, "delta")
     head = find_head(model, loader, layer)
     require(len(head.inputs) >= 2, "one sample: give at least two, as half of them are held out")
-    order = torch.randperm(len(head.inputs), generator=torch.Generator().manual_seed(seed)).to(
-        head.inputs.device
-    )
-    first, held = order[: len(order) // 2], order[len(order) // 2 :]
-    certified = _weights if kind == "weights" else _neurons
-    return certified(head, first[:points] if kind == "weights" else first, held, keep, delta, draws, C, seed)
-
-
-def _weights(
-    head: Head, sample: Tensor, held: Tensor, keep: Real, delta: Real, draws: int, C: Real, seed: int
-) -> Certificate:
-    weight, h, y = head.layer.weight.detach().double(), head.inputs[held].double(), head.labels[held]
-    logits, masses = _logits(head, h), mass(weight, h)
-    sensitivity = sensitivities(weight, head.inputs[sample])
-    right = correct(logits, y)
-    epsilon = epsilon_to_keep(sign_split_epsilon(logits, masses, y)[right], keep)
-    samples = samples_for(epsilon, sensitivity.total, failure=delta / (2 * len(weight)), C=C)
-    premise = obeyed(weight, h, C * sensitivity.values)
+    order = torch.randperm(len(head.inputs), generator=torch.Generator().manual_seed(seed))
+    first, held = order.to(head.inputs.device).tensor_split([len(order) // 2])
+    logits, right = _logits(head, held), correct(_logits(head, held), head.labels[held])
+    if kind == "weights":
+        promise = _weights(head, first[:points], held, logits, keep, delta, C)
+    else:
+        promise = _neurons(head, first, held, logits, keep, delta)
     changes = None
-    if float(samples.max()) <= LIMIT:
-        pruned = sample_weights(weight, sensitivity, samples, draws, seed)
-        changes = h @ (pruned - weight).mT
+    if float(promise.samples.max()) <= LIMIT:
+        changes = head.inputs[held].double() @ promise.change(draws, seed).mT
     return Certificate(
-        kind="weights",
+        kind=kind,
         layer=head.name,
         points=len(held),
         keep=keep,
         delta=delta,
+        epsilon=promise.epsilon,
+        samples=promise.samples,
+        stated=promise.stated,
+        size=promise.size,
+        kept=float(expected_kept(promise.probabilities, promise.samples).sum()),
+        covered=float(promise.premise.double().mean()),
+        before=float(right.double().mean()),
+        **_observed(logits, head.labels[held], changes, promise.scale),
+    )
+
+
+@dataclass(frozen=True)
+class _Promise:
+    """What the theorem says of one kind. premise: points where it applies; scale: what errors are relative to; change:
+    from draws and seed to the change of the layer's weights (draws, classes, n)."""
+
+    epsilon: float
+    samples: Float64[Tensor, "..."]
+    stated: float | None
+    size: int
+    probabilities: Float64[Tensor, "..."]
+    premise: Bool[Tensor, " points"]
+    scale: Float64[Tensor, "points classes"]
+    change: Callable[[int, int], Float64[Tensor, "draws classes n"]]
+
+
+def _weights(
+    head: Head, sample: Tensor, held: Tensor, logits: Tensor, keep: Real, delta: Real, C: Real
+) -> _Promise:
+    weight, h, y = head.layer.weight.detach().double(), head.inputs[held].double(), head.labels[held]
+    masses, sensitivity = mass(weight, h), sensitivities(weight, head.inputs[sample])
+    epsilon = epsilon_to_keep(sign_split_epsilon(logits, masses, y)[correct(logits, y)], keep)
+    samples = samples_for(epsilon, sensitivity.total, failure=delta / (2 * len(weight)), C=C)
+    return _Promise(
         epsilon=epsilon,
         samples=samples,
         stated=None,
         size=int((weight != 0).sum()),
-        kept=float(expected_kept(sensitivity.probabilities, samples).sum()),
-        covered=float(premise.double().mean()),
-        before=float(right.double().mean()),
-        **_observed(logits, y, changes, masses.sum(0)),
+        probabilities=sensitivity.probabilities,
+        premise=obeyed(weight, h, C * sensitivity.values),
+        scale=masses.sum(0),
+        change=lambda draws, seed: sample_weights(weight, sensitivity, samples, draws, seed) - weight,
     )
 
 
-def _neurons(
-    head: Head, sample: Tensor, held: Tensor, keep: Real, delta: Real, draws: int, C: Real, seed: int
-) -> Certificate:
+def _neurons(head: Head, sample: Tensor, held: Tensor, logits: Tensor, keep: Real, delta: Real) -> _Promise:
     require(
         head.hidden is not None,
         f"the inputs of layer {head.name!r} are not the ReLU of an nn.Linear just before: neurons need both",
     )
-    weight, h, y = head.layer.weight.detach().double(), head.inputs[held].double(), head.labels[held]
-    logits = _logits(head, h)
+    weight, y = head.layer.weight.detach().double(), head.labels[held]
     radius = query_radius(head.queries[sample])
     w_in, b_in = head.hidden.weight.detach(), head.hidden.bias
     b_in = w_in.new_zeros(len(w_in)) if b_in is None else b_in.detach()
     sensitivity = neuron_sensitivities(weight, w_in, b_in, radius)
-    right = correct(logits, y)
-    epsilon = epsilon_to_keep(additive_epsilon(logits, y)[right], keep)
+    chance = sensitivity.probabilities
+    epsilon = epsilon_to_keep(additive_epsilon(logits, y)[correct(logits, y)], keep)
     samples = neuron_samples_hoeffding(epsilon, sensitivity.total, failure=delta / len(weight))
-    stated = neuron_samples(epsilon, sensitivity.total, w_in.shape[1] + 1, delta)
-    inside = head.queries[held].double().square().sum(1) + 1 <= radius**2
-    changes = None
-    if float(samples) <= LIMIT:
-        factors = sample_neurons(sensitivity.probabilities, float(samples), draws, seed)
-        changes = h @ ((factors[:, None] - 1) * weight).mT
-    return Certificate(
-        kind="neurons",
-        layer=head.name,
-        points=len(held),
-        keep=keep,
-        delta=delta,
+    return _Promise(
         epsilon=epsilon,
         samples=samples,
-        stated=float(stated),
+        stated=float(neuron_samples(epsilon, sensitivity.total, w_in.shape[1] + 1, delta)),
         size=weight.shape[1],
-        kept=float(expected_kept(sensitivity.probabilities, samples)),
-        covered=float(inside.double().mean()),
-        before=float(right.double().mean()),
-        **_observed(logits, y, changes, torch.ones_like(logits)),
+        probabilities=chance,
+        premise=head.queries[held].double().square().sum(1) + 1 <= radius**2,
+        scale=torch.ones_like(logits),
+        change=lambda draws, seed: (
+            (sample_neurons(chance, float(samples), draws, seed)[:, None] - 1) * weight
+        ),
     )
 
 
-def _logits(head: Head, h: Tensor) -> Tensor:
-    bias = head.layer.bias
+def _logits(head: Head, points: Tensor) -> Tensor:
+    h, bias = head.inputs[points].double(), head.layer.bias
     return h @ head.layer.weight.detach().double().T + (0 if bias is None else bias.detach().double())
 
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from prunebook.data.batches import Batches
+from prunebook.data.batches import Batches, class_labels
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import evaluating
+from prunebook.networks.evaluating import evaluating, private_copy
 
 
 @dataclass(frozen=True)
@@ -26,43 +26,38 @@ class Head:
 
 
 def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
-    """Runs the model over the data in evaluation mode; it and the random state are as before afterwards.
+    """Runs a copy of the model over the data in evaluation mode; the random state is as before afterwards.
 
     `layer` names the head; by default it is the nn.Linear that is called last. Raises InputError unless its
     output is the model's output, its inputs are vectors and not negative, and the data has class labels.
     """
+    model = private_copy(model)
     linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     if layer is not None and layer not in linear:
         raise InputError(f"no nn.Linear called {layer!r}; the model has {sorted(linear)}")
     calls: list[tuple[str, Tensor, Tensor]] = []
-    hooks = [
+    for name, module in linear.items():
         module.register_forward_hook(
-            lambda _, args, out, name=name: calls.append(
-                (name, args[0].detach().clone(), out.detach().clone())
-            )
+            lambda _, args, named, out, name=name: calls.append(
+                (name, (args[0] if args else named["input"]).detach().clone(), out.detach().clone())
+            ),
+            with_kwargs=True,
         )
-        for name, module in linear.items()
-    ]
     inputs, labels, queries, names = [], [], [], set()
-    try:
-        with evaluating(model), torch.no_grad():
-            for x, y in Batches(loader, model):
-                _check_labels(y)
-                calls.clear()
-                output = model(x)
-                at = max((i for i, call in enumerate(calls) if layer in (None, call[0])), default=None)
-                _check_output(calls, at, output)
-                name, h, _ = calls[at]
-                before = calls[at - 1] if at else None
-                if before and not (before[2].shape == h.shape and torch.equal(before[2].relu(), h)):
-                    before = None
-                names.add((name, before and before[0]))
-                inputs.append(h)
-                labels.append(y.long())
-                queries.append(before[1] if before else None)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with evaluating(model), torch.no_grad():
+        for x, y in Batches(loader, model):
+            calls.clear()
+            output = model(x)
+            at = max((i for i, call in enumerate(calls) if layer in (None, call[0])), default=None)
+            _check_output(calls, at, output)
+            name, h, _ = calls[at]
+            before = calls[at - 1] if at else None
+            if before and not (before[2].shape == h.shape and torch.equal(before[2].relu(), h)):
+                before = None
+            names.add((name, before and before[0]))
+            inputs.append(h)
+            labels.append(class_labels(y, len(h), output.shape[1]).to(h.device))
+            queries.append(before[1] if before else None)
     if len(names) > 1:
         raise InputError(
             f"the layers called last differ between batches ({sorted(map(str, names))}): name one"
@@ -74,23 +69,8 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
             f"inputs of layer {name!r} go down to {h.min():.3g}: the guarantee needs inputs >= 0, so put a ReLU "
             "before the layer"
         )
-    if int(y.min()) < 0 or int(y.max()) >= linear[name].out_features:
-        raise InputError(
-            f"labels reach from {int(y.min())} to {int(y.max())}: give class indices below {linear[name].out_features}"
-        )
-    known = previous is not None and all(q.ndim == 2 for q in queries)
-    return Head(
-        name, linear[name], h, y, linear[previous] if known else None, torch.cat(queries) if known else None
-    )
-
-
-def _check_labels(y: Tensor | None) -> None:
-    if y is None:
-        raise InputError("the loader has no labels: give batches (x, y) or a TensorDataset(x, y)")
-    if y.ndim != 1 or y.is_floating_point() or y.dtype == torch.bool:
-        raise InputError(
-            f"labels are {y.dtype} of shape {tuple(y.shape)}: give one class index for each sample"
-        )
+    hidden, known = linear.get(previous), previous is not None and all(q.ndim == 2 for q in queries)
+    return Head(name, linear[name], h, y, hidden if known else None, torch.cat(queries) if known else None)
 
 
 def _check_output(calls: list[tuple[str, Tensor, Tensor]], at: int | None, output: Any) -> None:

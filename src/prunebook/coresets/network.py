@@ -10,7 +10,6 @@ number, draws for a total of 1, sets them all. Its value for a wanted share has 
 bisection on the expected number of kept weights.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,10 +17,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
-from prunebook.coresets import Sensitivity, expected_kept, sample_weights, sensitivities
+from prunebook.coresets import Sensitivity, draws_for, expected_kept, sample_weights, sensitivities
 from prunebook.networks.linear_layers import prunable_layers
-
-HALVINGS = 60
 
 
 @dataclass(frozen=True)
@@ -76,14 +73,9 @@ def draw(
     Every output and sign is drawn at least once, which sets an upper end to the ratio: see ``Draw.reached``.
     """
     target = (1 - ratio) * sum(weight.numel() for weight in weights.values())
-    low, high = (
-        1e-3,
-        1e15,
-    )  # draws for a total sensitivity of 1: one draw each, and about all weights that can be drawn
-    for _ in range(HALVINGS):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if _expected(found, middle) < target else (low, middle)
-    scale = min((low, high), key=lambda value: abs(_expected(found, value) - target))
+    # Draws for a total sensitivity of 1: from one draw each to about all weights that can be drawn.
+    ends = draws_for(lambda scale: torch.tensor(_expected(found, float(scale))), target, 1e-3, 1e15)
+    scale = min((float(end) for end in ends), key=lambda value: abs(_expected(found, value) - target))
     made = {
         name: sample_weights(weight, found[name], _samples(found[name], scale), 1, (*seed, place))[0]
         for place, (name, weight) in enumerate(weights.items())

@@ -5,7 +5,7 @@ of draws and number of weights kept are two things: an entry may be drawn many t
 never is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from prunebook.coresets.sensitivity import Sensitivity, parts
 from prunebook.coresets.weight_bounds import dropped, epsilon_for
 
 LIMIT = 2**60  # draws in one multinomial; counts are int64, and numpy's variances are off by 8% at 2^62
+
+HALVINGS = 60
 
 Seed = int | Sequence[int]
 
@@ -94,6 +96,23 @@ def expected_kept(probabilities: Float64[Tensor, "*rows n"], samples: Number) ->
     m = m[..., None]
     missed = torch.where((q > 0) & (m > 0), m * torch.log1p(-q), 0.0)
     return -torch.expm1(missed).sum(-1)
+
+
+def draws_for(
+    expected: Callable[[Tensor], Float64[Tensor, "*rows"]], kept: Number, low: Real, high: Real
+) -> tuple[Float64[Tensor, "*rows"], Float64[Tensor, "*rows"]]:
+    """Draws between `low` and `high` with which an expected number is next to `kept`: just too few, just enough.
+
+    `expected` grows with the draws. Halves the interval, on a scale of logarithms, as often as float64 can tell.
+    Where it does not get there, both ends are `high`.
+    """
+    kept = torch.as_tensor(kept, dtype=torch.float64)
+    low, high = torch.full_like(kept, low), torch.full_like(kept, high)
+    for _ in range(HALVINGS):
+        middle = (low * high).sqrt()
+        enough = expected(middle) >= kept
+        low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
+    return low, high
 
 
 def variance(

@@ -126,25 +126,6 @@ def quantiles(
     )
 
 
-def simultaneous(
-    changes: Float64[Tensor, "draws n_out n_in"],
-    activations: Float64[Tensor, "points n_in"],
-    delta: Real,
-    scale: Float64[Tensor, "points n_out"] | None = None,
-) -> float:
-    """The (1 - delta) quantile over draws of the largest error over points and outputs: the least that a bound
-    for all of them at once could say. Relative to `scale` where given.
-    """
-    largest = changes.new_zeros(len(changes))
-    step = max(1, deviations.ELEMENTS // (changes.shape[0] * changes.shape[1]))
-    divisor = (
-        torch.ones_like(activations[:, :1]) if scale is None else torch.where(scale > 0, scale, torch.inf)
-    )
-    for part, by in zip(activations.split(step), divisor.split(step), strict=True):
-        largest = torch.maximum(largest, ((changes @ part.T).abs() / by.T).amax((1, 2)))
-    return float(largest.kthvalue(rank(1 - delta, len(changes))).values)
-
-
 def worst(errors: Float64[Tensor, "..."]) -> float:
     """The largest of all."""
     return float(errors.max())

@@ -86,16 +86,6 @@ def dropped(
     return C * torch.where(kept, 0.0, sensitivity.values).sum(2)
 
 
-def sample_size(events: int, *, delta: Real, k_prime: Real, c: Real = 1.0) -> int:
-    """Points of the sample with which g_j <= C s_j holds at all events with probability 1 - delta, after SiPP.
-
-    ceil(k_prime ln(c events / delta)), where the share's distribution function F and the top M of its support
-    satisfy F(M / C) <= exp(-1 / k_prime): an assumption about the data that no sample can confirm.
-    """
-    require(events >= 1 and k_prime > 0 and c > 0, "events must be at least 1, k_prime and c positive")
-    return max(1, math.ceil(k_prime * math.log(c * events / probability(delta, "delta"))))
-
-
 def accumulated(epsilons: Sequence[Real], weights: Sequence[Float[Tensor, "_ _"]]) -> float:
     """Bound on the outputs' absolute error from bounds on each layer's: sum of epsilon_l prod_{k>l} |W^k|.
 

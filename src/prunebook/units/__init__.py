@@ -1,12 +1,12 @@
 """Pruning whole units: scores, mean replacement, folding, removal, and losses of many variants at once."""
 
 from prunebook.units.ablation.measure import Measurement, Variant, measure
-from prunebook.units.folding import BORDERS, MapBiasConv2d, constant_response, fold
-from prunebook.units.forward import forward
+from prunebook.units.folding import BORDERS, constant_response, fold
+from prunebook.units.forward import MapBiasConv2d, as_chain, forward
 from prunebook.units.layers import LAYER_SETS, UnitLayer, layer_set, sites
-from prunebook.units.removal import remove
+from prunebook.units.removal import PrunedUnits, prune_units, remove
 from prunebook.units.replacement import masked_outputs
-from prunebook.units.scores import CONVENTIONS, SCORES, random_generator, register
+from prunebook.units.scores import CONVENTIONS, SCORES, random_score, register
 from prunebook.units.selection import count, mask_lowest
 from prunebook.units.statistics import UnitStatistics, unit_statistics
 
@@ -17,9 +17,11 @@ __all__ = [
     "SCORES",
     "MapBiasConv2d",
     "Measurement",
+    "PrunedUnits",
     "UnitLayer",
     "UnitStatistics",
     "Variant",
+    "as_chain",
     "constant_response",
     "count",
     "fold",
@@ -28,7 +30,8 @@ __all__ = [
     "mask_lowest",
     "masked_outputs",
     "measure",
-    "random_generator",
+    "prune_units",
+    "random_score",
     "register",
     "remove",
     "sites",

@@ -8,55 +8,77 @@ convolution pads its input with zeros, part of its kernel sees no constant near 
 - "all-taps": the whole kernel times the constant, as in the text, as if there were no border.
 """
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize, prune
 
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import evaluating
-from prunebook.units.forward import NORMS
+from prunebook.networks.evaluating import private_copy
+from prunebook.units.forward import NORMS, MapBiasConv2d, as_chain, check_chain, forward
 from prunebook.units.layers import PRODUCERS, UnitLayer, sites
 from prunebook.units.replacement import checked
 
 BORDERS = ("exact", "response-mean", "all-taps")
 
 
-class MapBiasConv2d(nn.Conv2d):
-    """A convolution with one more bias for each position, ``bias_map`` (out_channels, height, width)."""
-
-    bias_map: nn.Parameter
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) + self.bias_map
-
-
+@torch.inference_mode(False)
 def fold(
-    model: nn.Sequential,
-    pruned: Mapping[str, Bool[Tensor, " _"]],
-    means: Mapping[str, Float[Tensor, " _"]] | None = None,
+    model: nn.Module,
+    pruned: Mapping[str, Any],
+    means: Mapping[str, Any] | None = None,
     *,
     border: str = "exact",
     shape: Sequence[int] | None = None,
 ) -> nn.Sequential:
-    """A copy of the network in which pruned units (True in the mask of their site) are zero, their means folded in.
+    """A copy of the network in which pruned units are zero, and constants in their place are folded in.
 
     The incoming weights and the bias of a pruned unit are zero, and so are scale and shift of its batch norm: in
     evaluation mode it outputs zero. With ``means`` the constant goes into the bias of the layer that reads the unit, in
-    front of that layer's batch norm. Layers are taken input first, so the bias of a unit that is pruned itself becomes
-    zero with all that was folded into it. ``means`` None is pruning to zero. All units of a layer may go. A convolution
-    that needs a bias for each position becomes a `MapBiasConv2d`; ``shape`` (channels, height, width) of the inputs is
-    needed where one pads with zeros, unless ``border`` is "all-taps".
+    front of that layer's batch norm: b' = b + W c (Evci et al., 2019). Layers are taken input first, so the bias of a
+    unit that is pruned itself becomes zero with all that was folded into it.
 
     The outputs in evaluation mode are those of `masked_outputs`, but for the borders that are not "exact". With the
     statistics of the batch, batch norm takes off whatever was folded into the bias before it.
 
-    Raises InputError for an unknown site or border, masks or means of the wrong length, a missing shape, and layers
-    that are shared, masked or parametrised already, or that a constant cannot be folded into.
+    Parameters
+    ----------
+    model : nn.Sequential
+        A chain, as `sites` describes it. It stays as it is.
+    pruned : mapping of str to bool (units,)
+        For each site by name, True where a unit goes. All units of a layer may go.
+    means : mapping of str to float (units,), optional
+        What takes the place of pruned units, after the ReLU. None prunes to zero.
+    border : {"exact", "response-mean", "all-taps"}
+        What a constant does where a convolution pads with zeros; see the module. With "exact" such a convolution
+        becomes a `MapBiasConv2d`, which has a bias for each position.
+    shape : sequence of int, optional
+        Channels, height and width of an input. Needed where a padded convolution reads a constant, unless ``border``
+        is "all-taps".
+
+    Returns
+    -------
+    nn.Sequential
+        Of the same class and size. What is added requires a gradient where the weight beside it does.
+
+    Raises
+    ------
+    InputError
+        For an unknown site or border, masks or means of the wrong length, a missing or impossible shape, and layers
+        that are shared, masked or parametrised already, or that a constant cannot be folded into.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from prunebook.units import fold
+    >>> chain = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    >>> folded = fold(chain, {"dense1": [True, False, False]}, {"dense1": [2.0, 0.0, 0.0]})
+    >>> bool(folded[2].bias == chain[2].bias + 2 * chain[2].weight[:, 0])
+    True
     """
     if border not in BORDERS:
         raise InputError(f"unknown border {border!r}: choose from {', '.join(BORDERS)}")
@@ -64,16 +86,19 @@ def fold(
     work = checked(model, pruned, means)
     sizes: dict[str, tuple[int, int]] = {}
     if means is not None:
+        chain = as_chain(model)
         for site, mask, _ in work:
-            _check_path(model, site)
-            if border != "all-taps" and mask.any() and _padded(model[site.consumer]):
+            check_path(model, site)
+            _check_norm(model, site)
+            if border != "all-taps" and mask.any() and _padded(chain[site.consumer]):
                 sizes = sizes or _sizes(model, shape)
-    folded = copy.deepcopy(model)
     with torch.no_grad():
+        folded = private_copy(model)
+        chain = as_chain(folded)
         for site, mask, constant in work:
-            _zero(folded, site, mask)
+            _zero(chain, site, mask)
             if means is not None and mask.any():
-                _absorb(folded, site, constant, border, sizes.get(site.name))
+                _absorb(chain, site, constant, border, sizes.get(site.name))
     return folded
 
 
@@ -110,11 +135,11 @@ def _padded(layer: nn.Module) -> bool:
     return any(pad > 0 for pad in layer.padding)
 
 
-def check_plain(model: nn.Sequential) -> None:
+def check_plain(model: nn.Module) -> None:
     """Raises InputError for layers that are shared, or whose weights are made anew from others at each pass."""
     sites(model)
     seen: set[int] = set()
-    for index, layer in enumerate(model):
+    for index, layer in enumerate(as_chain(model)):
         if isinstance(layer, PRODUCERS + NORMS):
             if prune.is_pruned(layer) or parametrize.is_parametrized(layer):
                 raise InputError(
@@ -125,37 +150,51 @@ def check_plain(model: nn.Sequential) -> None:
             seen.add(id(layer))
 
 
-def _check_path(model: nn.Sequential, site: UnitLayer) -> None:
-    """That a constant at the site arrives at its consumer as one."""
-    between, consumer = list(model)[site.index + 1 : site.consumer], model[site.consumer]
+def check_path(model: nn.Module, site: UnitLayer) -> None:
+    """Raises InputError where a constant at the site does not arrive at its consumer as one."""
+    chain = as_chain(model)
+    between, consumer = list(chain)[site.index + 1 : site.consumer], chain[site.consumer]
     for layer in between:
         if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) != (1, -1):
             raise InputError(f"{layer} after site {site.name} does not flatten whole maps: use nn.Flatten()")
     flat = site.dense or any(isinstance(layer, nn.Flatten) for layer in between)
     if isinstance(consumer, nn.Linear) and (not flat or consumer.in_features % site.units):
         raise InputError(f"layer {site.consumer} does not read the flattened maps of site {site.name}")
-    norm = model[site.consumer + 1] if site.consumer + 1 < len(model) else None
-    if isinstance(norm, NORMS) and norm.running_mean is None:
+
+
+def _check_norm(model: nn.Module, site: UnitLayer) -> None:
+    index = next((s.norm for s in sites(model) if s.producer == site.consumer), None)
+    if index is not None and as_chain(model)[index].running_mean is None:
         raise InputError(
-            f"layer {site.consumer + 1} always uses batch statistics, which take off any constant folded before it"
+            f"layer {index} always uses batch statistics, which take off any constant folded before it"
         )
 
 
-def _sizes(model: nn.Sequential, shape: Sequence[int] | None) -> dict[str, tuple[int, int]]:
+def _sizes(model: nn.Module, shape: Sequence[int] | None) -> dict[str, tuple[int, int]]:
     """Height and width of the map that the consumer of each site reads, where it reads one."""
     if shape is None:
         raise InputError(
             "a padded convolution is folded into: give the shape (channels, height, width) of the inputs"
         )
+    if len(shape) != 3:
+        raise InputError(
+            f"shape is {tuple(shape)}: give (channels, height, width) of one input, not of a batch"
+        )
     weight = next(model.parameters())
     x = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
-    names = {site.consumer: site.name for site in sites(model)}
+    check_chain(model, x)
     found: dict[str, tuple[int, int]] = {}
-    with evaluating(model), torch.no_grad():
-        for index, layer in enumerate(model):
-            if index in names and x.ndim == 4:
-                found[names[index]] = (x.shape[2], x.shape[3])
-            x = layer(x)
+
+    def look(name: str) -> Callable[[Tensor], Tensor]:
+        def size(a: Tensor) -> Tensor:
+            if a.ndim == 4:
+                found[name] = (a.shape[2], a.shape[3])
+            return a
+
+        return size
+
+    with torch.no_grad():
+        forward(model, x, {site.consumer - 1: look(site.name) for site in sites(model)})
     return found
 
 
@@ -180,10 +219,10 @@ def _absorb(
         response = response[:, 0, 0]
     if response.ndim == 1:
         if consumer.bias is None:
-            consumer.bias = nn.Parameter(torch.zeros_like(response))
+            consumer.bias = nn.Parameter(torch.zeros_like(response), consumer.weight.requires_grad)
         consumer.bias += response
     elif isinstance(consumer, MapBiasConv2d):
         consumer.bias_map += response
     else:
         consumer.__class__ = MapBiasConv2d
-        consumer.bias_map = nn.Parameter(response.clone())
+        consumer.bias_map = nn.Parameter(response.clone(), consumer.weight.requires_grad)

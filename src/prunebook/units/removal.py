@@ -1,29 +1,244 @@
-"""Pruned units taken out of the network, which becomes smaller."""
+"""Pruned units taken out of the network, which becomes smaller; and all steps up to there in one call."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
-from jaxtyping import Bool
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from prunebook.units.folding import fold
-from prunebook.units.layers import UnitLayer
-from prunebook.units.replacement import checked
+from prunebook.data.batches import Batches, class_labels
+from prunebook.errors import InputError
+from prunebook.networks.evaluating import evaluating
+from prunebook.units.folding import check_path, fold
+from prunebook.units.forward import as_chain, forward, leaves
+from prunebook.units.layers import UnitLayer, sites
+from prunebook.units.replacement import checked, masked_outputs
+from prunebook.units.scores import CONVENTIONS, SCORES, random_score
+from prunebook.units.selection import count, mask_lowest
+from prunebook.units.statistics import UnitStatistics, unit_statistics
+
+Replacement = Literal["mean", "zero"]
+CHUNK = 256  # samples in one pass; the means are over all of them
 
 
-def remove(model: nn.Sequential, pruned: Mapping[str, Bool[Tensor, " _"]]) -> nn.Sequential:
-    """A smaller copy of the network without the pruned units (True in the mask of their site).
+@dataclass(frozen=True)
+class PrunedUnits:
+    """A smaller network and how it came about; everything by the name of the site.
+
+    Attributes:
+        model: the smaller network, of the class of the one given.
+        masks: True where a unit was removed.
+        scores: of each unit; the lowest went.
+        means: what took the place of each unit; None for zero.
+        reached: the share of units removed in each site that was pruned.
+        left_alone: layers from which nothing was taken, each with the reason.
+        notes: what one should know: emptied layers, outputs that became constant.
+        difference: largest difference between its outputs and those of the network with the same units overwritten
+            while it runs, relative to the largest output; rounding, if all is well.
+    """
+
+    model: nn.Sequential
+    masks: dict[str, Bool[Tensor, " units"]]
+    scores: dict[str, Float[Tensor, " units"]]
+    means: dict[str, Float[Tensor, " units"]] | None
+    reached: dict[str, float]
+    left_alone: dict[str, str]
+    notes: tuple[str, ...]
+    difference: float
+
+    @property
+    def removed(self) -> dict[str, int]:
+        """How many units went."""
+        return {name: int(mask.sum()) for name, mask in self.masks.items()}
+
+    def __str__(self) -> str:
+        lines = [
+            f"{name}: {self.removed[name]} of {len(mask)} units removed ({self.reached[name]:.1%})"
+            for name, mask in self.masks.items()
+        ]
+        lines += [f"left alone: {name} ({reason})" for name, reason in self.left_alone.items()]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+
+@torch.inference_mode(False)
+def prune_units(
+    model: nn.Module,
+    data: Any,
+    ratio: float | int | Mapping[str, float | int] = 0.4,
+    *,
+    score: str | Callable[[UnitStatistics], Tensor] = "abs_mrs",
+    replacement: Replacement = "mean",
+    layers: Sequence[str] | None = None,
+    border: str = "exact",
+    seed: int = 0,
+) -> PrunedUnits:
+    """A smaller copy of a chain without its least important units, each replaced by its mean (Evci et al., 2019).
+
+    `observe`, a score, `lowest`, `fold` and `remove` in one call. The network given stays as it is.
+
+    Parameters
+    ----------
+    model : nn.Sequential
+        A chain, as `sites` describes it, that gives one logit for each class.
+    data : DataLoader, TensorDataset or list of batches (x, y)
+        Inputs (samples, ...) with their classes, a thousand or so; all forms that `Batches` takes.
+    ratio : float, int or mapping of str to either
+        Share of the units of each layer, rounded down, or a whole number of them; a mapping gives it by layer, and
+        layers that it does not name are left alone.
+    score : str or callable
+        A name in `SCORES` or `CONVENTIONS`, or a function as `register` takes it.
+    replacement : {"mean", "zero"}
+        What removed units gave: their mean over the data, which goes into the next layer's bias, or nothing.
+    layers : sequence of str, optional
+        Names such as "conv2" or "dense1" (see `sites`); all hidden layers by default.
+    border : {"exact", "response-mean", "all-taps"}
+        What a mean does where a convolution pads with zeros; see `fold`.
+    seed : int
+        For the score "rand".
+
+    Returns
+    -------
+    PrunedUnits
+        The smaller network, what was removed from each layer, and what was left alone; printed, a short report.
+
+    Raises
+    ------
+    InputError
+        For a network that is no chain, data that do not fit it, and unknown layers, scores or replacements.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from prunebook.units import prune_units
+    >>> chain = torch.nn.Sequential(torch.nn.Linear(4, 10), torch.nn.ReLU(), torch.nn.Linear(10, 3))
+    >>> data = torch.utils.data.TensorDataset(torch.randn(50, 4), torch.arange(50) % 3)
+    >>> smaller = prune_units(chain, data, ratio=0.4)
+    >>> print(smaller)
+    dense1: 4 of 10 units removed (40.0%)
+    left alone: layer 2 (gives the outputs)
+    >>> smaller.model[0]
+    Linear(in_features=4, out_features=6, bias=True)
+    """
+    amounts = _amounts(model, ratio, layers)
+    if not amounts:
+        raise InputError(
+            "there is no layer to prune: the chain has no hidden layer, or layers= and ratio= name none"
+        )
+    if replacement not in get_args(Replacement):
+        raise InputError(f"replacement is {replacement!r}: choose from {', '.join(get_args(Replacement))}")
+    table = SCORES | CONVENTIONS | {"rand": random_score(seed)}
+    if not callable(score) and score not in table:
+        raise InputError(f"there is no score {score!r}: choose from {', '.join(table)}, or give a function")
+    with evaluating(model):
+        batches = list(Batches(data, model))
+    classes = len(as_chain(model)[sites(model)[-1].consumer].weight)
+    x = torch.cat([x for x, _ in batches])
+    y = torch.cat([class_labels(y, len(x), classes) for x, y in batches])
+    seen = unit_statistics(model, x, y, chunk=CHUNK if len(x) > CHUNK else None)
+    function = score if callable(score) else table[score]
+    scores = {name: torch.as_tensor(function(seen[name])) for name in amounts}
+    for name, values in scores.items():
+        if values.shape != seen[name].mean.shape:
+            raise InputError(f"the scores of {name} have shape {tuple(values.shape)}: give one number a unit")
+    masks = {name: mask_lowest(scores[name], amount) for name, amount in amounts.items()}
+    means = {name: seen[name].mean for name in amounts} if replacement == "mean" else None
+    small = remove(
+        fold(model, masks, means, border=border, shape=x.shape[1:] if x.ndim == 4 else None), masks
+    )
+    with torch.no_grad():
+        after, expected = forward(small, x[:CHUNK], {}), masked_outputs(model, x[:CHUNK], masks, means)
+    difference = float((after - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
+    if border == "exact" and difference > torch.finfo(after.dtype).eps ** 0.5:
+        raise InputError(
+            f"the smaller network differs from its definition by {difference:.1e}: is a layer of a kind of its own?"
+        )
+    notes = [
+        f"{name} lost all of its units: one that is zero stands in" for name, m in masks.items() if m.all()
+    ]
+    if len(after) > 1 and bool((after == after[:1]).all()):
+        notes.append("the outputs are the same for all inputs")
+    return PrunedUnits(
+        model=small,
+        masks=masks,
+        scores=scores,
+        means=means,
+        reached={name: float(mask.double().mean()) for name, mask in masks.items()},
+        left_alone=_left_alone(model, masks),
+        notes=tuple(notes),
+        difference=difference,
+    )
+
+
+def _amounts(
+    model: nn.Module, ratio: float | int | Mapping[str, float | int], layers: Sequence[str] | None
+) -> dict[str, int]:
+    """How many units go, for each site that is to be pruned."""
+    units = {site.name: site.units for site in sites(model)}
+    asked = dict(ratio) if isinstance(ratio, Mapping) else dict.fromkeys(units, ratio)
+    names = [layers] if isinstance(layers, str) else asked if layers is None else layers
+    for name in [*names, *asked]:
+        if name not in units:
+            raise InputError(f"there is no layer {name!r}: the network has {', '.join(units) or 'none'}")
+    for name in names:
+        if name not in asked:
+            raise InputError(f"no ratio for layer {name!r}: name it in ratio too")
+    return {name: count(units[name], asked[name]) for name in units if name in names}
+
+
+def _left_alone(model: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, str]:
+    found, chain = {}, sites(model)
+    for site in chain:
+        if site.name not in masks:
+            found[site.name] = "not asked for"
+        elif not masks[site.name].any():
+            found[site.name] = "the ratio is less than one unit"
+    last = list(leaves(model))[chain[-1].consumer]
+    return found | {f"layer {last}": "gives the outputs"}
+
+
+@torch.inference_mode(False)
+def remove(model: nn.Module, pruned: Mapping[str, Any]) -> nn.Sequential:
+    """A smaller copy of the network without the pruned units.
 
     Its outputs are those of the network with these units at zero, ``fold(model, pruned)``; for mean replacement remove
-    them from ``fold(model, pruned, means)``. A layer that would be left empty keeps one unit, all zero.
+    them from ``fold(model, pruned, means)``.
 
-    Raises InputError as `fold` does.
+    Parameters
+    ----------
+    model : nn.Sequential
+        A chain, as `sites` describes it. It stays as it is.
+    pruned : mapping of str to bool (units,)
+        For each site by name, True where a unit goes. A layer that would be left empty keeps one unit, all zero.
+
+    Returns
+    -------
+    nn.Sequential
+        Of the same class, with narrower layers.
+
+    Raises
+    ------
+    InputError
+        As `fold` does, and where a dense layer does not read flattened whole maps.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from prunebook.units import remove
+    >>> chain = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    >>> remove(chain, {"dense1": [True, False, False]})[0]
+    Linear(in_features=2, out_features=2, bias=True)
     """
     small = fold(model, pruned)
-    for site, mask, _ in checked(small, pruned):
+    work, chain = checked(small, pruned), as_chain(small)
+    for site, _, _ in work:
+        check_path(small, site)
+    for site, mask, _ in work:
         kept = ~mask
         if not kept.any():
             kept[0] = True
-        _take(small, site, kept)
+        _take(chain, site, kept)
     return small
 
 

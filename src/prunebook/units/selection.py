@@ -34,7 +34,10 @@ def mask_lowest(score: Float[Tensor, "*batch units"], k: int) -> Bool[Tensor, "*
     So does the code released by the authors of mean replacement, where it matters for units that never fire: all of
     them score 0. Raises InputError for NaN scores or k outside 0 to the number of units.
     """
+    score = torch.as_tensor(score)
     units = score.shape[-1]
+    if isinstance(k, bool) or not isinstance(k, Integral):
+        raise InputError(f"k is {k!r}: give a whole number of units, such as count(units, fraction)")
     if not 0 <= k <= units:
         raise InputError(f"cannot prune {k} of {units} units: give a number from 0 to {units}")
     if score.isnan().any():

@@ -6,16 +6,18 @@ has one position); g(x, p) is the derivative by a(x, p) of the sample's own cros
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prunebook.data.batches import class_labels
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import evaluating
-from prunebook.units.layers import sites
-from prunebook.units.replacement import forward
+from prunebook.units.forward import as_chain, check_chain, forward
+from prunebook.units.layers import UnitLayer, check_map, sites
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class UnitStatistics:
         absolute_displacement: mean of |(mean - a) * g| over samples and positions.
         weight: of the layer that makes the units, its first axis the units; a copy.
         positions: how many there are, P.
+        site: the name of the site.
     """
 
     mean: Float[Tensor, " units"]
@@ -41,6 +44,7 @@ class UnitStatistics:
     absolute_displacement: Float[Tensor, " units"]
     weight: Float[Tensor, "units ..."]
     positions: int
+    site: str = ""
 
     @property
     def displacement(self) -> Float[Tensor, "samples units"]:
@@ -48,47 +52,92 @@ class UnitStatistics:
         return self.mean * self.gradient - self.product
 
 
+@torch.inference_mode(False)
 def unit_statistics(
-    model: nn.Sequential,
+    model: nn.Module,
     x: Float[Tensor, "samples ..."],
-    y: Int[Tensor, " labels"],
+    y: Any,
     *,
     chunk: int | None = None,
     batch_statistics: bool = False,
 ) -> dict[str, UnitStatistics]:
-    """Observations of all sites by name, over the samples ``x`` with their classes ``y``.
+    """What the scores need to know of the units of every site, from one forward and one backward pass.
 
-    The network is in evaluation mode; with ``batch_statistics`` its batch norm layers use the statistics of ``x``, and
-    g is then the derivative of the summed loss, through which samples see each other. ``chunk`` samples at a time save
-    memory and cost one more forward pass; the means are over all samples either way. The network, its gradients, mode
-    and buffers and the random state stay as they were.
+    The network, its gradients, mode and buffers and the random state stay as they were. The module has the notation.
 
-    Raises InputError for no samples, labels that do not match them, or chunks together with batch statistics.
+    Parameters
+    ----------
+    model : nn.Sequential
+        A chain, as `sites` describes it, that gives one logit for each class. It is run in evaluation mode.
+    x : float (samples, ...)
+        Inputs; a thousand or so.
+    y : int (samples,)
+        Their classes, from 0.
+    chunk : int, optional
+        So many samples at a time save memory and cost one more forward pass. The means are over all samples either way.
+    batch_statistics : bool
+        Let batch norm use the statistics of ``x``. Then g is the derivative of the summed loss, through which samples
+        see each other.
+
+    Returns
+    -------
+    dict of str to Observation
+        By the name of the site, input first.
+
+    Raises
+    ------
+    InputError
+        For a network that is no chain, no samples, labels that are no classes of theirs, or chunks together with batch
+        statistics.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from prunebook.units import observe
+    >>> chain = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+    >>> x = torch.ones(5, 2)
+    >>> seen = observe(chain, x, torch.zeros(5, dtype=torch.long))
+    >>> torch.equal(seen["dense1"].mean, chain[:2](x)[0])
+    True
     """
-    if len(x) == 0 or y.shape != (len(x),):
-        raise InputError(f"{len(x)} samples with labels of shape {tuple(y.shape)}: give one label for each")
+    if len(x) == 0:
+        raise InputError("0 samples: give at least one, with a label for each")
+    device = next(model.parameters()).device
+    if x.device != device:
+        raise InputError(f"inputs are on {x.device}, the network on {device}: give x.to({str(device)!r})")
+    if not x.isfinite().all():
+        raise InputError("inputs are not finite (NaN or infinity): clean the data first")
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk is {chunk}: give at least 1, or None for all samples at once")
     if batch_statistics and chunk is not None and chunk < len(x):
         raise InputError("batch statistics need all samples at once: leave chunk out")
-    where = {site.index: site.name for site in sites(model)}
+    where = {site.index: site for site in sites(model)}
     if not where:
         raise InputError("the network has no hidden layer: there are no units to observe")
+    x = x.clone() if x.is_inference() else x  # autograd saves no inference tensors
+    logits = check_chain(model, x)
+    if logits.ndim != 2 or logits.shape[1] < 2:
+        raise InputError(
+            f"the outputs have shape {tuple(logits.shape)}: end the chain in one logit a class, two at least"
+        )
+    y = class_labels(y, len(x), logits.shape[1]).to(x.device)
     pieces = [(part, labels) for part, labels in zip(*_split(x, y, chunk), strict=True)]
     known = _means(model, pieces, where) if len(pieces) > 1 else {}
-    totals: dict[str, dict[str, list[Tensor]]] = {name: {} for name in where.values()}
+    totals: dict[str, dict[str, list[Tensor]]] = {site.name: {} for site in where.values()}
     with evaluating(model), torch.enable_grad():
         for part, labels in pieces:
             # The graph begins at the first site: neither what lies before it nor the weights need a gradient.
             starts: list[Tensor] = []
             recorders = {
-                index: _recorder(totals[name], known.get(name), starts) for index, name in where.items()
+                index: _recorder(site, totals[site.name], known.get(site.name), starts)
+                for index, site in where.items()
             }
             outputs = forward(model, part, recorders, batch_statistics=batch_statistics)
             torch.autograd.grad(F.cross_entropy(outputs, labels, reduction="sum"), starts)
             del outputs
-    weights = {site.name: model[site.producer].weight.detach().clone() for site in sites(model)}
-    return {name: _finish(parts, weights[name], len(x)) for name, parts in totals.items()}
+    chain = as_chain(model)
+    weights = {site.name: chain[site.producer].weight.detach().clone() for site in where.values()}
+    return {name: _finish(name, parts, weights[name], len(x)) for name, parts in totals.items()}
 
 
 def _split(x: Tensor, y: Tensor, chunk: int | None) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -101,7 +150,7 @@ def _flat(a: Tensor) -> Tensor:
     return a.detach().flatten(2) if a.ndim > 2 else a.detach()[..., None]
 
 
-def _means(model: nn.Sequential, pieces: list, where: dict[int, str]) -> dict[str, Tensor]:
+def _means(model: nn.Module, pieces: list, where: dict[int, UnitLayer]) -> dict[str, Tensor]:
     sums: dict[str, Tensor] = {}
 
     def add(name: str) -> Callable[[Tensor], Tensor]:
@@ -113,13 +162,13 @@ def _means(model: nn.Sequential, pieces: list, where: dict[int, str]) -> dict[st
 
     with evaluating(model), torch.no_grad():
         for part, _ in pieces:
-            forward(model, part, {index: add(name) for index, name in where.items()})
+            forward(model, part, {index: add(site.name) for index, site in where.items()})
     count = sum(len(part) for part, _ in pieces)
     return {name: total / count for name, total in sums.items()}
 
 
 def _recorder(
-    parts: dict[str, list[Tensor]], known: Tensor | None, starts: list[Tensor]
+    site: UnitLayer, parts: dict[str, list[Tensor]], known: Tensor | None, starts: list[Tensor]
 ) -> Callable[[Tensor], Tensor]:
     """A function that looks at the output of a site, and at its gradient once there is one; keeps only sums.
 
@@ -131,6 +180,7 @@ def _recorder(
             parts.setdefault(key, []).append(value)
 
     def look(a: Tensor) -> Tensor:
+        check_map(site, a)
         flat = _flat(a)
         mean = flat.mean((0, 2)) if known is None else known
 
@@ -160,7 +210,7 @@ def _recorder(
     return look
 
 
-def _finish(parts: dict[str, list[Tensor]], weight: Tensor, count: int) -> UnitStatistics:
+def _finish(site: str, parts: dict[str, list[Tensor]], weight: Tensor, count: int) -> UnitStatistics:
     return UnitStatistics(
         mean=parts["mean"][0],
         product=torch.cat(parts["product"]),
@@ -170,4 +220,5 @@ def _finish(parts: dict[str, list[Tensor]], weight: Tensor, count: int) -> UnitS
         absolute_displacement=torch.stack(parts["absolute_displacement"]).sum(0) / count,
         weight=weight,
         positions=int(parts["positions"][0]),
+        site=site,
     )

@@ -14,6 +14,25 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from prunebook import coresets
+from prunebook.coresets.corenet import (
+    CoreNetConstants,
+    corenet_constants,
+    corenet_delta,
+    corenet_layer_epsilons,
+    corenet_samples,
+)
+from prunebook.coresets.labels import (
+    deterministic_consistent,
+    epsilon_to_keep,
+    implied_accuracy,
+    ratio_epsilon,
+    sign_split_epsilon,
+)
+from prunebook.coresets.neuron_bounds import neuron_epsilon, neuron_samples
+from prunebook.coresets.sampling import LIMIT, hybrid, keep_largest
+from prunebook.coresets.sensitivity import parts
+from prunebook.coresets.tightness import neuron_waterfall, weight_waterfall
+from prunebook.coresets.weight_bounds import dropped
 from prunebook.studies.coreset_bounds.config import LastLayer
 from prunebook.studies.coreset_bounds.network import Anatomy
 
@@ -45,20 +64,20 @@ class Prepared:
     def tolerance(self, kind: str, share: float) -> float:
         """The error that leaves a share of the correct labels alone."""
         name = {"neurons": "additive", "weights": "sign split"}.get(kind, "ratio")
-        return coresets.epsilon_to_keep(self.epsilons[name][self.net.correct], share)
+        return epsilon_to_keep(self.epsilons[name][self.net.correct], share)
 
     def samples(self, kind: str, epsilon: float) -> Float64[Tensor, "..."]:
         """Draws that the theorem asks for: of units in all, or of weights for each sign and class."""
         if kind == "neurons":
-            return coresets.neuron_samples(epsilon, self.neurons.total, self.dimension, self.config.delta)
+            return neuron_samples(epsilon, self.neurons.total, self.dimension, self.config.delta)
         if kind == "weights, CoreNet":
-            inside = coresets.corenet_layer_epsilons(min(epsilon, 0.999), [self.cancellation])[0]
-            return coresets.corenet_samples(inside, self.weights.total, _constants(self.config))
+            inside = corenet_layer_epsilons(min(epsilon, 0.999), [self.cancellation])[0]
+            return corenet_samples(inside, self.weights.total, _constants(self.config))
         return coresets.samples_for(epsilon, self.weights.total, failure=self.failure)
 
 
-def _constants(config: LastLayer) -> coresets.CoreNetConstants:
-    return coresets.corenet_constants(config.widths, config.delta)
+def _constants(config: LastLayer) -> CoreNetConstants:
+    return corenet_constants(config.widths, config.delta)
 
 
 def make_ready(net: Anatomy, config: LastLayer) -> Prepared:
@@ -70,10 +89,10 @@ def make_ready(net: Anatomy, config: LastLayer) -> Prepared:
         neurons=coresets.neuron_sensitivities(net.w_out, net.w_in, net.b_in, net.radius),
         epsilons={
             "additive": net.tolerance,
-            "ratio": coresets.ratio_epsilon(net.logits, net.labels),
-            "sign split": coresets.sign_split_epsilon(net.logits, net.mass, net.labels),
+            "ratio": ratio_epsilon(net.logits, net.labels),
+            "sign split": sign_split_epsilon(net.logits, net.mass, net.labels),
         },
-        cancellation=coresets.corenet_delta(net.w_out, net.sample, _constants(config).kappa),
+        cancellation=corenet_delta(net.w_out, net.sample, _constants(config).kappa),
     )
 
 
@@ -149,7 +168,7 @@ def epsilon_first(ready: Prepared, seed: int) -> pd.DataFrame:
                 "samples": float(samples.sum()),
                 "size": units,
             }
-            if float(samples.max()) <= coresets.LIMIT:
+            if float(samples.max()) <= LIMIT:
                 sampled = draw(ready, kind, samples, (seed, kind_number, number))
                 row |= unit_statistics(ready.net, sampled, epsilon, kind)
                 row["kept"] = float(kept(sampled, kind).mean())
@@ -165,22 +184,17 @@ def draws_for(
 
     Where even ten million draws leave fewer, as items of probability zero are never drawn, it is ten million.
     """
-    low, high = torch.ones_like(kept), torch.full_like(kept, 1e7)
-    for _ in range(60):
-        middle = (low * high).sqrt()
-        enough = coresets.expected_kept(probabilities, middle) >= kept
-        low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
-    return high.ceil()
+    return coresets.draws_for(lambda m: coresets.expected_kept(probabilities, m), kept, 1, 1e7)[1].ceil()
 
 
 def sparsity_first(ready: Prepared, seed: int) -> pd.DataFrame:
     """From a pruning ratio to what is guaranteed and what is seen, for three ways with weights and one with units."""
     net, config, rows = ready.net, ready.config, []
-    members = (coresets.parts(net.w_out) > 0).sum(dim=2).double()  # (2, classes)
+    members = (parts(net.w_out) > 0).sum(dim=2).double()  # (2, classes)
     for number, ratio in enumerate(config.ratios):
         fewer = (members * (1 - ratio)).round().clamp(min=1).minimum(members)
         m = draws_for(ready.weights.probabilities, fewer)
-        certain = coresets.keep_largest(net.w_out, ready.weights, fewer)
+        certain = keep_largest(net.w_out, ready.weights, fewer)
         ways = {
             "sampling": (
                 coresets.sample_weights(net.w_out, ready.weights, m, config.draws, (seed, 10, number)),
@@ -189,17 +203,17 @@ def sparsity_first(ready: Prepared, seed: int) -> pd.DataFrame:
             ),
             "deterministic": (
                 (net.w_out * certain)[None],
-                coresets.dropped(ready.weights, certain),
+                dropped(ready.weights, certain),
                 fewer,
             ),
         }
-        mixed = coresets.hybrid(
+        mixed = hybrid(
             net.w_out, ready.weights, fewer, config.draws, (seed, 11, number), failure=ready.failure
         )
         ways["hybrid"] = (mixed.weights, mixed.bound, fewer)
         for way, (sampled, bound, draws) in ways.items():
             seen = unit_statistics(net, sampled, float(bound.max()), "weights")
-            sided = coresets.deterministic_consistent if way == "deterministic" else two_sided_consistent
+            sided = deterministic_consistent if way == "deterministic" else two_sided_consistent
             safe = sided(net.logits, net.mass, bound, net.labels)
             rows.append(
                 {
@@ -218,7 +232,7 @@ def sparsity_first(ready: Prepared, seed: int) -> pd.DataFrame:
             ready.neurons.probabilities, torch.tensor(max(1.0, round(units * (1 - ratio)))).double()
         )
         sampled = draw(ready, "neurons", m, (seed, 12, number))
-        epsilon = float(coresets.neuron_epsilon(m, ready.neurons.total, ready.dimension, config.delta))
+        epsilon = float(neuron_epsilon(m, ready.neurons.total, ready.dimension, config.delta))
         rows.append(
             {
                 "way": "neurons",
@@ -227,9 +241,7 @@ def sparsity_first(ready: Prepared, seed: int) -> pd.DataFrame:
                 "samples": float(m),
                 "epsilon": epsilon,
                 "epsilon_median": epsilon,
-                "implied_accuracy": coresets.implied_accuracy(
-                    ready.epsilons["additive"], net.correct, epsilon
-                ),
+                "implied_accuracy": implied_accuracy(ready.epsilons["additive"], net.correct, epsilon),
                 **unit_statistics(net, sampled, epsilon, "neurons"),
             }
         )
@@ -248,7 +260,7 @@ def two_sided_consistent(logits, mass, errors, labels):
 def margins(ready: Prepared) -> pd.DataFrame:
     """Error that each share of the correct labels tolerates, in the three units."""
     return pd.DataFrame(
-        {"unit": unit, "share": share, "epsilon": coresets.epsilon_to_keep(values[ready.net.correct], share)}
+        {"unit": unit, "share": share, "epsilon": epsilon_to_keep(values[ready.net.correct], share)}
         for unit, values in ready.epsilons.items()
         for share in [0.001, 0.01, *(i / 50 for i in range(1, 51))]
     )
@@ -276,7 +288,7 @@ def waterfall(ready: Prepared, seed: int) -> pd.DataFrame:
     for kind in ("neurons", "weights"):
         samples = ready.samples(kind, ready.tolerance(kind, 0.5))
         if kind == "neurons":
-            steps = coresets.neuron_waterfall(
+            steps = neuron_waterfall(
                 net.w_out,
                 ready.neurons,
                 net.hidden,
@@ -287,7 +299,7 @@ def waterfall(ready: Prepared, seed: int) -> pd.DataFrame:
                 seed=(seed, 20),
             )
         else:
-            steps = coresets.weight_waterfall(
+            steps = weight_waterfall(
                 net.w_out, ready.weights, net.hidden, samples, delta=config.delta, draws=most, seed=(seed, 21)
             )
         rows += [{"kind": kind, "order": order, **step._asdict()} for order, step in enumerate(steps)]

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor, nn
 
 from prunebook import coresets
+from prunebook.coresets.labels import additive_epsilon, correct
 from prunebook.studies.coreset_bounds.config import LastLayer
 from prunebook.training.sgd import Recipe, Trainer, outputs
 
@@ -80,12 +81,12 @@ class Anatomy:
 
     @cached_property
     def correct(self) -> Bool[Tensor, " m"]:
-        return coresets.correct(self.logits, self.labels)
+        return correct(self.logits, self.labels)
 
     @cached_property
     def tolerance(self) -> Float64[Tensor, " m"]:
         """Additive error that each point's label survives."""
-        return coresets.additive_epsilon(self.logits, self.labels)
+        return additive_epsilon(self.logits, self.labels)
 
 
 def take_apart(model: nn.Sequential, task: Task, config: LastLayer, seed: int) -> Anatomy:

@@ -8,10 +8,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from prunebook import coresets
+from prunebook.coresets.sampling import keep_largest
+from prunebook.coresets.sensitivity import parts
 from prunebook.errors import RunError
 from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, draws_for
 from prunebook.studies.coreset_bounds.network import Task
+from prunebook.training import gates
+from prunebook.training.gates import (
+    active_probability,
+    fixed_gate,
+    initial_log_alpha,
+    sample_gate,
+    uniform_noise,
+)
 from prunebook.training.sgd import Recipe, Trainer, outputs
 
 
@@ -38,16 +47,14 @@ def candidates(ready: Prepared, task: Task, model: nn.Sequential, seed: int) -> 
     weight, found = net.w_out, []
     generator = torch.Generator().manual_seed(seed)
     noise = torch.rand(weight.numel(), generator=generator).to(weight.device)
-    members = (coresets.parts(weight) > 0).sum(dim=2).double()
+    members = (parts(weight) > 0).sum(dim=2).double()
     for number, ratio in enumerate(config.ratios):
         count = int(ratio * weight.numel() + 1e-9)
         for method, score in (("magnitude", weight.abs().flatten()), ("random", noise)):
             gone = score.argsort(stable=True)[:count]
             found.append(Candidate(method, ratio, weight.flatten().index_fill(0, gone, 0.0).view_as(weight)))
         fewer = (members * (1 - ratio)).round().clamp(min=1).minimum(members)
-        found.append(
-            Candidate("deterministic", ratio, weight * coresets.keep_largest(weight, ready.weights, fewer))
-        )
+        found.append(Candidate("deterministic", ratio, weight * keep_largest(weight, ready.weights, fewer)))
         units = torch.tensor(max(1.0, round(weight.shape[1] * (1 - ratio)))).double()
         m = draws_for(ready.neurons.probabilities, units)
         found.append(Candidate("neurons", ratio, draw(ready, "neurons", m, (seed, 12, number))[0]))
@@ -77,27 +84,27 @@ def train_gates(
     hidden, y = outputs(model[:-1], task.x_train), task.y_train
     device = hidden.device
     generator = torch.Generator(device).manual_seed(seed)
-    log_alpha = coresets.initial_log_alpha(
+    log_alpha = initial_log_alpha(
         torch.empty(len(strengths), hidden.shape[1], device=device), generator=generator
     ).requires_grad_()
     strength = torch.tensor(strengths, device=device)
     optimiser = torch.optim.Adam([log_alpha], lr=rate)
     for _ in range(epochs):
         for index in torch.randperm(len(y), generator=generator, device=device).split(batch):
-            gate = coresets.sample_gate(log_alpha, coresets.uniform_noise(log_alpha.detach(), generator))
+            gate = sample_gate(log_alpha, uniform_noise(log_alpha.detach(), generator))
             logits = nn.functional.linear(
                 hidden[index] * gate[:, None], last.weight.detach(), last.bias.detach()
             )
             targets = y[index].repeat(len(strengths))
             # A sum over strengths: each has a gradient of its own, as if it were alone.
             loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets) * len(strengths)
-            cost = (strength * coresets.active_probability(log_alpha).sum(dim=1)).sum()
+            cost = (strength * active_probability(log_alpha).sum(dim=1)).sum()
             optimiser.zero_grad()
             (loss + cost).backward()
             optimiser.step()
             with torch.no_grad():
-                log_alpha.clamp_(*coresets.gates.CLAMP)
-    return coresets.fixed_gate(log_alpha.detach())
+                log_alpha.clamp_(*gates.CLAMP)
+    return fixed_gate(log_alpha.detach())
 
 
 def after_pruning(ready: Prepared, found: list[Candidate]) -> pd.DataFrame:

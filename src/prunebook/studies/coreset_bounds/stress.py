@@ -8,6 +8,10 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from prunebook import coresets
+from prunebook.coresets.labels import sign_split_epsilon
+from prunebook.coresets.neuron_bounds import neuron_samples_hoeffding
+from prunebook.coresets.sensitivity import obeyed
+from prunebook.coresets.weight_bounds import accumulated
 from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, kept
 from prunebook.studies.coreset_bounds.network import Anatomy, Task
 from prunebook.training.sgd import outputs
@@ -36,14 +40,14 @@ def scaling(ready: Prepared, seed: int) -> pd.DataFrame:
             neurons=coresets.neuron_sensitivities(scaled.w_out, scaled.w_in, scaled.b_in, scaled.radius),
             epsilons={
                 "additive": scaled.tolerance,
-                "sign split": coresets.sign_split_epsilon(scaled.logits, scaled.mass, scaled.labels),
+                "sign split": sign_split_epsilon(scaled.logits, scaled.mass, scaled.labels),
             },
         )
         epsilon = now.tolerance("neurons", 0.5)
         pairs = scaled.logits.numel()
         asked = {
             "stated": now.samples("neurons", epsilon),
-            "hoeffding": coresets.neuron_samples_hoeffding(
+            "hoeffding": neuron_samples_hoeffding(
                 epsilon, now.neurons.total, failure=ready.config.delta / pairs
             ),
         }
@@ -132,8 +136,7 @@ def layer_by_layer(model: nn.Sequential, task: Task, ratios) -> pd.DataFrame:
                 dense, pruned = dense.relu(), pruned.relu()
         weights = [layer.weight for layer in linear]
         parts = [
-            coresets.accumulated([e * (i == j) for j, e in enumerate(errors)], weights)
-            for i in range(len(errors))
+            accumulated([e * (i == j) for j, e in enumerate(errors)], weights) for i in range(len(errors))
         ]
         rows += [
             {
@@ -141,7 +144,7 @@ def layer_by_layer(model: nn.Sequential, task: Task, ratios) -> pd.DataFrame:
                 "layer": number + 1,
                 "own_error": error,
                 "at_output": part,
-                "bound": coresets.accumulated(errors, weights),
+                "bound": accumulated(errors, weights),
                 "observed": float((dense - pruned).abs().max()),
                 "observed_mean": float((dense - pruned).abs().mean()),
             }
@@ -157,9 +160,7 @@ def assumptions(ready: Prepared, factors=(1.0, 1.5, 2.0, 3.0, 5.0)) -> pd.DataFr
     return pd.DataFrame(
         {
             "C": factor,
-            "obeyed": float(
-                coresets.obeyed(net.w_out, net.hidden, factor * ready.weights.values).double().mean()
-            ),
+            "obeyed": float(obeyed(net.w_out, net.hidden, factor * ready.weights.values).double().mean()),
         }
         for factor in factors
     )

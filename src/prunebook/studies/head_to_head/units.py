@@ -146,10 +146,8 @@ def _scored(config: OnUnits, model: nn.Sequential, images: _Images, seed: int):
 
 
 def _score(name: str, seen, seed: int, step: int) -> dict[str, Tensor]:
-    return {
-        site: units.SCORES[name](observation, units.random_generator(seed, step, site)).double()
-        for site, observation in seen.items()
-    }
+    score = units.random_score(seed, step) if name == "rand" else units.SCORES[name]
+    return {site: score(observation).double() for site, observation in seen.items()}
 
 
 def _row(part: str, name: str, seconds: float, count: int) -> dict:

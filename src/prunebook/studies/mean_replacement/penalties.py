@@ -46,12 +46,9 @@ def scored(
 ) -> tuple[dict[str, units.UnitStatistics], dict[str, dict[str, Tensor]]]:
     """Observations by site, and scores by name and site."""
     seen = units.unit_statistics(model, data.x, data.y)
-    functions = units.SCORES if table is None else table
+    functions = (units.SCORES if table is None else table) | {"rand": units.random_score(seed, step)}
     return seen, {
-        name: {
-            site: functions[name](observation, units.random_generator(seed, step, site)).double()
-            for site, observation in seen.items()
-        }
+        name: {site: functions[name](observation).double() for site, observation in seen.items()}
         for name in names
     }
 

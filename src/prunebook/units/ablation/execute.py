@@ -14,7 +14,7 @@ def walk(
 ) -> Float[Tensor, "variants classes samples"]:
     """Logits (variants, classes, samples) of all variants of the plan for inputs ``x`` (samples, ...)."""
     first = plan.stages[0]
-    z = forward(model[: first.site.index], x, {})
+    z = forward(model[: first.site.start], x, {})
     z = z.permute(2, 1, 3, 0).contiguous() if z.dim() == 4 else z.T.contiguous()[None, :, None]
     logits = z.new_empty(len(plan.variants), plan.stages[-1].outputs, len(x))
     _visit(plan, plan.root, first.pool(z).clamp_min_(0), logits)
@@ -46,7 +46,7 @@ def _multiply(
         if following is None:
             logits[branch.leaf] = z[0, :, 0] if shift is None else z[0, :, 0] + shift[0, :, 0]
             continue
-        if shift is not None and shift.shape[0] * shift.shape[2] > 1:
+        if shift is not None and (following.averages or shift.shape[0] * shift.shape[2] > 1):
             p = following.pool(z + shift)
         else:
             pooled = following.pool(z) if pooled is None else pooled

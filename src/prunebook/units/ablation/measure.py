@@ -6,18 +6,20 @@ runs once up to its first site; behind it, whatever two variants have in common 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from prunebook.data.batches import class_labels
 from prunebook.errors import InputError
 from prunebook.units.ablation.batch_norm import masked_logits
 from prunebook.units.ablation.execute import sample_bytes, walk
 from prunebook.units.ablation.plan import Cut, Plan, integer
 from prunebook.units.ablation.stages import Stage, stages
 from prunebook.units.folding import BORDERS, check_plain
-from prunebook.units.forward import NORMS, exact
+from prunebook.units.forward import NORMS, as_chain, exact
 from prunebook.units.layers import UnitLayer, sites
 
 MEMORY = {"cpu": 192 * 2**20, "cuda": 4 * 2**30}
@@ -53,9 +55,9 @@ class Measurement:
 
 
 def measure(
-    model: nn.Sequential,
+    model: nn.Module,
     variants: Sequence[Variant],
-    evaluation: Sequence[tuple[Tensor, Tensor]],
+    evaluation: Sequence[tuple[Tensor, Any]],
     *,
     batch_statistics: bool = False,
     memory: int | None = None,
@@ -73,14 +75,14 @@ def measure(
     Raises InputError for a network that is no plain chain, an unknown site, a mask or constants of the wrong shape,
     constants that are missing or not finite, an unknown border, or data that do not fit the network.
     """
-    chain = sites(model)
+    model, chain = as_chain(model), sites(model)
     check_plain(model)
     norms = [layer for layer in model if isinstance(layer, NORMS)]
     batch_statistics = batch_statistics and bool(norms)
     if not batch_statistics and any(norm.running_mean is None for norm in norms):
         raise InputError("the batch norm keeps no running statistics: measure with batch_statistics=True")
     _check_variants(chain, variants)
-    _check_data(model, evaluation)
+    evaluation = _checked_data(model, chain, evaluation)
     with exact(evaluation[0][0].device):
         parts = stages(model, evaluation[0][0], fold=not batch_statistics)
         keys = [_key(parts, variant) for variant in variants]
@@ -161,6 +163,10 @@ def _check_variants(chain: Sequence[UnitLayer], variants: Sequence[Variant]) -> 
             for name, value in given.items():
                 if name not in units:
                     raise InputError(f"variant {index}: no site {name!r}: choose from {', '.join(units)}")
+                if not isinstance(value, Tensor):
+                    raise InputError(
+                        f"variant {index}: {kind} at {name} is {type(value).__name__}: give a tensor"
+                    )
                 if value.shape != (units[name],):
                     raise InputError(
                         f"variant {index}: {kind} at {name} is {tuple(value.shape)}: give ({units[name]},)"
@@ -183,21 +189,24 @@ def _check_variants(chain: Sequence[UnitLayer], variants: Sequence[Variant]) -> 
                     )
 
 
-def _check_data(model: nn.Sequential, evaluation: Sequence[tuple[Tensor, Tensor]]) -> None:
-    weight, classes = next(model.parameters()), model[-1].weight.shape[0]
+def _checked_data(
+    model: nn.Sequential, chain: Sequence[UnitLayer], evaluation: Sequence[tuple[Tensor, Any]]
+) -> list[tuple[Tensor, Tensor]]:
     if not evaluation:
         raise InputError("no data to measure on: give at least one pair (x, y)")
+    if not chain:
+        raise InputError("the chain has no hidden layer: there is no unit to prune")
+    weight, classes = next(model.parameters()), len(model[chain[-1].consumer].weight)
+    if classes < 2:
+        raise InputError("the network has one output: give one logit for each class")
+    found = []
     for index, (x, y) in enumerate(evaluation):
-        if x.dtype is not weight.dtype or x.device != weight.device or y.device != x.device:
+        if x.dtype is not weight.dtype or x.device != weight.device:
             raise InputError(
-                f"set {index}: inputs {x.dtype} on {x.device}, classes on {y.device}, weights {weight.dtype} on "
-                f"{weight.device}: give all on one device, inputs and weights of one type"
+                f"set {index}: inputs {x.dtype} on {x.device}, weights {weight.dtype} on {weight.device}: give both on "
+                "one device and of one type"
             )
-        if y.dtype is not torch.long or y.shape != x.shape[:1] or len(x) == 0:
-            raise InputError(
-                f"set {index}: classes {tuple(y.shape)} of {y.dtype}: give one integer for each of {len(x)} samples"
-            )
-        if y.min() < 0 or y.max() >= classes:
-            raise InputError(
-                f"set {index}: classes {int(y.min())} to {int(y.max())}: the network tells 0 to {classes - 1}"
-            )
+        if len(x) == 0:
+            raise InputError(f"set {index} is empty: give at least one sample")
+        found.append((x, class_labels(y, len(x), classes).to(x.device)))
+    return found

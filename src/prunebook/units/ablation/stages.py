@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from prunebook.errors import InputError
 from prunebook.units.forward import forward, max_pool
-from prunebook.units.layers import UnitLayer, sites
+from prunebook.units.layers import AVERAGES, UnitLayer, sites
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Stage:
     """
 
     site: UnitLayer
-    pools: tuple[nn.MaxPool2d, ...]
+    pools: tuple[nn.Module, ...]
     weight: Tensor
     bias: Tensor
     taps: Tensor
@@ -38,6 +38,10 @@ class Stage:
     size: tuple[int, int]
     result: tuple[int, int]
     reach: Tensor
+
+    @property
+    def averages(self) -> bool:
+        return any(isinstance(layer, AVERAGES) for layer in self.pools)
 
     @property
     def padded(self) -> bool:
@@ -82,9 +86,12 @@ class Stage:
         return shifted.as_strided(shape, (self.stride[0] * row, broad * samples, 1))
 
     def pool(self, z: Tensor) -> Tensor:
-        """Max-pooling, which commutes with ReLU and with adding a constant to a channel."""
+        """Max-pooling, which commutes with ReLU and with adding a constant to a channel; averages are of the ReLU."""
         for layer in self.pools:
-            z = max_pool(z, layer)
+            if isinstance(layer, nn.MaxPool2d):
+                z = max_pool(z, layer)
+            else:
+                z = layer.forward(z.clamp_min(0).permute(3, 1, 0, 2)).permute(2, 1, 3, 0).contiguous()
         return z
 
     def shift(self, constants: Tensor, border: str) -> Tensor:
@@ -110,10 +117,8 @@ def stages(model: nn.Sequential, x: Tensor, *, fold: bool = True) -> list[Stage]
     which were not flattened, and a chain whose last layer is a convolution.
     """
     chain, found = sites(model), []
-    if not chain:
-        raise InputError("the chain has no hidden layer: there is no unit to prune")
     producer = model[chain[0].producer]
-    z = forward(model[: chain[0].index], x[:1], {})
+    z = forward(model[: chain[0].start], x[:1], {})
     if z.dim() != (4 if isinstance(producer, nn.Conv2d) else 2):
         raise InputError(
             f"inputs {tuple(x.shape)} do not fit {producer}: its output has {z.dim()} dimensions"
@@ -121,12 +126,12 @@ def stages(model: nn.Sequential, x: Tensor, *, fold: bool = True) -> list[Stage]
     height, width = z.shape[2:] if z.dim() == 4 else (1, 1)
     for site in chain:
         layer = model[site.consumer]
-        between = model[site.index + 1 : site.consumer]
-        pools = tuple(m for m in between if isinstance(m, nn.MaxPool2d))
-        probe = torch.zeros(height, 1, width, 1)
+        between = model[site.start : site.consumer]
+        pools = tuple(m for m in between if isinstance(m, (nn.MaxPool2d, *AVERAGES)))
+        probe = torch.zeros(1, 1, height, width)
         for pool in pools:
-            probe = max_pool(probe, pool)
-        size = height, width = probe.shape[0], probe.shape[2]
+            probe = pool.forward(probe)
+        size = height, width = probe.shape[2:]
         norm = next((s.norm for s in chain if s.producer == site.consumer), None)
         weight, bias = _affine(layer, model[norm] if fold and norm is not None else None)
         stride, padding, reach = (1, 1), (0, 0), torch.ones(1, 1)

@@ -1,0 +1,480 @@
+"""What people bring to units and certificates: the right value, or one clear error."""
+
+import copy
+import doctest
+import importlib
+
+import jaxtyping
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from prunebook import units
+from prunebook.coresets import certify
+from prunebook.coresets.last_layer import find_head
+from prunebook.errors import InputError
+
+close = torch.testing.assert_close
+
+
+@pytest.fixture(autouse=True)
+def as_at_home():
+    """Without the type checks of these tests, which a user does not have; and seeded."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def images(count=40, channels=1, side=8):
+    return torch.randn(count, channels, side, side, dtype=torch.float64), torch.arange(count) % 3
+
+
+def mlp(outputs=3):
+    return nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, outputs))
+
+
+def halves(model):
+    """The first half of the units of each site."""
+    return {site.name: torch.arange(site.units) < site.units // 2 for site in units.sites(model)}
+
+
+def conv(padding=0):
+    return nn.Conv2d(1, 4, 3, padding=padding)
+
+
+CHAINS = {
+    "pooled before the ReLU": [conv(), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)],
+    "normed, then pooled before the ReLU": [
+        nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.ReLU(),
+        nn.MaxPool2d(3), nn.Flatten(), nn.Linear(4, 3),
+    ],
+    "global average": [conv(1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)],
+    "averages between convolutions": [
+        conv(), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(),
+        nn.AvgPool2d(2, padding=1, count_include_pad=False), nn.Flatten(), nn.Linear(20, 3),
+    ],
+    "average, then maximum": [
+        conv(), nn.ReLU(), nn.AvgPool2d(2, ceil_mode=True), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4, 3)
+    ],
+    "dropout of maps": [
+        conv(), nn.Dropout2d(), nn.ReLU(), nn.Dropout2d(), nn.Flatten(), nn.Linear(144, 3), nn.Dropout()
+    ],
+    "identities": [
+        nn.Identity(), conv(), nn.Identity(), nn.BatchNorm2d(4), nn.Identity(), nn.ReLU(), nn.Flatten(), nn.Identity(),
+        nn.Linear(144, 5), nn.ReLU(), nn.Linear(5, 3), nn.Identity(),
+    ],
+    "blocks in blocks": [
+        nn.Sequential(nn.Sequential(conv(1), nn.BatchNorm2d(4)), nn.ReLU()), nn.Sequential(nn.MaxPool2d(2)),
+        nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 3)),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_chains_that_people_have_are_pruned_exactly(name):
+    model = nn.Sequential(*copy.deepcopy(CHAINS[name])).double()
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_()
+            layer.weight.data.uniform_(0.5, 2)
+    model.train()  # whatever mode it is in
+    x, y = images()
+    seen, gone = units.unit_statistics(model, x, y), halves(model)
+    site = units.sites(model)[0]
+    first = units.as_chain(model)[: site.index + 1].eval()(x)
+    close(seen[site.name].mean, first.mean((0, 2, 3)), rtol=1e-12, atol=1e-14)
+    model.train()
+    for means in (None, {key: s.mean for key, s in seen.items()}):
+        expected = units.masked_outputs(model, x, gone, means)
+        folded = units.fold(model, gone, means, shape=x.shape[1:])
+        small = units.remove(folded, gone)
+        close(folded.eval()(x), expected, rtol=0, atol=1e-12)
+        close(small.eval()(x), expected, rtol=0, atol=1e-12)
+        assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in model.parameters())
+        found = units.measure(model, [units.Variant(gone, means)], [(x, y)])
+        close(found.loss[0, 0], nn.functional.cross_entropy(expected, y).detach(), rtol=1e-10, atol=1e-12)
+        assert (expected - copy.deepcopy(model).eval()(x)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3), nn.LogSoftmax(1)], "layer 3 .LogSoftmax.*or nothing"),
+        (
+            [conv(), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 3)],
+            "BatchNorm2d.*after layer 1",
+        ),
+        ([nn.Linear(64, 8), nn.LeakyReLU(), nn.Linear(8, 3)], "LeakyReLU.*max-pooling and a ReLU"),
+        ([nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24, 3)], "Conv1d.*at the start"),
+        ([nn.Conv2d(4, 4, 3, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)], "grouped"),
+        (
+            [conv(), nn.ReLU(), nn.AvgPool2d(2, padding=1), nn.Flatten(), nn.Linear(64, 3)],
+            "count_include_pad",
+        ),
+        ([conv(), nn.AvgPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)], "AvgPool2d"),
+        ([nn.Sequential(nn.Sequential(conv(), nn.Tanh())), nn.Linear(4, 3)], r"layer 0\.0\.1 .Tanh"),
+    ],
+)
+def test_what_does_not_belong_is_named_with_what_does(layers, message):
+    with pytest.raises(InputError, match=message):
+        units.sites(nn.Sequential(*layers))
+
+
+class Small(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 3))
+
+
+class Scaled(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x / 255)
+
+
+class Standardised(nn.Linear):
+    """The weight that is used is not the one that is stored."""
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight - self.weight.mean(1, keepdim=True), self.bias)
+
+
+class Always(nn.Dropout):
+    def forward(self, x):
+        return nn.functional.dropout(x, 0.5, training=True)
+
+
+def test_classes_derived_from_sequential():
+    model, x, y = Small(), torch.randn(20, 6), torch.arange(20) % 3
+    found = units.prune_units(model, TensorDataset(x, y), 0.5)
+    assert type(found.model) is Small
+    close(found.model(x), units.masked_outputs(model, x, found.masks, found.means))
+    loss = units.measure(model, [units.Variant(found.masks, found.means)], [(x, y)]).loss
+    close(loss[0, 0], nn.functional.cross_entropy(found.model(x), y).double().detach(), rtol=1e-5, atol=1e-6)
+    scaled = Scaled(*mlp())
+    changed = mlp()
+    changed.forward = lambda x: x
+    for wrong in (scaled, changed, nn.Sequential(scaled, nn.ReLU(), nn.Linear(3, 3))):
+        for call in (
+            lambda w=wrong: units.unit_statistics(w, x, y),
+            lambda w=wrong: units.fold(w, {}),
+            lambda w=wrong: units.remove(w, {}),
+            lambda w=wrong: units.masked_outputs(w, x, {}),
+            lambda w=wrong: units.measure(w, [], [(x, y)]),
+            lambda w=wrong: units.prune_units(w, TensorDataset(x, y)),
+        ):
+            with pytest.raises(InputError, match="forward pass of its own"):
+                call()
+
+
+@pytest.mark.parametrize("layer", [Standardised(6, 12), Always()])
+def test_layers_with_a_forward_pass_of_their_own(layer):
+    rest = [nn.ReLU(), nn.Linear(12, 3)]
+    model = nn.Sequential(*([layer] if isinstance(layer, nn.Linear) else [nn.Linear(6, 12), layer]), *rest)
+    with pytest.raises(InputError, match="forward pass of its own: replace it by nn"):
+        units.fold(model, {})
+
+
+def test_hooks_that_change_the_outputs_are_noticed():
+    model, x, y = mlp(), torch.randn(20, 6), torch.arange(20) % 3
+    handle = model.register_forward_pre_hook(lambda _, args: (args[0] / 255,))
+    with pytest.raises(InputError, match="not those of its layers in a row"):
+        units.unit_statistics(model, x, y)
+    handle.remove()
+    units.unit_statistics(model, x, y)
+
+
+def test_a_compiled_model_that_has_run():
+    plain, x = mlp(), torch.randn(60, 6)
+    y = plain(x).argmax(1)
+    right = units.unit_statistics(plain, x, y)["dense1"].mean
+    masks = {"dense1": torch.arange(12) < 5}
+    for compiled in (
+        torch.compile(plain, backend="eager"),
+        nn.Sequential(torch.compile(plain[:2], backend="eager"), plain[2]),
+    ):
+        compiled(x)
+        assert torch.equal(units.unit_statistics(compiled, x, y)["dense1"].mean, right)
+        close(units.remove(compiled, masks)(x), units.masked_outputs(plain, x, masks), rtol=0, atol=1e-6)
+        certified = certify(compiled, TensorDataset(x, y))
+        assert certified.epsilon == certify(plain, TensorDataset(x, y)).epsilon
+    torch._dynamo.reset()
+
+
+def test_inference_mode():
+    with torch.inference_mode():
+        x, y = torch.randn(30, 6), torch.arange(30) % 3
+    plain = mlp()
+    with torch.inference_mode():
+        units.unit_statistics(plain, x, y)
+        small = units.prune_units(plain, TensorDataset(x, y)).model
+    assert not any(p.is_inference() for p in small.parameters())
+    small(x.clone()).sum().backward()
+
+
+def test_a_layer_called_by_keyword():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.fc = nn.Linear(6, 12), nn.Linear(12, 3)
+
+        def forward(self, x):
+            return self.fc(input=self.first(x).relu())
+
+    net, x = Net(), torch.randn(50, 6)
+    y = net(x).argmax(1)
+    head = find_head(net, TensorDataset(x, y))
+    assert head.name == "fc"
+    assert torch.equal(head.inputs, net.first(x).relu())
+    assert certify(net, TensorDataset(x, y), kind="neurons").before == 1
+    assert not any(m._forward_hooks for m in net.modules())
+
+
+@pytest.mark.parametrize("border", units.BORDERS)
+@pytest.mark.parametrize("free", [False, True])
+def test_what_folding_adds_is_as_frozen_as_what_is_there(border, free):
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
+        nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3, bias=False),
+    ).requires_grad_(free).double()  # fmt: skip
+    x, y = images()
+    means = {name: seen.mean for name, seen in units.unit_statistics(model, x, y).items()}
+    folded = units.fold(model, halves(model), means, border=border, shape=x.shape[1:])
+    assert folded[6].bias is not None
+    for net in (folded, units.remove(folded, halves(model))):
+        assert {p.requires_grad for p in net.parameters()} == {free}
+
+
+def test_a_batch_of_three():
+    x, y = torch.randn(30, 6), torch.arange(30) % 3
+    three = DataLoader(TensorDataset(x, torch.ones(30), y), batch_size=10)
+    for call in (certify, units.prune_units):
+        with pytest.raises(InputError, match="3 items"):
+            call(mlp(), three)
+
+
+def test_what_a_dataset_yields_counts():
+    class Sensors(Dataset):
+        def __init__(self, x, y):
+            self.x, self.y = x, y
+
+        def __len__(self):
+            return len(self.x)
+
+        def __getitem__(self, i):
+            return self.x[i] / 100, self.y[i]
+
+    model, x = mlp(), torch.randn(80, 6)
+    data = Sensors(100 * x, model(x).argmax(1))
+    assert certify(model, data).before == 1
+    close(units.prune_units(model, data).means["dense1"], model[:2](x).mean(0), rtol=1e-5, atol=1e-6)
+
+
+def test_two_tensors_in_a_list_are_not_guessed_at():
+    for call in (certify, units.prune_units):
+        with pytest.raises(InputError, match="TensorDataset"):
+            call(mlp(), [torch.randn(30, 6), torch.arange(30) % 3])
+
+
+LABELS = {
+    "floats": (lambda y: y.float(), "integers"),
+    "one-hot": (lambda y: nn.functional.one_hot(y, 3), "argmax"),
+    "a column": (lambda y: y[:, None], r"y\[:, 0\]"),
+    "from 1": (lambda y: y + 1, "from 1 to 3"),
+    "some ignored": (lambda y: torch.where(y == 0, -100, y), "-100"),
+}
+
+
+def calls(model, x, y):
+    return (
+        lambda: units.unit_statistics(model, x, y),
+        lambda: units.measure(model, [], [(x, y)]),
+        lambda: units.prune_units(model, [(x, y)]),
+        lambda: certify(model, [(x, y)]),
+    )
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_labels_of_other_kinds_are_refused(kind):
+    change, message = LABELS[kind]
+    for call in calls(mlp(), torch.randn(30, 6), change(torch.arange(30) % 3)):
+        with pytest.raises(InputError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("change", [torch.Tensor.int, torch.Tensor.byte, torch.Tensor.numpy])
+def test_integers_of_any_kind_are_labels(change):
+    model, x, y = mlp(), torch.randn(30, 6), torch.arange(30) % 3
+    seen = units.unit_statistics(model, x, change(y))["dense1"]
+    assert torch.equal(seen.product, units.unit_statistics(model, x, y)["dense1"].product)
+    for call in calls(model, x, change(y)):
+        call()
+
+
+def test_one_logit_has_no_classes():
+    with pytest.raises(InputError, match="two at least"):
+        units.unit_statistics(mlp(1), torch.randn(30, 6), torch.zeros(30, dtype=torch.long))
+
+
+def test_habits_from_other_libraries():
+    model = nn.Sequential(
+        conv(1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3)
+    )
+    mask, means = torch.arange(4) < 2, torch.rand(4)
+    expected = units.fold(model, {"conv1": mask}, {"conv1": means}, shape=(1, 8, 8)).state_dict()
+    alike = units.fold(
+        model, {"conv1": mask.tolist()}, {"conv1": means.numpy()}, shape=(1, 8, 8)
+    ).state_dict()
+    again = units.fold(model, {"conv1": mask.numpy()}, {"conv1": means}, shape=[1, 8, 8]).state_dict()
+    assert all(torch.equal(v, alike[k]) and torch.equal(v, again[k]) for k, v in expected.items())
+    gone = {"conv1": mask}
+    wrong = [
+        (lambda: units.fold(model, {"conv1": [0, 1]}), "booleans, True for the units that go"),
+        (lambda: units.fold(model, gone, {"conv1": means}, shape=(50, 1, 8, 8)), "not of a batch"),
+        (lambda: units.fold(model, gone, {"conv1": means}, shape=(8, 8)), "channels, height, width"),
+        (lambda: units.fold(model, gone, {"conv1": means}, shape=(8, 8, 1)), "cannot read inputs"),
+        (lambda: units.mask_lowest(means, 0.4), "count"),
+        (lambda: units.mask_lowest(means, 2.0), "k is 2.0"),
+        (
+            lambda: units.unit_statistics(model, torch.randn(1, 8, 8), torch.zeros(1).long()),
+            "cannot read|first dimension",
+        ),
+        (
+            lambda: units.measure(model, [units.Variant({"conv1": [True] * 4})], [images()]),
+            "is list: give a tensor",
+        ),
+    ]
+    for call, message in wrong:
+        with pytest.raises(InputError, match=message):
+            call()
+    assert units.mask_lowest([0.1, 0.3, 0.2], np.int64(1)).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"points": 0.5}, "points is 0.5"),
+        ({"draws": 2.0}, "draws is 2.0"),
+        ({"draws": True}, "draws is True"),
+        ({"seed": None}, "seed is None"),
+        ({"seed": -1}, "seed is -1"),
+        ({"keep": "0.9"}, "keep is '0.9'"),
+        ({"delta": None}, "delta is None"),
+        ({"C": 0}, "C is 0"),
+        ({"C": float("nan"), "kind": "neurons"}, "C is nan"),
+        ({"kind": "units"}, "kind is 'units'"),
+    ],
+)
+def test_arguments_of_a_certificate(arguments, message):
+    with pytest.raises(InputError, match=message):
+        certify(None, None, **arguments)  # before anything is looked at
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([nn.Conv2d(1, 4, 1), nn.ReLU(), nn.Flatten(2), nn.Linear(4, 3)], "does not flatten whole maps"),
+        ([nn.Conv2d(1, 4, 1), nn.ReLU(), nn.Linear(4, 3)], "does not read the flattened maps"),
+    ],
+)
+def test_removal_where_a_dense_layer_reads_maps(layers, message):
+    with pytest.raises(InputError, match=message):
+        units.remove(nn.Sequential(*layers), {"conv1": [False, True, False, False]})
+
+
+def test_tokens_are_not_taken_for_units():
+    """Three positions and three units: nothing but the number of dimensions tells them apart."""
+    model, x = nn.Sequential(nn.Linear(6, 3), nn.ReLU(), nn.Linear(3, 3)), torch.randn(10, 3, 6)
+    mask = {"dense1": [True, False, False]}
+    with pytest.raises(InputError, match="first dimension of samples"):
+        units.masked_outputs(model, x, mask)
+    with pytest.raises(InputError, match="one logit a class"):
+        units.unit_statistics(model, x, torch.zeros(10).long())
+
+
+# prune_units
+
+
+def test_one_call_is_its_parts():
+    model, (x, y) = nn.Sequential(*copy.deepcopy(CHAINS["identities"])).double(), images(600)
+    state = copy.deepcopy(model.state_dict())
+    random = torch.get_rng_state()
+    found = units.prune_units(model, DataLoader(TensorDataset(x, y), 100, shuffle=True), 0.4, score="abs_rs")
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
+    seen = units.unit_statistics(model, x, y)
+    for name, s in seen.items():
+        close(found.scores[name], units.SCORES["abs_rs"](s), rtol=1e-9, atol=1e-15)
+        close(found.means[name], s.mean, rtol=1e-9, atol=1e-15)
+        assert torch.equal(
+            found.masks[name], units.mask_lowest(found.scores[name], units.count(len(s.mean), 0.4))
+        )
+    assert found.removed == {"conv1": 1, "dense1": 2}
+    expected = units.masked_outputs(model, x, found.masks, found.means)
+    close(found.model.eval()(x), expected, rtol=0, atol=1e-12)
+    assert found.difference < 1e-12
+    assert "conv1: 1 of 4 units removed (25.0%)" in str(found)
+    assert "left alone: layer 10 (gives the outputs)" in str(found)
+
+
+def test_what_is_left_alone_is_named():
+    model, (x, y) = nn.Sequential(*copy.deepcopy(CHAINS["blocks in blocks"])).double(), images()
+    data = TensorDataset(x, y)
+    found = units.prune_units(model, data, 0.5, layers=["dense1"])
+    assert found.left_alone["conv1"] == "not asked for"
+    assert "layer 2.3" in found.left_alone
+    assert (
+        units.prune_units(model, data, {"conv1": 0.1, "dense1": 1})
+        .left_alone["conv1"]
+        .startswith("the ratio")
+    )
+    zero = units.prune_units(model, data, 0.5, replacement="zero")
+    close(zero.model.eval()(x), units.masked_outputs(model, x, zero.masks))
+    assert zero.means is None
+    emptied = units.prune_units(model, data, {"dense1": 1.0})
+    assert emptied.notes == (
+        "dense1 lost all of its units: one that is zero stands in",
+        "the outputs are the same for all inputs",
+    )
+
+
+def test_scores_of_chance_follow_the_seed():
+    model, data = mlp(), TensorDataset(torch.randn(30, 6), torch.arange(30) % 3)
+    masks = [units.prune_units(model, data, score="rand", seed=seed).masks["dense1"] for seed in (1, 1, 2)]
+    assert torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[0], masks[2])
+    own = units.prune_units(model, data, 3, score=lambda seen: -torch.arange(12.0)).masks["dense1"]
+    assert own.nonzero()[:, 0].tolist() == [9, 10, 11]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ratio": 1.5}, "1.5 is not in"),
+        ({"ratio": "0.4"}, "no amount"),
+        ({"ratio": {"conv9": 0.5}}, "no layer 'conv9'"),
+        ({"layers": ["dense2"]}, "no layer 'dense2'.*dense1"),
+        ({"layers": []}, "no layer to prune"),
+        ({"score": "magnitude"}, "no score 'magnitude'.*abs_mrs"),
+        ({"score": lambda seen: seen.gradient}, "one number a unit"),
+        ({"replacement": "median"}, "choose from mean, zero"),
+        ({"border": "mirror"}, "unknown border"),
+    ],
+)
+def test_arguments_of_prune_units(arguments, message):
+    data = TensorDataset(torch.randn(30, 6), torch.arange(30) % 3)
+    with pytest.raises(InputError, match=message):
+        units.prune_units(mlp(), data, **arguments)
+    with pytest.raises(InputError, match="no labels"):
+        units.prune_units(mlp(), data.tensors[0])
+
+
+@pytest.mark.parametrize(
+    "module", ["units.removal", "units.folding", "units.observation", "units.scores", "coresets.certify"]
+)
+def test_examples_run(module):
+    found = doctest.testmod(importlib.import_module(f"prunebook.{module}"))
+    assert found.attempted > 0
+    assert found.failed == 0
