@@ -342,8 +342,8 @@ def test_habits_from_other_libraries():
             "cannot read|first dimension",
         ),
         (
-            lambda: units.measure(model, [units.Variant({"conv1": [True] * 4})], [images()]),
-            "is list: give a tensor",
+            lambda: units.measure(model.double(), [units.Variant({"conv1": [1, 0]})], [images()]),
+            "variant 0.*4 bool",
         ),
     ]
     for call, message in wrong:

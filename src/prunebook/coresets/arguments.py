@@ -27,16 +27,10 @@ def require(good: Bool[Tensor, "..."] | bool, message: str | Callable[[], str]) 
         raise InputError(message() if callable(message) else message)
 
 
-def error(epsilon: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:
+def positive(value: Float64[Tensor, "..."], name: str) -> Float64[Tensor, "..."]:
     """The value, if it is >= 0 everywhere."""
-    require(epsilon >= 0, lambda: f"epsilon is {epsilon.tolist()}: an error is a number >= 0")
-    return epsilon
-
-
-def drawn(samples: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:
-    """The value, if it is >= 0 everywhere."""
-    require(samples >= 0, lambda: f"samples is {samples.tolist()}: numbers of draws are >= 0")
-    return samples
+    require(value >= 0, lambda: f"{name} is {value.tolist()}: give numbers >= 0")
+    return value
 
 
 def mass_of(total: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:

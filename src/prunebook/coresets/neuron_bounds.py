@@ -16,9 +16,8 @@ from prunebook.coresets.arguments import (
     Number,
     Real,
     aligned,
-    drawn,
-    error,
     mass_of,
+    positive,
     probability,
     require,
     smallest,
@@ -70,7 +69,7 @@ def neuron_samples(
     c there is a scale from which it asks for too few draws. Infinite for epsilon = 0.
     """
     epsilon, total = aligned(epsilon, total)
-    return _draws(error(epsilon), _load(mass_of(total), dimension, delta, c))
+    return _draws(positive(epsilon, "epsilon"), _load(mass_of(total), dimension, delta, c))
 
 
 def neuron_epsilon(
@@ -78,7 +77,7 @@ def neuron_epsilon(
 ) -> Float64[Tensor, "..."]:
     """Error sqrt(c t (D max(ln t, 0) + ln(1/delta)) / m): the inverse of `neuron_samples`; may exceed 1."""
     samples, total = aligned(samples, total)
-    return _error(drawn(samples), _load(mass_of(total), dimension, delta, c))
+    return _error(positive(samples, "samples"), _load(mass_of(total), dimension, delta, c))
 
 
 def neuron_samples_hoeffding(epsilon: Number, total: Number, *, failure: Real) -> Float64[Tensor, "..."]:
@@ -88,13 +87,13 @@ def neuron_samples_hoeffding(epsilon: Number, total: Number, *, failure: Real) -
     weights and epsilon alike leaves it as it is. For many inputs and outputs, divide the failure by their number.
     """
     epsilon, total = aligned(epsilon, total)
-    return _draws(error(epsilon), _hoeffding(mass_of(total), failure))
+    return _draws(positive(epsilon, "epsilon"), _hoeffding(mass_of(total), failure))
 
 
 def neuron_epsilon_hoeffding(samples: Number, total: Number, *, failure: Real) -> Float64[Tensor, "..."]:
     """Error t sqrt(2 ln(2/failure) / m): the inverse of `neuron_samples_hoeffding`."""
     samples, total = aligned(samples, total)
-    return _error(drawn(samples), _hoeffding(mass_of(total), failure))
+    return _error(positive(samples, "samples"), _hoeffding(mass_of(total), failure))
 
 
 def _load(total: Tensor, dimension: Real, delta: Real, c: Real) -> Tensor:

@@ -62,11 +62,13 @@ def weight_waterfall(
         Step("bound, all at once", stated(delta / events), f"nothing: holds at all {events} events together"),
         Step("one event", stated(delta), "the union over points, outputs and signs, by one of them"),
         Step(
-            "exact variance", worst(signs.bernstein(delta)), "C * total, by variance and range at each point"
+            "exact variance",
+            float(signs.bernstein(delta).max()),
+            "C * total, by variance and range at each point",
         ),
-        Step("Gaussian", worst(signs.gaussian(delta)), "Bernstein's tail, by a normal one"),
-        Step("both signs", worst(both.gaussian(delta)), "the worse sign, by their sum relative to A"),
-        Step("Monte Carlo", worst(error), f"the normal quantile, by that of {draws} draws"),
+        Step("Gaussian", float(signs.gaussian(delta).max()), "Bernstein's tail, by a normal one"),
+        Step("both signs", float(both.gaussian(delta).max()), "the worse sign, by their sum relative to A"),
+        Step("Monte Carlo", float(error.max()), f"the normal quantile, by that of {draws} draws"),
         Step("typical point", typical(error), "the worst point, by the median one"),
     ]
 
@@ -106,11 +108,11 @@ def neuron_waterfall(
         Step("one pair", hoeffding(delta), "the union over pairs, by one of them"),
         Step(
             "exact variance",
-            worst(exact.bernstein(delta)),
+            float(exact.bernstein(delta).max()),
             "the range t, by variance and range at each point",
         ),
-        Step("Gaussian", worst(exact.gaussian(delta)), "Bernstein's tail, by a normal one"),
-        Step("Monte Carlo", worst(error), f"the normal quantile, by that of {draws} draws"),
+        Step("Gaussian", float(exact.gaussian(delta).max()), "Bernstein's tail, by a normal one"),
+        Step("Monte Carlo", float(error.max()), f"the normal quantile, by that of {draws} draws"),
         Step("typical point", typical(error), "the worst point, by the median one"),
     ]
 
@@ -124,11 +126,6 @@ def quantiles(
     return torch.cat(
         [(changes @ part.T).abs().kthvalue(place, dim=0).values.T for part in activations.split(step)]
     )
-
-
-def worst(errors: Float64[Tensor, "..."]) -> float:
-    """The largest of all."""
-    return float(errors.max())
 
 
 def typical(errors: Float64[Tensor, "points n_out"]) -> float:

@@ -11,7 +11,6 @@ may be 0. Where the total is 0 there is nothing to sample: 0 draws, and error 0.
 
 import math
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Float64
@@ -21,45 +20,37 @@ from prunebook.coresets.arguments import (
     Number,
     Real,
     aligned,
-    drawn,
-    error,
     mass_of,
+    positive,
     probability,
     require,
     smallest,
 )
 from prunebook.coresets.sensitivity import Sensitivity
 
-Form = Literal["bernstein", "sipp"]
 
-
-def samples_for(
-    epsilon: Number, total: Number, *, failure: Real, C: Real = 1.0, form: Form = "bernstein"
-) -> Float64[Tensor, "..."]:
+def samples_for(epsilon: Number, total: Number, *, failure: Real, C: Real = 1.0) -> Float64[Tensor, "..."]:
     """Fewest draws that give error epsilon: ceil((6 + 2 epsilon) C total L / (3 epsilon^2)).
 
-    L = ln(2 / failure) for "bernstein", where failure belongs to one output, sign and input. SiPP prints
-    ln(4 / delta), delta being shared by the two signs: "sipp" takes that delta as the failure. For many
-    events at once, divide the failure by their number. Whole numbers in float64, which may exceed int64;
-    infinite for epsilon = 0, and 0 for an infinite epsilon. Raises InputError for a negative or undefined
-    epsilon or total, a failure outside (0, 1), or C below 1, which the sample itself contradicts.
+    L = ln(2 / failure), where failure belongs to one output, sign and input. SiPP prints ln(4 / delta), delta
+    being shared by the two signs. For many events at once, divide the failure by their number. Whole numbers in
+    float64, which may exceed int64; infinite for epsilon = 0, and 0 for an infinite epsilon. Raises InputError for
+    a negative or undefined epsilon or total, a failure outside (0, 1), or C below 1, which the sample contradicts.
     """
     epsilon, total = aligned(epsilon, total)
-    error(epsilon)
-    load = _load(total, failure, C, form)
+    positive(epsilon, "epsilon")
+    load = _load(total, failure, C)
     guess = torch.where(epsilon.isinf(), 0.0, (6 + 2 * epsilon) * load / (3 * epsilon.square())).ceil()
     return torch.where(total == 0, 0.0, smallest(guess, epsilon, lambda m: _epsilon(m, load)))
 
 
-def epsilon_for(
-    samples: Number, total: Number, *, failure: Real, C: Real = 1.0, form: Form = "bernstein"
-) -> Float64[Tensor, "..."]:
+def epsilon_for(samples: Number, total: Number, *, failure: Real, C: Real = 1.0) -> Float64[Tensor, "..."]:
     """Error that m draws guarantee: a + sqrt(a^2 + 6 a), a = C total L / (3 m); infinite for 0 draws.
 
     The exact inverse of `samples_for`, which says what the arguments mean.
     """
     samples, total = aligned(samples, total)
-    found = _epsilon(drawn(samples), _load(total, failure, C, form))
+    found = _epsilon(positive(samples, "samples"), _load(total, failure, C))
     return torch.where(total == 0, 0.0, found)
 
 
@@ -68,12 +59,11 @@ def _epsilon(samples: Tensor, load: Tensor) -> Tensor:
     return a + (a * (a + 6)).sqrt()
 
 
-def _load(total: Tensor, failure: Real, C: Real, form: str) -> Tensor:
-    require(form in get_args(Form), f"form is {form!r}: choose one of {get_args(Form)}")
+def _load(total: Tensor, failure: Real, C: Real) -> Tensor:
     require(
         1 <= C < math.inf, f"C is {C}: give a number >= 1, as shares reach the sensitivities on the sample"
     )
-    return C * mass_of(total) * math.log({"bernstein": 2, "sipp": 4}[form] / probability(failure, "failure"))
+    return C * mass_of(total) * math.log(2 / probability(failure, "failure"))
 
 
 def dropped(

@@ -1,6 +1,7 @@
 """Sphinx extension for the reference of the library: our docstrings are plain text, and reStructuredText is not.
 
-In ours, `x` is code, and a bar or a star is mathematics. Sections such as ``Args:`` are read by napoleon afterwards.
+In ours, `x` is code, and a bar or a star is mathematics. Sections such as ``Args:`` or ``Parameters``
+are read by napoleon afterwards.
 """
 
 import re
@@ -30,8 +31,11 @@ def escaped(text: str) -> str:
 
 
 def plain(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Handler of ``autodoc-process-docstring``: escapes the lines of a docstring in place."""
-    lines[:] = (escaped(line) for line in lines)
+    """Handler of ``autodoc-process-docstring``: escapes the lines of a docstring in place, but for its examples."""
+    example = False
+    for index, line in enumerate(lines):
+        example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
+        lines[index] = line if example else escaped(line)
 
 
 def defaults(app: Any, config: Any) -> None:
@@ -41,9 +45,9 @@ def defaults(app: Any, config: Any) -> None:
     config.autodoc_typehints = "description"
     config.autodoc_typehints_format = "short"
     config.python_maximum_signature_line_length = 80
-    config.napoleon_numpy_docstring = False
     # Classes of torch and the like, shapes and type variables are text; a class of ours that leads nowhere is an error.
-    config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, ("py:class", r"(?!prunebook\b).*|.*\.[A-Z]")]
+    foreign = r"(?!prunebook\b).*|.*\.[A-Z]"
+    config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, ("py:class", foreign), ("py:exc", foreign)]
 
 
 def setup(app: Any) -> dict[str, Sequence[str] | bool]:

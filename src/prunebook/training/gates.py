@@ -51,11 +51,6 @@ def active_probability(log_alpha: Gates) -> Gates:
     return torch.sigmoid(log_alpha - TEMPERATURE * math.log(-LOW / HIGH))
 
 
-def penalty(log_alpha: Gates, strength: Real) -> Float[Tensor, ""]:
-    """`strength` times the expected number of gates above 0."""
-    return strength * active_probability(log_alpha).sum()
-
-
 def initial_log_alpha(like: Gates, rate: Real = 0.5, generator: Generator | None = None) -> Gates:
     """Normal around ln((1 - rate) / rate) with deviation SPREAD; `rate` is the share of gates shut at the start."""
     require(

@@ -8,7 +8,7 @@ convolution pads its input with zeros, part of its kernel sees no constant near 
 - "all-taps": the whole kernel times the constant, as in the text, as if there were no border.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -83,7 +83,7 @@ def fold(
     if border not in BORDERS:
         raise InputError(f"unknown border {border!r}: choose from {', '.join(BORDERS)}")
     check_plain(model)
-    work = checked(model, pruned, means)
+    work = checked(sites(model), pruned, means, next(model.parameters()))
     sizes: dict[str, tuple[int, int]] = {}
     if means is not None:
         chain = as_chain(model)
@@ -183,19 +183,11 @@ def _sizes(model: nn.Module, shape: Sequence[int] | None) -> dict[str, tuple[int
     weight = next(model.parameters())
     x = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
     check_chain(model, x)
-    found: dict[str, tuple[int, int]] = {}
-
-    def look(name: str) -> Callable[[Tensor], Tensor]:
-        def size(a: Tensor) -> Tensor:
-            if a.ndim == 4:
-                found[name] = (a.shape[2], a.shape[3])
-            return a
-
-        return size
-
+    seen: dict[str, Tensor] = {}
+    looks = {site.consumer - 1: lambda a, name=site.name: seen.setdefault(name, a) for site in sites(model)}
     with torch.no_grad():
-        forward(model, x, {site.consumer - 1: look(site.name) for site in sites(model)})
-    return found
+        forward(model, x, looks)
+    return {name: (a.shape[2], a.shape[3]) for name, a in seen.items() if a.ndim == 4}
 
 
 def _zero(model: nn.Sequential, site: UnitLayer, mask: Tensor) -> None:

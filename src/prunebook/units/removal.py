@@ -231,7 +231,7 @@ def remove(model: nn.Module, pruned: Mapping[str, Any]) -> nn.Sequential:
     Linear(in_features=2, out_features=2, bias=True)
     """
     small = fold(model, pruned)
-    work, chain = checked(small, pruned), as_chain(small)
+    work, chain = checked(sites(small), pruned, None, next(small.parameters())), as_chain(small)
     for site, _, _ in work:
         check_path(small, site)
     for site, mask, _ in work:

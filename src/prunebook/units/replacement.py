@@ -3,7 +3,7 @@
 Slow, but nothing in it depends on how a constant travels to the next layer. Folding and removal are checked against it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import evaluating
-from prunebook.units.forward import as_chain, forward
+from prunebook.units.forward import forward
 from prunebook.units.layers import UnitLayer, check_map, sites
 
 
@@ -31,28 +31,31 @@ def masked_outputs(
 
     Raises InputError for an unknown site, a mask or constants of the wrong length, or missing or non-finite constants.
     """
-
-    def overwrite(site: UnitLayer, mask: Tensor, constant: Tensor) -> Callable[[Tensor], Tensor]:
-        def edit(a: Tensor) -> Tensor:
-            check_map(site, a)
-            shape = (-1,) + (1,) * (a.ndim - 2)
-            return torch.where(mask.view(shape), constant.to(a.dtype).view(shape), a)
-
-        return edit
-
-    edits = {
-        site.index: overwrite(site, mask, constant)
-        for site, mask, constant in checked(model, pruned, constants)
-    }
+    work = checked(sites(model), pruned, constants, next(model.parameters()))
+    edits = {site.index: overwriting(site, mask, constant) for site, mask, constant in work}
     with evaluating(model):
         return forward(model, x, edits, batch_statistics=batch_statistics)
 
 
+def overwriting(site: UnitLayer, mask: Tensor, constant: Tensor) -> Callable[[Tensor], Tensor]:
+    """A function that puts constants in the place of a site's output where the mask is True."""
+
+    def edit(a: Tensor) -> Tensor:
+        check_map(site, a)
+        shape = (-1,) + (1,) * (a.ndim - 2)
+        return torch.where(mask.view(shape), constant.to(a.dtype).view(shape), a)
+
+    return edit
+
+
 def checked(
-    model: nn.Module, pruned: Mapping[str, Any], constants: Mapping[str, Any] | None = None
+    chain: Sequence[UnitLayer], pruned: Mapping[str, Any], constants: Mapping[str, Any] | None, like: Tensor
 ) -> list[tuple[UnitLayer, Tensor, Tensor]]:
-    """The sites with a mask, input first, each with its mask and its constants (zero for kept units and by default)."""
-    chain, every = as_chain(model), {site.name: site for site in sites(model)}
+    """The sites with a mask, input first, each with its mask and its constants, of the type and device of ``like``.
+
+    Constants are zero for kept units and by default. Raises InputError as `masked_outputs` does.
+    """
+    every = {site.name: site for site in chain}
     for name in [*pruned, *(constants or {})]:
         if name not in every:
             raise InputError(f"there is no site {name!r}: the network has {', '.join(every) or 'none'}")
@@ -60,24 +63,23 @@ def checked(
     for name, site in every.items():
         if name not in pruned:
             continue
-        weight = chain[site.producer].weight
-        mask = torch.as_tensor(pruned[name], device=weight.device)
+        mask = torch.as_tensor(pruned[name], device=like.device)
         if mask.dtype != torch.bool or mask.shape != (site.units,):
             raise InputError(
                 f"the mask of {name} is {mask.dtype} of shape {tuple(mask.shape)}: give {site.units} booleans, "
                 "True for the units that go"
             )
-        if constants is None or (name not in constants and not mask.any()):
-            constant = weight.new_zeros(site.units)
-        elif name not in constants:
-            raise InputError(f"there are pruned units in {name}, but no constants for it: give them too")
-        else:
-            constant = torch.as_tensor(constants[name]).detach().to(weight)
-            if constant.shape != (site.units,):
+        constant = torch.zeros(site.units).to(like)
+        if constants is not None and (name in constants or mask.any()):
+            if name not in constants:
+                raise InputError(f"there are pruned units in {name}, but no constants for it: give them too")
+            given = torch.as_tensor(constants[name]).detach()
+            if given.shape != (site.units,) or given.dtype == torch.bool:
                 raise InputError(
-                    f"the constants of {name} have shape {tuple(constant.shape)}: give {site.units} numbers"
+                    f"the constants of {name} are {given.dtype} of shape {tuple(given.shape)}: give {site.units} "
+                    "numbers"
                 )
-            constant = torch.where(mask, constant, torch.zeros_like(constant))
+            constant = given.to(like).masked_fill(~mask, 0)
             if not constant.isfinite().all():
                 raise InputError(f"the constants of {name} are not finite: has training diverged?")
         found.append((site, mask, constant))

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebook.data.batches import class_labels
+from prunebook.data.batches import class_labels, moved
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import evaluating
 from prunebook.units.forward import as_chain, check_chain, forward
@@ -114,14 +114,14 @@ def unit_statistics(
     where = {site.index: site for site in sites(model)}
     if not where:
         raise InputError("the network has no hidden layer: there are no units to observe")
-    x = x.clone() if x.is_inference() else x  # autograd saves no inference tensors
+    x = moved(x, device)  # autograd saves no inference tensors
     logits = check_chain(model, x)
     if logits.ndim != 2 or logits.shape[1] < 2:
         raise InputError(
-            f"the outputs have shape {tuple(logits.shape)}: end the chain in one logit a class, two at least"
+            f"the outputs have shape {tuple(logits.shape)}: give one logit a class, two at least"
         )
-    y = class_labels(y, len(x), logits.shape[1]).to(x.device)
-    pieces = [(part, labels) for part, labels in zip(*_split(x, y, chunk), strict=True)]
+    y = moved(class_labels(y, len(x), logits.shape[1]), device)
+    pieces = list(zip(x.split(chunk or len(x)), y.split(chunk or len(x)), strict=True))
     known = _means(model, pieces, where) if len(pieces) > 1 else {}
     totals: dict[str, dict[str, list[Tensor]]] = {site.name: {} for site in where.values()}
     with evaluating(model), torch.enable_grad():
@@ -138,11 +138,6 @@ def unit_statistics(
     chain = as_chain(model)
     weights = {site.name: chain[site.producer].weight.detach().clone() for site in where.values()}
     return {name: _finish(name, parts, weights[name], len(x)) for name, parts in totals.items()}
-
-
-def _split(x: Tensor, y: Tensor, chunk: int | None) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    size = len(x) if chunk is None else chunk
-    return x.split(size), y.split(size)
 
 
 def _flat(a: Tensor) -> Tensor:

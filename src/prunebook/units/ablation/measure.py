@@ -4,7 +4,8 @@ A variant sets chosen units of chosen sites to zero, or to constants (mean repla
 runs once up to its first site; behind it, whatever two variants have in common is computed once.
 """
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,13 @@ from torch import Tensor, nn
 
 from prunebook.data.batches import class_labels
 from prunebook.errors import InputError
-from prunebook.units.ablation.batch_norm import masked_logits
 from prunebook.units.ablation.execute import sample_bytes, walk
-from prunebook.units.ablation.plan import Cut, Plan, integer
+from prunebook.units.ablation.plan import Cut, Plan, bits, integer, values
 from prunebook.units.ablation.stages import Stage, stages
 from prunebook.units.folding import BORDERS, check_plain
-from prunebook.units.forward import NORMS, as_chain, exact
+from prunebook.units.forward import NORMS, as_chain, exact, forward
 from prunebook.units.layers import UnitLayer, sites
+from prunebook.units.replacement import checked, overwriting
 
 MEMORY = {"cpu": 192 * 2**20, "cuda": 4 * 2**30}
 
@@ -81,11 +82,11 @@ def measure(
     batch_statistics = batch_statistics and bool(norms)
     if not batch_statistics and any(norm.running_mean is None for norm in norms):
         raise InputError("the batch norm keeps no running statistics: measure with batch_statistics=True")
-    _check_variants(chain, variants)
+    cuts = [_cuts(chain, index, variant) for index, variant in enumerate(variants)]
     evaluation = _checked_data(model, chain, evaluation)
     with exact(evaluation[0][0].device):
         parts = stages(model, evaluation[0][0], fold=not batch_statistics)
-        keys = [_key(parts, variant) for variant in variants]
+        keys = [_key(parts, cut) for cut in cuts]
         whole = (Cut(),) * len(parts)
         distinct = {key: index for index, key in enumerate(dict.fromkeys([whole, *keys]))}
         if batch_statistics:
@@ -123,7 +124,7 @@ def _batch_norm_run(
     model: nn.Sequential, parts: Sequence[Stage], distinct: Sequence[tuple[Cut, ...]], x: Tensor, y: Tensor
 ) -> tuple[Tensor, Tensor]:
     loss, correct = zip(
-        *(_judge(masked_logits(model, parts, cuts, x).T[None], y) for cuts in distinct), strict=True
+        *(_judge(_masked_logits(model, parts, cuts, x).T[None], y) for cuts in distinct), strict=True
     )
     return torch.cat(loss) / len(x), torch.cat(correct)
 
@@ -134,59 +135,51 @@ def _judge(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return -losses.sum((1, 2)), (logits.argmax(1) == y).sum(1)
 
 
-def _key(parts: Sequence[Stage], variant: Variant) -> tuple[Cut, ...]:
-    cuts = []
-    for stage in parts:
-        mask = variant.pruned.get(stage.site.name)
-        number = 0 if mask is None else integer(mask)
-        if not number:
-            cuts.append(Cut())
+def _masked_logits(model: nn.Sequential, parts: Sequence[Stage], cuts: Sequence[Cut], x: Tensor) -> Tensor:
+    """Logits (samples, classes) by a plain forward pass with the cut of each site in place and batch norm over ``x``.
+
+    ``parts`` must hold the consumers' own weights, without batch norm folded in.
+    """
+    edits: dict[int, Callable[[Tensor], Tensor]] = {}
+    for stage, cut in zip(parts, cuts, strict=True):
+        if not cut.mask:
             continue
-        constants = None
-        if variant.constants is not None:
-            values = variant.constants[stage.site.name].detach().cpu().to(torch.float64)
-            values = values.masked_fill(~mask.cpu(), 0.0)
-            constants = values.numpy().tobytes() if values.any() else None
-        moved = constants is not None and stage.padded
-        cuts.append(Cut(number, constants, variant.border if moved else "exact"))
-    return tuple(cuts)
+        pruned = torch.zeros(stage.site.units, dtype=torch.bool, device=x.device)
+        pruned[torch.from_numpy(bits(cut.mask)).to(x.device)] = True
+        constants = stage.bias.new_zeros(stage.site.units)
+        if cut.constants is not None and cut.border == "exact":
+            constants = values(cut, stage.weight)
+        elif cut.constants is not None:
+            shift = stage.shift(values(cut, stage.weight), cut.border)[0]
+            edits[stage.site.consumer] = lambda z, shift=shift: z + shift
+        edits[stage.site.index] = overwriting(stage.site, pruned, constants)
+    return forward(model, x, edits, batch_statistics=True)
 
 
-def _check_variants(chain: Sequence[UnitLayer], variants: Sequence[Variant]) -> None:
-    units = {site.name: site.units for site in chain}
-    for index, variant in enumerate(variants):
-        if variant.border not in BORDERS:
-            raise InputError(
-                f"variant {index}: unknown border {variant.border!r}: choose from {', '.join(BORDERS)}"
-            )
-        for kind, given in (("pruned", variant.pruned), ("constants", variant.constants or {})):
-            for name, value in given.items():
-                if name not in units:
-                    raise InputError(f"variant {index}: no site {name!r}: choose from {', '.join(units)}")
-                if not isinstance(value, Tensor):
-                    raise InputError(
-                        f"variant {index}: {kind} at {name} is {type(value).__name__}: give a tensor"
-                    )
-                if value.shape != (units[name],):
-                    raise InputError(
-                        f"variant {index}: {kind} at {name} is {tuple(value.shape)}: give ({units[name]},)"
-                    )
-                if (value.dtype is torch.bool) != (kind == "pruned"):
-                    right = "booleans" if kind == "pruned" else "numbers"
-                    raise InputError(f"variant {index}: {kind} at {name} is {value.dtype}: give {right}")
-        if variant.constants is not None:
-            for name, mask in variant.pruned.items():
-                if name not in variant.constants and mask.any():
-                    raise InputError(
-                        f"variant {index}: no constants at {name}: give them for each site with pruned units"
-                    )
-                if (
-                    name in variant.constants
-                    and not variant.constants[name].cpu()[mask.cpu()].isfinite().all()
-                ):
-                    raise InputError(
-                        f"variant {index}: constants at {name} are not finite: has training diverged?"
-                    )
+def _cuts(chain: Sequence[UnitLayer], index: int, variant: Variant) -> dict[str, Cut]:
+    """What a variant does at each site where it does something."""
+    if variant.border not in BORDERS:
+        raise InputError(
+            f"variant {index}: unknown border {variant.border!r}: choose from {', '.join(BORDERS)}"
+        )
+    try:
+        work = checked(chain, variant.pruned, variant.constants, torch.empty(0, dtype=torch.float64))
+    except InputError as error:
+        raise InputError(f"variant {index}: {error}") from None
+    return {
+        site.name: Cut(integer(mask), held.numpy().tobytes() if held.any() else None, variant.border)
+        for site, mask, held in work
+        if mask.any()
+    }
+
+
+def _key(parts: Sequence[Stage], cuts: Mapping[str, Cut]) -> tuple[Cut, ...]:
+    """One cut a stage; a border makes a difference for constants in front of padding alone."""
+    found = (cuts.get(stage.site.name, Cut()) for stage in parts)
+    return tuple(
+        cut if cut.constants is not None and stage.padded else dataclasses.replace(cut, border="exact")
+        for stage, cut in zip(parts, found, strict=True)
+    )
 
 
 def _checked_data(
