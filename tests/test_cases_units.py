@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from prunebook import units
@@ -54,7 +55,7 @@ CHAINS = {
     ],
     "global average": [conv(1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)],
     "averages between convolutions": [
-        conv(), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(),
+        conv(), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 5, 2), nn.ReLU(),
         nn.AvgPool2d(2, padding=1, count_include_pad=False), nn.Flatten(), nn.Linear(20, 3),
     ],
     "average, then maximum": [
@@ -438,6 +439,17 @@ def test_what_is_left_alone_is_named():
         "dense1 lost all of its units: one that is zero stands in",
         "the outputs are the same for all inputs",
     )
+
+
+def test_what_cannot_be_folded_is_refused_before_the_data_are_looked_at():
+    masked = mlp()
+    prune.random_unstructured(masked[0], "weight", 0.5)
+    norm = nn.BatchNorm1d(5, track_running_stats=False)
+    batchwise = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 5), norm, nn.ReLU(), nn.Linear(5, 3))
+    dense = nn.Sequential(nn.Conv2d(1, 4, 1), nn.ReLU(), nn.Linear(4, 3))
+    for model, message in ((masked, "masked"), (batchwise, "batch statistics"), (dense, "flattened maps")):
+        with pytest.raises(InputError, match=message):
+            units.prune_units(model, None)
 
 
 def test_scores_of_chance_follow_the_seed():

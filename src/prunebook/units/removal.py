@@ -131,6 +131,9 @@ def prune_units(
     table = SCORES | CONVENTIONS | {"rand": random_score(seed)}
     if not callable(score) and score not in table:
         raise InputError(f"there is no score {score!r}: choose from {', '.join(table)}, or give a function")
+    # What cannot be folded is refused before any work.
+    none = {site.name: [False] * site.units for site in sites(model) if site.name in amounts}
+    fold(model, none, {} if replacement == "mean" else None, border=border)
     with evaluating(model):
         batches = list(Batches(data, model))
     classes = len(as_chain(model)[sites(model)[-1].consumer].weight)
