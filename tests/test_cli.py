@@ -19,6 +19,7 @@ from prunebook.data import images
 from prunebook.errors import DataError, InputError
 from prunebook.store import machine
 from prunebook.store.results import Store
+from prunebook.studies import STUDIES
 from prunebook.studies.configuration import setting
 from prunebook.studies.study import Study
 from prunebook.workflow import doctor, drift
@@ -71,9 +72,9 @@ def toy(tmp_path, monkeypatch):
         run=run,
         module="prunebook.errors",
     )
-    module = ModuleType("prunebook.studies")
-    module.STUDIES = {"toy": study}
-    monkeypatch.setitem(sys.modules, "prunebook.studies", module)
+    for name in list(STUDIES):
+        monkeypatch.delitem(STUDIES, name)
+    monkeypatch.setitem(STUDIES, "toy", study)
     monkeypatch.setenv("PRUNEBOOK_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("PRUNEBOOK_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("PRUNEBOOK_DATA", raising=False)

@@ -10,9 +10,10 @@ import torch
 from prunebook import studies
 from prunebook.data.tasks import Problem
 from prunebook.errors import RunError
-from prunebook.networks.mlp import narrowed, weight_count
+from prunebook.networks.mlp import mlp, narrowed, weight_count
 from prunebook.studies.elimination_compensation import pde as ec_pde
 from prunebook.studies.elimination_compensation import run
+from prunebook.training.stacked import StackedMLP, train
 from prunebook.weights import METHODS
 
 WIDTHS = (6, 8, 7, 1)
@@ -138,12 +139,26 @@ def test_other_peoples_random_state_does_not_matter(tables, problem):
     )
 
 
-def test_a_revived_weight_stops_the_run():
-    net = run.StackedMLP.from_models([run.mlp(WIDTHS, seed=0)])
-    masks = [mask.clone() for mask in net.masks]
-    masks[0][0, 0, 0] = net.masks[0][0, 0, 0] = 0  # pruned, but its weight is still there
-    with pytest.raises(RunError, match="came back"):
-        run._check_masks(net, masks)
+def test_a_revived_weight_and_a_changed_mask_stop_the_run(problem, monkeypatch):
+    net = StackedMLP.from_models([mlp(WIDTHS, seed=0)])
+    before = [mask.clone() for mask in net.masks]
+    assert not any(net.faults(before).values())
+    before[0][0, 0, 0] = 0  # pruned, but the weight is there and so is its mask
+    assert net.faults(before) == {
+        "mask entries changed by fine-tuning": 1,
+        "pruned weights that came back": 1,
+    }
+
+    def revive(net, *rest, **options):
+        history = train(net, *rest, **options)
+        for weight in net.weights:
+            weight += 1.0
+        return history
+
+    monkeypatch.setattr(run, "train", revive)
+    config = replace(CONFIG, methods=("elimination-compensation",), epochs=1, profile_ratio=None)
+    with pytest.raises(RunError, match="pruned weights that came back"):
+        run.run(config, 1, problem, torch.device("cpu"), str)
 
 
 def test_paper_presets_are_the_papers_protocol():
@@ -172,7 +187,7 @@ def test_paper_presets_are_the_papers_protocol():
 
 
 def test_a_folder_without_the_published_file_means_solving(tmp_path):
-    config, found = ec_pde.prepare(replace(CONFIG, limit=4), str(tmp_path), "cpu")
+    config, found = run.prepare(replace(CONFIG, limit=4), str(tmp_path), "cpu")
     assert config.dataset == found.name == "diffusion-sorption"
     assert found.x_train.shape[1] == 68
     assert found.groups["u0"] == list(range(4, 68))

@@ -20,6 +20,7 @@ from prunebook.pages.figures import head_to_head_parts as names
 from prunebook.pages.tables import advice, best
 from prunebook.pages.tables import head_to_head as head_summaries
 from prunebook.studies import STUDIES
+from prunebook.studies.checks import require_none
 from prunebook.studies.head_to_head import fitting, run, weights
 from prunebook.studies.head_to_head import units as channels
 from prunebook.studies.head_to_head.config import DRAWN, SENSITIVITY, OnUnits, OnWeights, is_tuned, pairs
@@ -134,7 +135,7 @@ def test_ratios_are_met_to_the_weight_and_kept_by_fine_tuning(tables):
 
 def test_a_run_whose_invariants_fail_stops():
     with pytest.raises(RunError, match="pruned weights that came back: 3"):
-        weights.require_none({"weights off the ratio": 0, "pruned weights that came back": 3})
+        require_none({"weights off the ratio": 0, "pruned weights that came back": 3})
 
 
 def by_hand(dense, x, ratio, compensation):
@@ -261,7 +262,7 @@ def test_sensitivities_bound_shares_of_inputs_of_both_signs():
     ],
 )
 def test_a_bad_configuration_is_told_before_any_work(monkeypatch, changes, message):
-    monkeypatch.setattr(run.ec_mnist, "images", lambda *_, **__: pytest.fail("data were loaded"))
+    monkeypatch.setattr(run, "images", lambda *_, **__: pytest.fail("data were loaded"))
     with pytest.raises(InputError, match=message):
         run.prepare(replace(CONFIG, **changes), None, "cpu")
 

@@ -1,5 +1,6 @@
 """The protocol of pruning with guarantees on a small made-up task: tables, invariants, brute force."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,13 @@ import pytest
 import torch
 
 from prunebook import coresets
-from prunebook.studies.coreset_bounds import guarantees, lenet, network, recovery, run, stress
+from prunebook.data.images import DataSet, Split, Standardisation
+from prunebook.studies import STUDIES
+from prunebook.studies.coreset_bounds import guarantees, network, recovery, run, stress
+from prunebook.studies.coreset_bounds.config import OnLenet
+from prunebook.weights import number_to_prune
 
-CONFIG = lenet.OnLenet(
+CONFIG = OnLenet(
     widths=(8, 20, 12, 4),
     epochs=12,
     batch_size=25,
@@ -33,10 +38,8 @@ def points(n, seed):
 
 @pytest.fixture(scope="module")
 def task():
-    parts = {}
-    for seed, (name, count) in enumerate((("train", 400), ("dev", 90), ("test", 50))):
-        parts[f"x_{name}"], parts[f"y_{name}"] = points(count, seed)
-    return network.Task(**parts)
+    parts = [Split(*points(count, seed)) for seed, count in enumerate((400, 90, 50))]
+    return DataSet("made-up", "made-up", "test", tuple("abcd"), *parts, {}, Standardisation((0.0,), (1.0,)))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def test_the_anatomy_is_the_network(task):
     model = network.train(CONFIG, 1, task)
     net = network.take_apart(model, task, CONFIG, 1)
     with torch.no_grad():
-        direct = model.double()(task.x_dev.double())
+        direct = model.double()(task.dev.x.double())
     assert torch.allclose(net.hidden @ net.w_out.T + net.b_out, direct, atol=1e-5)
     assert torch.allclose(net.logits, direct, atol=1e-5)
     masses = net.mass
@@ -76,7 +79,7 @@ def test_dropout_is_off_when_the_network_is_looked_at(task):
     model = network.train(config, 1, task)
     net = network.take_apart(model, task, config, 1)
     with torch.no_grad():
-        direct = model(task.x_dev)
+        direct = model(task.dev.x)
     assert torch.allclose(net.logits.float(), direct, atol=1e-4)
 
 
@@ -183,6 +186,17 @@ def test_gates_close_under_pressure_and_stay_open_without(task):
     gates = recovery.train_gates(model, task, (0.0, 10.0), 1, epochs=40, batch=50)
     assert (gates[0] > 0).double().mean() > 0.5
     assert (gates[1] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["cb-lenet", "cb-vgg"])
+def test_the_slack_of_the_floor_changes_no_count_that_a_study_asks_for(name):
+    """Results were measured with ``int(ratio * n)`` in one table and with a slack of 1e-9 in another."""
+    assert number_to_prune(0.29, 100, how="floor") == 29 > int(0.29 * 100)
+    for configs in STUDIES[name].presets.values():
+        for config in configs:
+            sizes = [a * b for a, b in itertools.pairwise(config.widths)]
+            for ratio, size in itertools.product(config.ratios, sizes):
+                assert number_to_prune(ratio, size, how="floor") == int(ratio * size)
 
 
 def test_centred_errors_do_not_see_a_constant():

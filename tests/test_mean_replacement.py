@@ -17,6 +17,7 @@ from prunebook.studies import STUDIES
 from prunebook.studies.mean_replacement import penalties as grid
 from prunebook.studies.mean_replacement import picture_folders, probes, run, tuning
 from prunebook.studies.mean_replacement.facts import facts
+from prunebook.training.on_images import milestones, recipe_of, train_on_images
 from prunebook.training.sgd import Recipe, Trainer, outputs, score
 from prunebook.units.ablation.measure import Variant
 
@@ -56,18 +57,17 @@ def test_the_grid_is_complete(found):
 def test_penalties_are_those_of_the_folded_network(found):
     """A sample of the grid, each variant folded and evaluated by itself."""
     config, dataset, tables = found
-    model, trajectory = run.train_on_images(
-        config.net, dataset, run.recipe_of(config), 1, run.milestones(config.steps, 4)
+    model, trajectory = train_on_images(
+        config.net, dataset, recipe_of(config, config.steps), 1, milestones(config.steps, 4)
     )
     data = grid.subsets(dataset, config.samples, 1)
     trajectory.load(8, model)
-    seen, scores = grid.scored(model, data, config.scores, 1, 8)
-    means = {site: observation.mean for site, observation in seen.items()}
+    at = grid.scored(model, data, config.scores, 1, 8)
     table = tables["penalties"].query("step == 8").sample(25, random_state=0)
     for row in table.itertuples():
         amount = 1 if row.amount == 1 else row.amount
-        pruned = grid.masks(model, scores[row.score], row.set, amount)
-        folded = units.fold(model, pruned, means if row.replacement == "mean" else None)
+        pruned = at.masks(row.score, row.set, amount)
+        folded = units.fold(model, pruned, at.means(at.seen) if row.replacement == "mean" else None)
         for (x, y), penalty in zip(data.both, (row.penalty, row.test_penalty), strict=True):
             expected = score(outputs(folded, x), y)[0] - score(outputs(model, x), y)[0]
             assert penalty == pytest.approx(expected, abs=2e-6)
@@ -78,9 +78,9 @@ def test_measuring_leaves_no_trace_in_the_training(found):
     alone = convnet(config.net, shape=dataset.train.x.shape[1:], classes=len(dataset.classes), seed=1)
     alone = alone.to(memory_format=torch.channels_last)
     x = dataset.train.x.contiguous(memory_format=torch.channels_last)
-    Trainer(alone, x, dataset.train.y, run.recipe_of(config), seed=1).advance()
-    model, trajectory = run.train_on_images(
-        config.net, dataset, run.recipe_of(config), 1, run.milestones(config.steps, 4)
+    Trainer(alone, x, dataset.train.y, recipe_of(config, config.steps), seed=1).advance()
+    model, trajectory = train_on_images(
+        config.net, dataset, recipe_of(config, config.steps), 1, milestones(config.steps, 4)
     )
     trajectory.load(config.steps, model)
     for name, value in alone.state_dict().items():
@@ -122,13 +122,11 @@ def test_norm_that_takes_the_batch_leaves_no_difference():
 
 
 def test_only_padded_networks_have_borders(found):
-    config, dataset, tables = found
+    _, dataset, tables = found
     assert "borders" not in tables
     model = convnet("vgg11", shape=(3, 32, 32), classes=10, seed=0).eval()
     data = grid.subsets(dataset, 20, 1)
-    one = replace(config, scores=("norm",), sets=("midconv",), amounts=(0.5,))
-    seen, scores = grid.scored(model, data, one.scores, 1, 0)
-    table = probes.borders(model, one, data, seen, scores, 0)
+    table = probes.borders(grid.scored(model, data, ("norm",), 1, 0), ("midconv",), (0.5,))
     assert set(table["border"]) == {"exact", "response-mean", "all-taps"}
     assert table["penalty"].nunique() == 3
 

@@ -9,7 +9,7 @@ from prunebook.evidence import invariants
 from prunebook.pages import status
 from prunebook.store.collect import stored
 from prunebook.store.results import Store
-from prunebook.studies.study import registered
+from prunebook.studies import STUDIES
 
 
 def losses(**changes):
@@ -84,7 +84,7 @@ def test_faults_that_the_head_to_head_counts_are_seen():
 
 
 def test_every_fault_is_one_that_a_stored_run_counts():
-    results = stored(registered()["head-to-head"], "paper")
+    results = stored(STUDIES["head-to-head"], "paper")
     if results is None:
         pytest.skip("no committed results of the head-to-head")
     assert set(invariants.FAULTS) <= set(results.tables["checks"]["name"])
@@ -98,8 +98,8 @@ def test_committed_results_break_no_invariant():
 
 def test_every_study_has_a_row_and_what_is_missing_is_said(tmp_path):
     text = status.studies_table(Store(tmp_path))
-    assert text.count("not measured yet") == len(registered())
-    assert all(study.title in text for study in registered().values())
+    assert text.count("not measured yet") == len(STUDIES)
+    assert all(study.title in text for study in STUDIES.values())
     assert status.invariants_table(Store(tmp_path)).count("\n") == 1
 
 

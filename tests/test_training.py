@@ -111,12 +111,28 @@ def test_history_is_the_running_training_loss():
     torch.testing.assert_close(history[0].double(), start)  # one batch: its loss before the step
 
 
-def test_join_and_select_keep_variants_apart():
+def test_concat_and_select_keep_variants_apart():
     models, masks = variants()
     x, _ = problem("mse")
     net = StackedMLP.from_models(models, masks)
-    again = net.select([2, 3]).join(net.select([0]))
+    again = StackedMLP.concat([net.select([2, 3]), net.select([0])])
     torch.testing.assert_close(again.outputs(x), net.outputs(x)[[2, 3, 0]])
+
+
+def test_a_stack_of_parts_is_the_stack_of_its_networks():
+    models, masks = variants()
+    whole = StackedMLP.from_models(models, masks)
+    networks = [
+        [
+            (mask, layer.weight.detach() * mask, layer.bias.detach())
+            for layer, mask in zip(m[::2], own, strict=True)
+        ]
+        for m, own in zip(models, masks, strict=True)
+    ]
+    stack = StackedMLP.from_parts(networks, whole.select([1]).slopes)
+    x, _ = problem("mse")
+    torch.testing.assert_close(stack.outputs(x), whole.outputs(x))
+    assert stack.kept().tolist() == [sum(int(mask.sum()) for mask in own) for own in masks]
 
 
 def test_minibatch_order_depends_on_the_seed_alone():

@@ -48,9 +48,9 @@ def _told() -> Iterator[None]:
 
 def _studies(*asked: str) -> dict[str, Study]:
     """All studies by name. Raises InputError where one that is asked for is not among them."""
-    from prunebook.studies.study import registered
+    from prunebook.studies import STUDIES
 
-    known = registered()
+    known = STUDIES
     for name in asked:
         if name not in known:
             raise InputError(f"there is no study {name!r}: use one of {', '.join(known)}")

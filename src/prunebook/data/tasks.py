@@ -1,9 +1,19 @@
-"""A learning problem as tensors that a stacked network can train on."""
+"""What the studies learn, as tensors: sets of images, and problems that a stacked network can train on."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cross_entropy, mse_loss
+
+from prunebook.data import diffusion_sorption
+from prunebook.data import images as datasets
+
+LOSSES = {"cross_entropy": cross_entropy, "mse": mse_loss}
+CHUNK = 5000  # samples in one batch of the passes that train nothing
+PUBLISHED = "1D_diff-sorp_NA_NA.h5"  # PDEBench's own name for its file
 
 
 @dataclass(frozen=True)
@@ -29,3 +39,69 @@ class Problem:
     coordinates: dict[str, Tensor] | None = None
     floor: dict[str, float] | None = None
     groups: dict[str, list[int]] | None = None
+
+    @property
+    def loss_function(self) -> Callable[[Tensor, Tensor], Tensor]:
+        return LOSSES[self.loss]
+
+    def batches(self, rows: slice | Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Some of the training samples, for a pass that trains nothing."""
+        x, y = self.x_train[rows], self.y_train[rows]
+        return list(zip(x.split(CHUNK), y.split(CHUNK), strict=True))
+
+
+def images(
+    name: str, *, data=None, device="cpu", limit: int | None = None, standardise: bool = True
+) -> Problem:
+    """A set of images flattened to rows: all training images, none held out, and the test images.
+
+    Pixels are standardised with the usual mean and deviation of the set, so that a black pixel is not zero;
+    without ``standardise`` they lie in [0, 1].
+    """
+    found = datasets.load(name, data=data, device=device, dev=0, limit=limit, standardise=standardise)
+    return Problem(
+        **{name: getattr(found, name) for name in ("name", "origin", "notice", "stand_in", "checksums")},
+        loss="cross_entropy",
+        x_train=found.train.x.flatten(1),
+        y_train=found.train.y,
+        x_test=found.test.x.flatten(1),
+        y_test=found.test.y,
+    )
+
+
+def pde(noise: float, *, data=None, device="cpu", trajectories: int | None = None) -> Problem:
+    """Diffusion–sorption as regression: (constants, t, x, u0 on 64 cells) -> u, split by trajectory.
+
+    ``data`` may name the published HDF5 file, or a folder that holds it under its published name; otherwise the
+    trajectories are solved here. Train and test targets carry the same kind of noise; the clean test targets are
+    kept beside them.
+    """
+    if data is not None and Path(data).is_dir():
+        published = Path(data) / PUBLISHED
+        data = published if published.exists() else None
+    made = diffusion_sorption.regression_data(
+        trajectories=trajectories or 100, noise=noise, source=data, device=device
+    )
+    test = made.test
+    return Problem(
+        name=made.name,
+        origin=made.origin,
+        notice="",
+        stand_in=False,
+        checksums=made.checksums,
+        loss="mse",
+        x_train=made.train.x,
+        y_train=made.train.y,
+        x_test=test.x,
+        y_test=test.y,
+        y_clean=test.y_clean,
+        coordinates={"u0": test.x[:, 4], "t": test.x[:, 2] * 500, "x": test.x[:, 3]},
+        floor=made.floor,
+        groups={"t": [2], "x": [3], "u0": list(range(4, test.x.shape[1]))},
+    )
+
+
+def load(config, data, device, **options):
+    """The images that a configuration names, and the configuration under the name of what was really loaded."""
+    found = datasets.load(config.dataset, data=data, device=device, limit=config.limit, **options)
+    return replace(config, dataset=found.name), found

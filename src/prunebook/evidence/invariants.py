@@ -6,7 +6,7 @@ import pandas as pd
 
 from prunebook.store.collect import stored
 from prunebook.store.results import Store
-from prunebook.studies.study import registered
+from prunebook.studies import STUDIES
 
 Check = Callable[[Mapping[str, pd.DataFrame]], pd.Series]  # which rows hold
 DENSE = ("dense", "fully-connected")  # no mask
@@ -107,7 +107,7 @@ def invariants(store: Store | None = None, scale: str = "paper") -> pd.DataFrame
     """A row a check and study: study, what, cases, broken. Studies without results are left out."""
     rows = []
     for name, checks in CHECKS.items():
-        results = stored(registered()[name], scale, store=store)
+        results = stored(STUDIES[name], scale, store=store)
         for check in checks if results else ():
             holds = check(results.tables)
             what = (check.__doc__ or check.__name__).strip().rstrip(".")

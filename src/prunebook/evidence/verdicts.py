@@ -21,9 +21,9 @@ def _paper_results(study: str, store):
 def _load(study: str, root: Path):
     from prunebook.store.collect import stored
     from prunebook.store.results import Store
-    from prunebook.studies.study import registered
+    from prunebook.studies import STUDIES
 
-    found = registered()[study]
+    found = STUDIES[study]
     return found, stored(found, "paper", store=Store(root))
 
 

@@ -21,7 +21,7 @@ from prunebook.errors import InputError
 from prunebook.pages.figures.embedded import figure_html
 from prunebook.pages.run_card import run_card_html
 from prunebook.store.collect import Collected, collect, stored
-from prunebook.studies.study import registered
+from prunebook.studies import STUDIES
 
 PARAMETERS = ("scale", "device", "seeds", "data", "fresh")
 
@@ -200,7 +200,7 @@ def begin(namespace: dict, study: str | None = None, *, notebook: str) -> Page:
     parameters = {name: given[name] for name in PARAMETERS}
     if study is None:
         return Page(notebook, parameters, None, SimpleNamespace(name=notebook.replace("_", "-")))
-    chosen = registered()[study]
+    chosen = STUDIES[study]
     scale = given["scale"] or os.environ.get("PRUNEBOOK_SCALE") or "laptop"
     if scale not in chosen.presets:
         raise InputError(f"scale={scale!r}: choose from {', '.join(chosen.presets)}")

@@ -7,7 +7,8 @@ from prunebook.evidence import PAGES
 from prunebook.evidence.invariants import invariants
 from prunebook.store.collect import Collected, stored
 from prunebook.store.results import Store
-from prunebook.studies.study import Study, registered
+from prunebook.studies import STUDIES
+from prunebook.studies.study import Study
 from prunebook.workflow import drift
 from prunebook.workflow.costs import held_out
 
@@ -17,7 +18,7 @@ def studies_table(store: Store | None = None, link: str | None = "/{page}") -> s
     what they ran on."""
     lines = ["| Study | Runs | Seeds | Hours | Data | State |", "| :-- | :-- | :-- | --: | :-- | :-- |"]
     machines: dict[str, list[str]] = {}
-    for study in registered().values():
+    for study in STUDIES.values():
         results = stored(study, "paper", store=store)
         lines.append(_row(study, results, link))
         for record in results.records if results else ():
@@ -71,7 +72,7 @@ def plans_table(store: Store | None = None) -> str:
         "| Study | Runs | Hours planned | Hours taken | Taken over planned | Single runs |",
         "| :-- | --: | --: | --: | --: | --: |",
     ]
-    for study in registered().values():
+    for study in STUDIES.values():
         if row := held_out(study, "paper", store):
             lines.append(
                 f"| {study.title} | {row.runs} | {row.planned:.2f} | {row.measured:.2f} | {row.factor:.2f} "

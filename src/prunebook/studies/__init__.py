@@ -1,4 +1,7 @@
-"""The studies by name. Each turns (configuration, seed) into tidy tables."""
+"""The studies by name. Each turns (configuration, seed) into tidy tables.
+
+This list, with every configuration in it, loads neither PyTorch nor what measures.
+"""
 
 from prunebook.studies.coreset_bounds import presets as last_layer_studies
 from prunebook.studies.elimination_compensation import mnist, pde

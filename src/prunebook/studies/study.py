@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import MappingProxyType
 
 from prunebook.errors import InputError
 from prunebook.networks.device import DEVICES, resolve_device
 from prunebook.studies.configuration import SCALES, canonical, seed_list
 
-__all__ = ["DEVICES", "Study", "registered", "resolve_device"]
+__all__ = ["DEVICES", "Study", "resolve_device"]
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,12 @@ class Study:
 
     - ``config_type``: a frozen dataclass whose ``study``, a class variable or a field, equals ``name``.
     - ``presets``: scale → the configurations; ``seeds``: scale → how many seeds, which count from 1.
+    - ``module``: dotted name of the module that measures, whose two functions are called as ``prepare`` and ``run``.
+      It is imported at the first call, so that whoever only asks what there is does not load PyTorch.
     - ``prepare(config, data, device) -> (config, dataset)`` loads the data. The configuration it returns
       names what was really loaded, so that a stand-in's results have an address of their own. The dataset
       has ``name``, ``origin``, ``checksums``, ``stand_in`` and ``notice``.
     - ``run(config, seed, dataset, device, report) -> {table name: DataFrame}`` measures one seed.
-    - ``module``: dotted name of the module that measures, for the record.
     - ``version``: of the protocol. Raise it when a number may come out differently; results of another
       version are then outdated, and stay readable.
     - ``changes``: version → a sentence for readers on what it changed, for every version from 2 on.
@@ -35,12 +37,12 @@ class Study:
     config_type: type
     presets: Mapping[str, tuple]
     seeds: Mapping[str, int]
-    prepare: Callable
-    run: Callable
     module: str
     version: int = 1
     changes: Mapping[int, str] = field(default_factory=dict)
     probes: tuple = ()
+    prepare: Callable | None = None
+    run: Callable | None = None
 
     def __post_init__(self) -> None:
         if set(self.presets) != set(self.seeds) or not set(self.presets) <= set(SCALES):
@@ -62,6 +64,9 @@ class Study:
             raise InputError(f"study {self.name}: changes[{silent[0]}] is empty: say what has changed")
         for name in ("presets", "seeds", "changes"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        for name in ("prepare", "run"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, _function_of(self.module, name))
 
     def check(self, configs: Iterable, what: str) -> tuple:
         """``configs`` as a tuple, or InputError: some, each once, each of this study."""
@@ -78,8 +83,8 @@ class Study:
         return configs
 
 
-def registered() -> dict[str, Study]:
-    """All the studies by name. Imported when asked for, as they bring everything with them."""
-    from prunebook.studies import STUDIES
+def _function_of(module: str, name: str) -> Callable:
+    def call(*arguments):
+        return getattr(import_module(module), name)(*arguments)
 
-    return dict(STUDIES)
+    return call

@@ -11,6 +11,12 @@ from prunebook.training.sgd import Recipe
 from prunebook.training.snapshots import LAYOUT, Trajectory, follow
 
 
+def recipe_of(config, steps: int, **changes) -> Recipe:
+    """So many steps of SGD as a configuration says, with ``changes``."""
+    own = {name: getattr(config, name) for name in ("learning_rate", "momentum", "batch_size")}
+    return Recipe(steps, **{**own, **changes})
+
+
 def train_on_images(
     name: str,
     dataset: DataSet,
@@ -49,6 +55,17 @@ def train_on_images(
         build, x, y, recipe, seed=seed, steps=steps, key=key, precision=precision, report=report
     )
     return build().to(x.device, memory_format=LAYOUT), trajectory
+
+
+def train_along(
+    config, dataset: DataSet, seed: int, last: int, report, **options
+) -> tuple[nn.Sequential, Trajectory]:
+    """The training that a configuration names, up to a step, with its snapshots."""
+    steps = milestones(last, config.snapshot_every)
+    recipe = recipe_of(config, config.steps)
+    return train_on_images(
+        config.net, dataset, recipe, seed, steps, precision=config.precision, report=report, **options
+    )
 
 
 def milestones(steps: int, every: int) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from prunebook.errors import InputError
 
 LOSSES = ("cross_entropy", "mse")
+Part = tuple[Tensor, Tensor, Tensor]  # mask, weight and bias of a layer: (n_out, n_in) twice, (n_out,)
 
 
 @dataclass
@@ -51,30 +52,34 @@ class StackedMLP:
         linears = [_linears(model) for model in models]
         if len({len(layers) for layers in linears}) != 1:
             raise InputError("only networks of equal depth can be stacked")
-        depth, count = len(linears[0]), len(models)
-        first = linears[0][0].weight
-        shapes = [
-            tuple(max(layers[i].weight.shape[axis] for layers in linears) for axis in (0, 1))
-            for i in range(depth)
+        widest = [
+            torch.tensor([layer.weight.shape for layer in place]).amax(0)
+            for place in zip(*linears, strict=True)
         ]
-        new = {"dtype": first.dtype, "device": first.device}
-        stack = cls(
-            weights=[torch.zeros(count, *shape, **new) for shape in shapes],
-            biases=[torch.zeros(count, shape[0], 1, **new) for shape in shapes],
-            slopes=[torch.zeros(count, 1, 1, **new) for _ in range(depth - 1)],
-            masks=[torch.zeros(count, *shape, **new) for shape in shapes],
+        given = masks or [[None] * len(widest)] * len(models)
+        networks = [
+            [_padded(*part) for part in zip(layers, kept, widest, strict=True)]
+            for layers, kept in zip(linears, given, strict=True)
+        ]
+        slopes = [[prelu.weight.detach().view(1, 1) for prelu in model[1::2]] for model in models]
+        return cls.from_parts(networks, [torch.stack(place) for place in zip(*slopes, strict=True)])
+
+    @classmethod
+    def from_parts(cls, networks: Sequence[Sequence[Part]], slopes: Sequence[Float[Tensor, "..."]]):
+        """Stack networks of one shape, given layer by layer. Slopes are (V, 1, 1), or (1, 1, 1) if all share them."""
+        layers = [[torch.stack(p) for p in zip(*parts, strict=True)] for parts in zip(*networks, strict=True)]
+        return cls(
+            weights=[weight for _, weight, _ in layers],
+            biases=[bias.unsqueeze(-1) for _, _, bias in layers],
+            slopes=[slope.repeat(len(networks) // len(slope), 1, 1) for slope in slopes],
+            masks=[mask.to(weight.dtype) for mask, weight, _ in layers],
         )
-        for v, layers in enumerate(linears):
-            for i, layer in enumerate(layers):
-                n_out, n_in = layer.weight.shape
-                kept = torch.ones_like(layer.weight) if masks is None else masks[v][i].to(**new)
-                stack.masks[i][v, :n_out, :n_in] = kept
-                stack.weights[i][v, :n_out, :n_in] = layer.weight.detach() * kept
-                if layer.bias is not None:
-                    stack.biases[i][v, :n_out, 0] = layer.bias.detach()
-            for i, slope in enumerate(m.weight for m in models[v] if isinstance(m, nn.PReLU)):
-                stack.slopes[i][v] = slope.detach()
-        return stack
+
+    @classmethod
+    def concat(cls, stacks: Sequence["StackedMLP"]):
+        """All variants of some stacks of one shape, in their order."""
+        columns = zip(*(stack._fields() for stack in stacks), strict=True)
+        return cls(*([torch.cat(parts) for parts in zip(*column, strict=True)] for column in columns))
 
     def __len__(self) -> int:
         return self.weights[0].shape[0]
@@ -83,14 +88,17 @@ class StackedMLP:
     def parameters(self) -> list[Tensor]:
         return [*self.weights, *self.biases, *self.slopes]
 
-    def join(self, other: "StackedMLP") -> "StackedMLP":
-        """The variants of both stacks, these first."""
-        return StackedMLP(
-            *(
-                [torch.cat(pair) for pair in zip(mine, theirs, strict=True)]
-                for mine, theirs in zip(self._fields(), other._fields(), strict=True)
-            )
-        )
+    def kept(self) -> Int[Tensor, " variants"]:
+        """How many weights each variant has."""
+        return sum(mask.sum(dim=(1, 2)) for mask in self.masks).long().cpu()
+
+    def faults(self, before: Sequence[Float[Tensor, "..."]]) -> dict[str, int]:
+        """What training must leave at zero, by the masks before it."""
+        pairs = list(zip(self.weights, self.masks, before, strict=True))
+        return {
+            "mask entries changed by fine-tuning": sum(int((m != old).sum()) for _, m, old in pairs),
+            "pruned weights that came back": sum(int((w[old == 0] != 0).sum()) for w, _, old in pairs),
+        }
 
     def select(self, variants: Sequence[int]) -> "StackedMLP":
         """A copy of the given variants."""
@@ -137,15 +145,24 @@ def _linears(model: nn.Sequential) -> list[nn.Linear]:
     return list(model[::2])
 
 
+def _padded(layer: nn.Linear, mask: Tensor | None, shape: Tensor) -> Part:
+    weight = layer.weight.detach()
+    mask = torch.ones_like(weight) if mask is None else mask.to(weight)
+    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach()
+    rows, columns = (shape - torch.tensor(weight.shape)).tolist()
+    kept, weight = (nn.functional.pad(part, (0, columns, 0, rows)) for part in (mask, weight * mask))
+    return kept, weight, nn.functional.pad(bias, (0, rows))
+
+
 class _Gradient:
     """Loss and gradients of a stack, in buffers made once for a batch size."""
 
     def __init__(self, net: StackedMLP, loss: str, batch: int):
         self.net, self.loss, self.batch = net, loss, batch
         self.hidden = [weight.new_empty(*weight.shape[:2], batch) for weight in net.weights]
-        self.negative = [torch.empty_like(h) for h in self.hidden[:-1]]
-        self.signal = [torch.empty_like(h) for h in self.hidden[:-1]]
-        self.scratch = [torch.empty_like(h) for h in self.hidden[:-1]]
+        self.negative, self.signal, self.scratch = (
+            [torch.empty_like(h) for h in self.hidden[:-1]] for _ in range(3)
+        )
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Write the gradient of each variant's mean loss to ``.grad``; return the losses, (variants,)."""
@@ -179,6 +196,11 @@ class _Gradient:
             # A masked weight has no gradient, hence no momentum, hence never moves from zero.
             weight.grad.mul_(net.masks[i])
         return losses
+
+
+def _check_loss(loss: str) -> None:
+    if loss not in LOSSES:
+        raise InputError(f"unknown loss {loss!r}: choose from {', '.join(LOSSES)}")
 
 
 def _loss_and_signal(loss: str, out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -229,8 +251,7 @@ def train(
     Raises:
         InputError: for an unknown loss, a non-positive batch size, or data of unequal length.
     """
-    if loss not in LOSSES:
-        raise InputError(f"unknown loss {loss!r}: choose from {', '.join(LOSSES)}")
+    _check_loss(loss)
     if batch_size < 1 or epochs < 0:
         raise InputError(f"batch_size {batch_size} and epochs {epochs} must be positive")
     if len(x) != len(y):
@@ -242,10 +263,9 @@ def train(
     history = torch.zeros(epochs, len(net), dtype=x.dtype, device=x.device)
     steps, every = 0, max(1, epochs // 10)
     for epoch, index in minibatches(len(x), batch_size, epochs, seed, x.device):
-        gradient = gradients.get(len(index)) or gradients.setdefault(
-            len(index), _Gradient(net, loss, len(index))
-        )
-        history[epoch] += gradient(x[index], y[index]) * (len(index) / len(x))
+        if len(index) not in gradients:
+            gradients[len(index)] = _Gradient(net, loss, len(index))
+        history[epoch] += gradients[len(index)](x[index], y[index]) * (len(index) / len(x))
         optimiser.step()
         steps += len(index)
         if steps % len(x) == 0 and (epoch + 1) % every == 0:
@@ -266,8 +286,7 @@ def evaluate(
 
     Sums over samples, not over batches, so a short last chunk has its true weight.
     """
-    if loss not in LOSSES:
-        raise InputError(f"unknown loss {loss!r}: choose from {', '.join(LOSSES)}")
+    _check_loss(loss)
     total = torch.zeros(len(net), dtype=torch.float64, device=x.device)
     correct = torch.zeros_like(total)
     for xs, ys in zip(x.split(chunk), y.split(chunk), strict=True):

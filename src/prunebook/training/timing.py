@@ -29,25 +29,32 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def seconds_of(
+    function: Callable[[], T], device: torch.device | str, clock: Callable[[], float] = time.perf_counter
+) -> tuple[T, float]:
+    """What a function returns, and the seconds it took, all that a GPU was given to do included."""
+    wait = torch.cuda.synchronize if torch.device(device).type == "cuda" else lambda: None
+    wait()
+    begin = clock()
+    value = function()
+    wait()
+    return value, clock() - begin
+
+
 def timed(function: Callable[[], T], device: torch.device | str = "cpu") -> tuple[T, float]:
     """What a function returns, and the seconds it took, with one thread.
 
     On a CPU these are seconds of the processor, to which other work on the machine adds nothing; on a GPU, of a clock.
     """
-    cuda = torch.device(device).type == "cuda"
-    clock = time.perf_counter if cuda else time.process_time
     with one_thread():
-        if cuda:
-            torch.cuda.synchronize()
-        begin = clock()
-        value = function()
-        if cuda:
-            torch.cuda.synchronize()
-        return value, clock() - begin
+        cuda = torch.device(device).type == "cuda"
+        return seconds_of(function, device, time.perf_counter if cuda else time.process_time)
 
 
-def shortest(functions: Sequence[Callable[[], object]]) -> list[float]:
-    """The shortest time of each function over some rounds, in which they take turns.
+def shortest(
+    functions: Sequence[Callable[[], object]], device: torch.device | str = "cpu", least: int = LEAST
+) -> list[float]:
+    """The shortest time of each function over some rounds, ``least`` or more, in which they take turns.
 
     Other work on the machine only adds, and turns share it out. Their order changes, as each finds the caches as the
     one before has left them. The first call of each is not counted.
@@ -57,12 +64,10 @@ def shortest(functions: Sequence[Callable[[], object]]) -> list[float]:
         function()
     best, begin = [math.inf] * len(functions), time.perf_counter()
     for number in range(ROUNDS):
-        if number >= LEAST and time.perf_counter() - begin > BUDGET * len(functions):
+        if number >= least and time.perf_counter() - begin > BUDGET * len(functions):
             break
         for place in turns.sample(range(len(functions)), len(functions)):
-            start = time.perf_counter()
-            functions[place]()
-            best[place] = min(best[place], time.perf_counter() - start)
+            best[place] = min(best[place], seconds_of(functions[place], device)[1])
     return best
 
 
@@ -86,28 +91,26 @@ def masked_latency(
         rows = [(_rows(weight), bias) for weight, bias in masked]
     activations = [copy.deepcopy(step).cpu() for step in model if not isinstance(step, nn.Linear)]
     forms = {"dense": dense, "masked": masked, "sparse rows": rows}
+    sizes = [sum(_bytes(weight) + _bytes(bias) for weight, bias in layers) for layers in forms.values()]
     found = []
     with one_thread():
         for batch in BATCHES:
             columns = x[:batch].cpu().t().contiguous()
-            difference = (
-                (_through(masked, activations, columns) - _through(rows, activations, columns)).abs().max()
-            )
-            jobs = [
-                lambda layers=layers, h=columns: _through(layers, activations, h) for layers in forms.values()
-            ]
-            found += [
-                {
-                    "form": form,
-                    "batch": batch,
-                    "milliseconds": 1000 * seconds,
-                    "bytes": sum(_bytes(weight) + _bytes(bias) for weight, bias in layers),
-                    "difference": float(difference),
-                    "threads": 1,
-                }
-                for (form, layers), seconds in zip(forms.items(), shortest(jobs), strict=True)
-            ]
+            jobs = {
+                form: lambda layers=layers, h=columns: _through(layers, activations, h)
+                for form, layers in forms.items()
+            }
+            difference = float((jobs["masked"]() - jobs["sparse rows"]()).abs().max())
+            found += _latencies(batch, jobs, sizes, difference=difference)
     return found
+
+
+def _latencies(batch: int, jobs: Mapping[str, Callable], sizes: Sequence[int], **more: float) -> list[dict]:
+    """A row for each form of a network, timed in turns."""
+    return [
+        {"form": form, "batch": batch, "milliseconds": 1000 * seconds, "bytes": size, **more, "threads": 1}
+        for form, size, seconds in zip(jobs, sizes, shortest(list(jobs.values())), strict=True)
+    ]
 
 
 def _rows(weight: Tensor) -> Tensor:
@@ -139,18 +142,10 @@ def removed_latency(model: nn.Sequential, small: nn.Sequential, x: Float[Tensor,
     networks = {"dense": copy.deepcopy(model).to("cpu"), "removed": copy.deepcopy(small).to("cpu")}
     for network in networks.values():
         network.eval()
+    sizes = [sum(map(_bytes, network.parameters())) for network in networks.values()]
     with one_thread():
         for batch in BATCHES:
             part = x[:batch].contiguous(memory_format=torch.channels_last)
-            jobs = [lambda network=n, part=part: network(part) for n in networks.values()]
-            rows += [
-                {
-                    "form": form,
-                    "batch": batch,
-                    "milliseconds": 1000 * seconds,
-                    "bytes": sum(p.numel() * p.element_size() for p in network.parameters()),
-                    "threads": 1,
-                }
-                for (form, network), seconds in zip(networks.items(), shortest(jobs), strict=True)
-            ]
+            jobs = {form: lambda net=net, part=part: net(part) for form, net in networks.items()}
+            rows += _latencies(batch, jobs, sizes)
     return rows

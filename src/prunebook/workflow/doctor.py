@@ -16,7 +16,8 @@ from prunebook import paths
 from prunebook.errors import ResultError
 from prunebook.store import machine
 from prunebook.store.results import Store, outdated
-from prunebook.studies.study import Study, registered
+from prunebook.studies import STUDIES
+from prunebook.studies.study import Study
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def _folders(store: Store) -> Iterator[Check]:
 
 
 def _results(store: Store, scale: str = "paper") -> Iterator[Check]:
-    for study in registered().values():
+    for study in STUDIES.values():
         if scale not in study.presets:
             continue
         seen = survey(study, scale, store)

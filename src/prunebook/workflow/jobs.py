@@ -12,8 +12,9 @@ from pathlib import Path
 
 from prunebook.errors import InputError
 from prunebook.store.results import Store
+from prunebook.studies import STUDIES
 from prunebook.studies.configuration import SCALES, check_threads, config_columns, config_hash, seed_list
-from prunebook.studies.study import DEVICES, Study, registered
+from prunebook.studies.study import DEVICES, Study
 from prunebook.workflow.costs import Job, plan
 
 # Limits leave room for a slower machine than the one that was measured on, and for another allocator.
@@ -72,7 +73,7 @@ def request(settings: Mapping) -> Request:
     finished = _YES.get(str(asked.get("finished", False)).lower())
     if finished is None:
         raise InputError(f"finished={asked['finished']}: use yes or no")
-    known = [name for name, study in registered().items() if scale in study.presets]
+    known = [name for name, study in STUDIES.items() if scale in study.presets]
     given = asked.get("studies") or known
     names = re.split(r"[,\s]+", given.strip()) if isinstance(given, str) else list(given)
     if wrong := [name for name in names if name not in known]:
@@ -92,7 +93,7 @@ def _number(value: object) -> object:
 
 def missing(asked: Request, studies: Sequence[str] | None = None, store: Store | None = None) -> list[Run]:
     """The runs that are wanted and not stored, in the order of studies, configurations and seeds."""
-    store, known = store or Store(), registered()
+    store, known = store or Store(), STUDIES
     if asked.finished:
         return []
     absent = []
@@ -117,7 +118,7 @@ def configuration(study: Study, scale: str, address: str) -> object:
 
 @cache
 def _costs(study: str, scale: str, device: str) -> dict[str, Job]:
-    jobs = plan(registered()[study], scale, device="cpu" if device == "auto" else device)
+    jobs = plan(STUDIES[study], scale, device="cpu" if device == "auto" else device)
     return {job.address: job for job in jobs}
 
 
@@ -146,7 +147,7 @@ def _shares(asked: Request, job: Job) -> list[tuple[tuple[str, str, str], str]]:
     return [
         ((study, asked.scale, asked.device), config_hash(config))
         for study, where in job.after.items()
-        for config in registered()[study].presets[asked.scale]
+        for config in STUDIES[study].presets[asked.scale]
         if where.items() <= config_columns(config).items() and config_hash(config) != job.address
     ]
 
@@ -154,4 +155,4 @@ def _shares(asked: Request, job: Job) -> list[tuple[tuple[str, str, str], str]]:
 def shown(page: Path) -> tuple[str, ...]:
     """The studies that a page (its .py) names in quotes."""
     text = page.read_text(encoding="utf-8")
-    return tuple(name for name in registered() if re.search(rf"""["']{re.escape(name)}["']""", text))
+    return tuple(name for name in STUDIES if re.search(rf"""["']{re.escape(name)}["']""", text))

@@ -18,9 +18,10 @@ class Standardisation(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """Images ``x`` and their class numbers ``y``, on one device. May be empty."""
+    """Inputs ``x``, images (n, c, h, w) as they are loaded, and their class numbers ``y``, on one device. May be
+    empty."""
 
-    x: Float32[Tensor, "n c h w"]
+    x: Float32[Tensor, "n ..."]
     y: Int64[Tensor, " n"]
 
     def __len__(self) -> int:

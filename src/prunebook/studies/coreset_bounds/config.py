@@ -1,6 +1,9 @@
 """What one run depends on, apart from its seed."""
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from prunebook.studies.configuration import setting
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -55,3 +58,29 @@ class LastLayer:
     alphas: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0, 1e4, 1e6, 1e8, 1e10, 1e12)
     dev: int = 5000
     limit: int | None = None
+
+
+@dataclass(frozen=True)
+class OnLenet(LastLayer):
+    """LeNet-300-100 on MNIST. All layers are trained here; ``limit`` counts training images."""
+
+    study: ClassVar[str] = "cb-lenet"
+
+
+@dataclass(frozen=True)
+class OnVgg(LastLayer):
+    """The fields of ``LastLayer`` are of the head. ``net`` is the network whose convolutions are used.
+
+    ``trunk_epochs``, ``trunk_batch``, ``trunk_rate`` and ``trunk_decay`` train it: one cycle of the learning rate,
+    batch norm, weight decay on all weights, computed in ``precision``. The heads are trained in single precision.
+    """
+
+    study: ClassVar[str] = "cb-vgg"
+    dataset: str = "cifar10"
+    net: str = "vgg16"
+    widths: tuple[int, ...] = (512, 512, 10)
+    trunk_epochs: int = 5
+    trunk_batch: int = 128
+    trunk_rate: float = 0.05
+    trunk_decay: float = 5e-4
+    precision: str = setting("single", absent="single")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from prunebook import coresets
@@ -24,7 +24,6 @@ from prunebook.coresets.corenet import (
 from prunebook.coresets.labels import (
     deterministic_consistent,
     epsilon_to_keep,
-    implied_accuracy,
     ratio_epsilon,
     sign_split_epsilon,
 )
@@ -190,62 +189,57 @@ def draws_for(
 def sparsity_first(ready: Prepared, seed: int) -> pd.DataFrame:
     """From a pruning ratio to what is guaranteed and what is seen, for three ways with weights and one with units."""
     net, config, rows = ready.net, ready.config, []
-    members = (parts(net.w_out) > 0).sum(dim=2).double()  # (2, classes)
     for number, ratio in enumerate(config.ratios):
-        fewer = (members * (1 - ratio)).round().clamp(min=1).minimum(members)
-        m = draws_for(ready.weights.probabilities, fewer)
+        fewer, m, m_units = wanted(ready, ratio)
         certain = keep_largest(net.w_out, ready.weights, fewer)
-        ways = {
-            "sampling": (
-                coresets.sample_weights(net.w_out, ready.weights, m, config.draws, (seed, 10, number)),
-                coresets.epsilon_for(m, ready.weights.total, failure=ready.failure),
-                m,
-            ),
-            "deterministic": (
-                (net.w_out * certain)[None],
-                dropped(ready.weights, certain),
-                fewer,
-            ),
-        }
         mixed = hybrid(
             net.w_out, ready.weights, fewer, config.draws, (seed, 11, number), failure=ready.failure
         )
-        ways["hybrid"] = (mixed.weights, mixed.bound, fewer)
-        for way, (sampled, bound, draws) in ways.items():
-            seen = unit_statistics(net, sampled, float(bound.max()), "weights")
-            sided = deterministic_consistent if way == "deterministic" else two_sided_consistent
-            safe = sided(net.logits, net.mass, bound, net.labels)
+        ways = {  # pruned layers, draws, error that is guaranteed
+            "sampling": (
+                draw(ready, "weights", m, (seed, 10, number)),
+                m,
+                coresets.epsilon_for(m, ready.weights.total, failure=ready.failure),
+            ),
+            "deterministic": ((net.w_out * certain)[None], fewer, dropped(ready.weights, certain)),
+            "hybrid": (mixed.weights, fewer, mixed.bound),
+            "neurons": (
+                draw(ready, "neurons", m_units, (seed, 12, number)),
+                m_units,
+                neuron_epsilon(m_units, ready.neurons.total, ready.dimension, config.delta),
+            ),
+        }
+        for way, (sampled, draws, bound) in ways.items():
+            kind = "neurons" if way == "neurons" else "weights"
             rows.append(
                 {
                     "way": way,
                     "ratio": ratio,
-                    "sparsity": 1 - float(kept(sampled, "weights").mean()) / net.w_out.numel(),
+                    "sparsity": 1 - float(kept(sampled, kind).mean()) / size(net, kind),
                     "samples": float(draws.sum()),
                     "epsilon": float(bound.max()),
                     "epsilon_median": float(bound.median()),
-                    "implied_accuracy": float((safe & net.correct).double().mean()),
-                    **seen,
+                    "implied_accuracy": float((_safe(ready, way, bound) & net.correct).double().mean()),
+                    **unit_statistics(net, sampled, float(bound.max()), kind),
                 }
             )
-        units = net.w_out.shape[1]
-        m = draws_for(
-            ready.neurons.probabilities, torch.tensor(max(1.0, round(units * (1 - ratio)))).double()
-        )
-        sampled = draw(ready, "neurons", m, (seed, 12, number))
-        epsilon = float(neuron_epsilon(m, ready.neurons.total, ready.dimension, config.delta))
-        rows.append(
-            {
-                "way": "neurons",
-                "ratio": ratio,
-                "sparsity": 1 - float(kept(sampled, "neurons").mean()) / units,
-                "samples": float(m),
-                "epsilon": epsilon,
-                "epsilon_median": epsilon,
-                "implied_accuracy": implied_accuracy(ready.epsilons["additive"], net.correct, epsilon),
-                **unit_statistics(net, sampled, epsilon, "neurons"),
-            }
-        )
     return pd.DataFrame(rows)
+
+
+def wanted(ready: Prepared, ratio: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights to keep of each sign and class, draws that are expected to, and draws of units for the same ratio."""
+    members = (parts(ready.net.w_out) > 0).sum(dim=2).double()  # (2, classes)
+    fewer = (members * (1 - ratio)).round().clamp(min=1).minimum(members)
+    units = torch.tensor(max(1.0, round(size(ready.net, "neurons") * (1 - ratio)))).double()
+    return fewer, draws_for(ready.weights.probabilities, fewer), draws_for(ready.neurons.probabilities, units)
+
+
+def _safe(ready: Prepared, way: str, bound: Tensor) -> Bool[Tensor, " m"]:
+    """Points that keep their label by the guarantee, if it is the right one."""
+    if way == "neurons":
+        return ready.epsilons["additive"] > bound
+    sided = deterministic_consistent if way == "deterministic" else two_sided_consistent
+    return sided(ready.net.logits, ready.net.mass, bound, ready.net.labels)
 
 
 def two_sided_consistent(logits, mass, errors, labels):

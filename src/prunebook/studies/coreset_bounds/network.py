@@ -1,5 +1,6 @@
 """The network under study: inputs and labels, its training, and its last layers taken apart."""
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,48 +10,33 @@ from torch import Tensor, nn
 
 from prunebook import coresets
 from prunebook.coresets.labels import additive_epsilon, correct
+from prunebook.data.images import DataSet
+from prunebook.networks.mlp import mlp
 from prunebook.studies.coreset_bounds.config import LastLayer
-from prunebook.training.sgd import Recipe, Trainer, outputs
-
-
-@dataclass(frozen=True)
-class Task:
-    """Inputs as rows and class numbers: for training, and held out. ``test`` serves for the accuracies alone."""
-
-    x_train: Float[Tensor, "n d"]
-    y_train: Int[Tensor, " n"]
-    x_dev: Float[Tensor, "m d"]
-    y_dev: Int[Tensor, " m"]
-    x_test: Float[Tensor, "t d"]
-    y_test: Int[Tensor, " t"]
+from prunebook.training.on_images import recipe_of
+from prunebook.training.sgd import Trainer, outputs
+from prunebook.weights import number_to_prune
 
 
 def build(config: LastLayer, seed: int) -> nn.Sequential:
     """Linear and ReLU in turn, with PyTorch's own initialisation; dropout before the last layer if asked for."""
-    layers: list[nn.Module] = []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for n_in, n_out in zip(config.widths, config.widths[1:], strict=False):
-            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-    layers.pop()
+    layers = list(mlp(config.widths, "relu", seed=seed))
     if config.dropout:
         layers.insert(-1, nn.Dropout(config.dropout))
     return nn.Sequential(*layers)
 
 
-def train(config: LastLayer, seed: int, task: Task) -> nn.Sequential:
+def train(config: LastLayer, seed: int, task: DataSet) -> nn.Sequential:
     """The trained network, in evaluation mode."""
-    model = build(config, seed).to(task.x_train.device)
-    recipe = Recipe(
-        steps=config.epochs * -(-len(task.x_train) // config.batch_size),
-        learning_rate=config.learning_rate,
-        momentum=config.momentum,
-        batch_size=config.batch_size,
+    model = build(config, seed).to(task.train.x.device)
+    recipe = recipe_of(
+        config,
+        config.epochs * -(-len(task.train) // config.batch_size),
         proximal=config.proximal,
         weight_decay=config.weight_decay,
         label_noise=config.label_noise,
     )
-    Trainer(model, task.x_train, task.y_train, recipe, seed=seed).advance()
+    Trainer(model, task.train.x, task.train.y, recipe, seed=seed).advance()
     return model.eval()
 
 
@@ -89,19 +75,19 @@ class Anatomy:
         return additive_epsilon(self.logits, self.labels)
 
 
-def take_apart(model: nn.Sequential, task: Task, config: LastLayer, seed: int) -> Anatomy:
+def take_apart(model: nn.Sequential, task: DataSet, config: LastLayer, seed: int) -> Anatomy:
     """What pruning the last layer needs to know. The training points of the sample are drawn by ``seed``."""
     layers = [layer for layer in model if isinstance(layer, nn.Linear)]
-    inner, last = (layer.to(torch.float64) for layer in (_copy(layers[-2]), _copy(layers[-1])))
+    inner, last = (copy.deepcopy(layer).double() for layer in layers[-2:])
     below = model[: list(model).index(layers[-2])]
 
     def queries(x: Tensor) -> Tensor:
         return (outputs(below, x) if len(below) else x).double()
 
     generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(task.x_train), generator=generator)[: config.points]
+    chosen = torch.randperm(len(task.train.x), generator=generator)[: config.points]
     with torch.no_grad():
-        q_dev, q_train = queries(task.x_dev), queries(task.x_train)
+        q_dev, q_train = queries(task.dev.x), queries(task.train.x)
         hidden = inner(q_dev).relu()
         return Anatomy(
             w_in=inner.weight.detach(),
@@ -111,13 +97,15 @@ def take_apart(model: nn.Sequential, task: Task, config: LastLayer, seed: int) -
             queries=q_dev,
             hidden=hidden,
             logits=last(hidden),
-            labels=task.y_dev,
+            labels=task.dev.y,
             sample=inner(q_train[chosen.to(q_train.device)]).relu(),
             radius=coresets.query_radius(q_train),
         )
 
 
-def _copy(layer: nn.Linear) -> nn.Linear:
-    twin = nn.Linear(layer.in_features, layer.out_features, device=layer.weight.device)
-    twin.load_state_dict(layer.state_dict())
-    return twin
+def without_lowest(
+    weight: Float[Tensor, "n_out n_in"], score: Tensor, ratio: float
+) -> Float[Tensor, "n_out n_in"]:
+    """The weight with zeros where the flat score is lowest; a ratio that falls between two counts takes the lower."""
+    gone = score.argsort(stable=True)[: number_to_prune(ratio, weight.numel(), how="floor")]
+    return weight.flatten().index_fill(0, gone, 0.0).view_as(weight)

@@ -9,9 +9,7 @@ well magnitude pruning works, before any bound was computed.
 
 from dataclasses import replace
 
-from prunebook.studies.coreset_bounds import lenet, vgg
-from prunebook.studies.coreset_bounds.lenet import OnLenet
-from prunebook.studies.coreset_bounds.vgg import OnVgg
+from prunebook.studies.coreset_bounds.config import OnLenet, OnVgg
 from prunebook.studies.study import Study
 
 CASES = (
@@ -54,9 +52,7 @@ LENET = Study(
         "smoke": _each(OnLenet(), (*CASES, DROPOUT), **LEAST),
     },
     seeds={"smoke": 1, "laptop": 1, "paper": 5},
-    prepare=lenet.prepare,
-    run=lenet.run,
-    module=lenet.__name__,
+    module="prunebook.studies.coreset_bounds.run",
 )
 
 VGG = Study(
@@ -69,7 +65,5 @@ VGG = Study(
         "smoke": _each(OnVgg(), CASES, **LEAST, net="tiny", trunk_epochs=1),
     },
     seeds={"smoke": 1, "laptop": 1, "paper": 5},
-    prepare=vgg.prepare,
-    run=vgg.run,
-    module=vgg.__name__,
+    module="prunebook.studies.coreset_bounds.run",
 )

@@ -1,7 +1,7 @@
 """Heuristics, and what fine-tuning gives back: accuracies, and errors against the network before pruning."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prunebook.coresets.sampling import keep_largest
-from prunebook.coresets.sensitivity import parts
-from prunebook.errors import RunError
-from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, draws_for
-from prunebook.studies.coreset_bounds.network import Task
+from prunebook.data.images import DataSet
+from prunebook.studies.checks import require_none
+from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, wanted
+from prunebook.studies.coreset_bounds.network import Anatomy, without_lowest
 from prunebook.training import gates
 from prunebook.training.gates import (
     active_probability,
@@ -21,7 +21,8 @@ from prunebook.training.gates import (
     sample_gate,
     uniform_noise,
 )
-from prunebook.training.sgd import Recipe, Trainer, outputs
+from prunebook.training.on_images import recipe_of
+from prunebook.training.sgd import Trainer, outputs
 
 
 @dataclass(frozen=True)
@@ -41,33 +42,27 @@ class Candidate:
         return 1 - float(alive.double().mean())
 
 
-def candidates(ready: Prepared, task: Task, model: nn.Sequential, seed: int) -> list[Candidate]:
+def candidates(ready: Prepared, task: DataSet, model: nn.Sequential, seed: int) -> list[Candidate]:
     """The last layer pruned by magnitude, by sensitivity, by gates and by sampling units, and at random."""
     net, config = ready.net, ready.config
     weight, found = net.w_out, []
     generator = torch.Generator().manual_seed(seed)
     noise = torch.rand(weight.numel(), generator=generator).to(weight.device)
-    members = (parts(weight) > 0).sum(dim=2).double()
     for number, ratio in enumerate(config.ratios):
-        count = int(ratio * weight.numel() + 1e-9)
         for method, score in (("magnitude", weight.abs().flatten()), ("random", noise)):
-            gone = score.argsort(stable=True)[:count]
-            found.append(Candidate(method, ratio, weight.flatten().index_fill(0, gone, 0.0).view_as(weight)))
-        fewer = (members * (1 - ratio)).round().clamp(min=1).minimum(members)
-        found.append(Candidate("deterministic", ratio, weight * keep_largest(weight, ready.weights, fewer)))
-        units = torch.tensor(max(1.0, round(weight.shape[1] * (1 - ratio)))).double()
-        m = draws_for(ready.neurons.probabilities, units)
-        found.append(Candidate("neurons", ratio, draw(ready, "neurons", m, (seed, 12, number))[0]))
+            found.append(Candidate(method, ratio, without_lowest(weight, score, ratio)))
+        fewer, _, m_units = wanted(ready, ratio)
+        certain = keep_largest(weight, ready.weights, fewer)
+        found.append(Candidate("deterministic", ratio, weight * certain))
+        found.append(Candidate("neurons", ratio, draw(ready, "neurons", m_units, (seed, 12, number))[0]))
     gates = train_gates(model, task, config.gate_strengths, seed)
-    for gate in gates:
-        candidate = Candidate("gates", 0.0, weight * gate.double())
-        found.append(Candidate("gates", candidate.sparsity, candidate.weight))
-    return found
+    pruned = [Candidate("gates", 0.0, weight * gate.double()) for gate in gates]
+    return found + [replace(candidate, ratio=candidate.sparsity) for candidate in pruned]
 
 
 def train_gates(
     model: nn.Sequential,
-    task: Task,
+    task: DataSet,
     strengths,
     seed: int,
     *,
@@ -81,7 +76,7 @@ def train_gates(
     cross-entropy. Gates have a clamped log alpha as in the authors' code. Returns the gates of test time.
     """
     last = model[-1]
-    hidden, y = outputs(model[:-1], task.x_train), task.y_train
+    hidden, y = outputs(model[:-1], task.train.x), task.train.y
     device = hidden.device
     generator = torch.Generator(device).manual_seed(seed)
     log_alpha = initial_log_alpha(
@@ -112,19 +107,18 @@ def after_pruning(ready: Prepared, found: list[Candidate]) -> pd.DataFrame:
     net = ready.net
     stacked = torch.stack([candidate.weight for candidate in found])
     logits = (stacked @ net.hidden.T).transpose(1, 2) + net.b_out
-    rows = []
-    for candidate, z in zip(found, logits, strict=True):
-        rows.append(
-            {
-                "method": candidate.method,
-                "ratio": candidate.ratio,
-                "sparsity": candidate.sparsity,
-                "tuned": "none",
-                "accuracy": float((z.argmax(dim=1) == net.labels).double().mean()),
-                **errors(z, net.logits),
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(_row(net, c, "none", z) for c, z in zip(found, logits, strict=True))
+
+
+def _row(net: Anatomy, candidate: Candidate, tuned: str, logits: Tensor) -> dict:
+    return {
+        "method": candidate.method,
+        "ratio": candidate.ratio,
+        "sparsity": candidate.sparsity,
+        "tuned": tuned,
+        "accuracy": float((logits.argmax(dim=1) == net.labels).double().mean()),
+        **errors(logits, net.logits),
+    }
 
 
 def errors(logits: Tensor, reference: Tensor) -> dict[str, float]:
@@ -136,7 +130,7 @@ def errors(logits: Tensor, reference: Tensor) -> dict[str, float]:
 
 
 def fine_tuned(
-    ready: Prepared, task: Task, model: nn.Sequential, found: list[Candidate], seed: int
+    ready: Prepared, task: DataSet, model: nn.Sequential, found: list[Candidate], seed: int
 ) -> pd.DataFrame:
     """The same after fine-tuning with what was pruned held at zero: the last layer alone, and all layers.
 
@@ -144,38 +138,23 @@ def fine_tuned(
     against the logits of the network before pruning. All see the same minibatches.
     """
     net, config = ready.net, ready.config
-    recipe = Recipe(
-        steps=config.tune_epochs * -(-len(task.x_train) // config.batch_size),
-        learning_rate=config.tune_rate,
-        momentum=config.momentum,
-        batch_size=config.batch_size,
-    )
-    hidden, hidden_dev = (outputs(model[:-1], x) for x in (task.x_train, task.x_dev))
+    steps = config.tune_epochs * -(-len(task.train) // config.batch_size)
+    recipe = recipe_of(config, steps, learning_rate=config.tune_rate)
+    hidden, hidden_dev = (outputs(model[:-1], x) for x in (task.train.x, task.dev.x))
     rows = []
     for candidate in [Candidate("dense", 0.0, net.w_out), *found]:
         for tuned in ("last layer", "all layers"):
             whole = copy.deepcopy(model)
             with torch.no_grad():
                 whole[-1].weight.copy_(candidate.weight)
-            part, x, x_dev = (whole, task.x_train, task.x_dev)
+            part, x, x_dev = whole, task.train.x, task.dev.x
             if tuned == "last layer":
                 part, x, x_dev = nn.Sequential(whole[-1]), hidden, hidden_dev
             mask = (candidate.weight != 0).to(whole[-1].weight.dtype)
             name = f"{len(part) - 1}.weight"
-            Trainer(part, x, task.y_train, recipe, seed=seed, masks={name: mask}).advance()
-            if (whole[-1].weight[mask == 0] != 0).any():
-                raise RunError("a pruned weight came back during fine-tuning")
-            z = outputs(part, x_dev)
-            rows.append(
-                {
-                    "method": candidate.method,
-                    "ratio": candidate.ratio,
-                    "sparsity": candidate.sparsity,
-                    "tuned": tuned,
-                    "accuracy": float((z.argmax(dim=1) == net.labels).double().mean()),
-                    **errors(z, net.logits),
-                }
-            )
+            Trainer(part, x, task.train.y, recipe, seed=seed, masks={name: mask}).advance()
+            require_none({"pruned weights that came back": int((whole[-1].weight[mask == 0] != 0).sum())})
+            rows.append(_row(net, candidate, tuned, outputs(part, x_dev)))
     return pd.DataFrame(rows)
 
 

@@ -14,16 +14,42 @@ identities    name, value
 recovery      method, ratio, sparsity, tuned, accuracy, error, centred_error
 """
 
+from dataclasses import replace
+
 import pandas as pd
 import torch
 from torch import nn
 
+from prunebook.data.images import DataSet
+from prunebook.data.tasks import load
 from prunebook.studies.coreset_bounds import guarantees, network, recovery, stress
-from prunebook.studies.coreset_bounds.config import LastLayer
+from prunebook.studies.coreset_bounds.config import LastLayer, OnVgg
+from prunebook.studies.coreset_bounds.vgg import features
+from prunebook.training.sgd import outputs, score
 
 
-def measure(config: LastLayer, seed: int, task: network.Task, report) -> dict[str, pd.DataFrame]:
-    """Train, take apart, prune in every way, and put into tables. The seed decides weights, batches and draws."""
+def prepare(config: LastLayer, data, device) -> tuple[LastLayer, DataSet]:
+    """The images, and the configuration under the name of what was really loaded."""
+    return load(config, data, device, dev=config.dev)
+
+
+def run(config: LastLayer, seed: int, dataset: DataSet, device, report) -> dict[str, pd.DataFrame]:
+    """All tables of one seed: of the last layers of a network on the pixels, or on the outputs of convolutions."""
+    if isinstance(config, OnVgg):
+        inputs = features(config, seed, dataset, report)
+        config = replace(config, widths=(inputs["train"].shape[1], *config.widths[1:]))
+    else:
+        inputs = {name: getattr(dataset, name).x.flatten(1) for name in ("train", "dev", "test")}
+    parts = {name: replace(getattr(dataset, name), x=x) for name, x in inputs.items()}
+    return measure(config, seed, replace(dataset, **parts), report)
+
+
+def measure(config: LastLayer, seed: int, task: DataSet, report) -> dict[str, pd.DataFrame]:
+    """Train, take apart, prune in every way, and put into tables. The seed decides weights, batches and draws.
+
+    Inputs of the task are rows. Errors and labels are looked at on the held-out part ``dev``; the test part serves for
+    the accuracies alone.
+    """
     report(f"training, {config.case}")
     model = network.train(config, seed, task)
     net = network.take_apart(model, task, config, seed)
@@ -53,17 +79,17 @@ def measure(config: LastLayer, seed: int, task: network.Task, report) -> dict[st
     return tables
 
 
-def _models(model: nn.Sequential, task: network.Task, ready: guarantees.Prepared) -> pd.DataFrame:
+def _models(model: nn.Sequential, task: DataSet, ready: guarantees.Prepared) -> pd.DataFrame:
     net = ready.net
     p = ready.neurons.probabilities
     rows = {}
     probe = slice(10_000)  # of the training set: enough to compare with
     for name, x, y in (
-        ("train", task.x_train[probe], task.y_train[probe]),
-        ("dev", task.x_dev, task.y_dev),
-        ("test", task.x_test, task.y_test),
+        ("train", task.train.x[probe], task.train.y[probe]),
+        ("dev", task.dev.x, task.dev.y),
+        ("test", task.test.x, task.test.y),
     ):
-        rows[f"{name} loss"], rows[f"{name} accuracy"] = stress.accuracy_of(model, x, y)
+        rows[f"{name} loss"], rows[f"{name} accuracy"] = score(outputs(model, x), y)
     rows |= {
         "weights exactly zero": int((net.w_out == 0).sum()),
         "weights of probability zero": int(((ready.weights.probabilities.sum(dim=0)) == 0).sum()),

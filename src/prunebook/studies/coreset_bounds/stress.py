@@ -7,14 +7,12 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-from prunebook import coresets
-from prunebook.coresets.labels import sign_split_epsilon
 from prunebook.coresets.neuron_bounds import neuron_samples_hoeffding
 from prunebook.coresets.sensitivity import obeyed
 from prunebook.coresets.weight_bounds import accumulated
-from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, kept
-from prunebook.studies.coreset_bounds.network import Anatomy, Task
-from prunebook.training.sgd import outputs
+from prunebook.data.images import DataSet
+from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, kept, make_ready
+from prunebook.studies.coreset_bounds.network import Anatomy, without_lowest
 
 
 def scaling(ready: Prepared, seed: int) -> pd.DataFrame:
@@ -33,23 +31,12 @@ def scaling(ready: Prepared, seed: int) -> pd.DataFrame:
             b_out=alpha * net.b_out,
             logits=net.hidden @ (alpha * net.w_out).T + alpha * net.b_out,
         )
-        now = replace(
-            ready,
-            net=scaled,
-            weights=coresets.sensitivities(scaled.w_out, scaled.sample),
-            neurons=coresets.neuron_sensitivities(scaled.w_out, scaled.w_in, scaled.b_in, scaled.radius),
-            epsilons={
-                "additive": scaled.tolerance,
-                "sign split": sign_split_epsilon(scaled.logits, scaled.mass, scaled.labels),
-            },
-        )
+        now = make_ready(scaled, ready.config)
         epsilon = now.tolerance("neurons", 0.5)
-        pairs = scaled.logits.numel()
+        failure = ready.config.delta / scaled.logits.numel()
         asked = {
             "stated": now.samples("neurons", epsilon),
-            "hoeffding": neuron_samples_hoeffding(
-                epsilon, now.neurons.total, failure=ready.config.delta / pairs
-            ),
+            "hoeffding": neuron_samples_hoeffding(epsilon, now.neurons.total, failure=failure),
         }
         for bound, samples in asked.items():
             # The same draws for every alpha: what differs is how many of them the bound asks for.
@@ -114,7 +101,7 @@ def other_inputs(ready: Prepared, seed: int, count: int = 2000) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def layer_by_layer(model: nn.Sequential, task: Task, ratios) -> pd.DataFrame:
+def layer_by_layer(model: nn.Sequential, task: DataSet, ratios) -> pd.DataFrame:
     """All layers pruned by magnitude at one ratio, input first: errors of each layer, their bound at the output,
     the truth.
 
@@ -124,12 +111,10 @@ def layer_by_layer(model: nn.Sequential, task: Task, ratios) -> pd.DataFrame:
     linear = [layer for layer in model if isinstance(layer, nn.Linear)]
     rows = []
     for ratio in ratios:
-        dense, pruned, errors = task.x_dev.double(), task.x_dev.double(), []
+        dense, pruned, errors = task.dev.x.double(), task.dev.x.double(), []
         for place, layer in enumerate(linear):
             weight, bias = layer.weight.double(), layer.bias.double()
-            count = int(ratio * weight.numel())
-            order = weight.abs().flatten().argsort(stable=True)
-            smaller = weight.flatten().index_fill(0, order[:count], 0.0).view_as(weight)
+            smaller = without_lowest(weight, weight.abs().flatten(), ratio)
             errors.append(float((pruned @ (smaller - weight).T).abs().max()))
             dense, pruned = dense @ weight.T + bias, pruned @ smaller.T + bias
             if place < len(linear) - 1:
@@ -187,9 +172,3 @@ def identities(ready: Prepared) -> pd.DataFrame:
             {"name": "labels changed just above half the gap", "value": flipped["above"]},
         ]
     )
-
-
-def accuracy_of(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy."""
-    logits = outputs(model, x).double()
-    return float(nn.functional.cross_entropy(logits, y)), float((logits.argmax(dim=1) == y).double().mean())

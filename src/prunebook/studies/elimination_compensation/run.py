@@ -21,67 +21,35 @@ phase). In the last stage the method "dense" is the control that was trained on 
 "fully-connected" is a narrower dense network: "pruned" is then its state after phase one.
 """
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import spearmanr
-from torch import nn
+from torch import Tensor
 
-from prunebook.data.tasks import Problem
-from prunebook.errors import RunError
+from prunebook.data.tasks import CHUNK, Problem, images, pde
 from prunebook.networks.mlp import mlp, narrowed, weight_count
+from prunebook.studies.checks import require_none
+from prunebook.studies.elimination_compensation.config import Compensation
+from prunebook.studies.elimination_compensation.diagnostics import linearisation, stability
+from prunebook.studies.elimination_compensation.pde import OnPde
 from prunebook.training.stacked import StackedMLP, evaluate, train
-from prunebook.weights import (
-    COMPENSATIONS,
-    CRITERIA,
-    METHODS,
-    Calibration,
-    linearised_change,
-    select,
-    true_change,
-)
+from prunebook.training.timing import seconds_of
+from prunebook.weights import CRITERIA, METHODS, Calibration, PrunedLayer, pruned_layers, select
 
-RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-LOSSES = {"cross_entropy": nn.functional.cross_entropy, "mse": nn.functional.mse_loss}
-CHUNK = 5000  # samples in one batch of the passes that train nothing
+Name = tuple[str, float]  # method, ratio
 
 
-@dataclass(frozen=True)
-class Compensation:
-    """What one seed of the study depends on, apart from the seed.
-
-    Assumptions where the paper is silent: the batch size, a fresh Adam for the second phase, standardised pixels, no
-    held-out validation data, and, for the PDE, as many epochs as the paper gives for MNIST.
-
-    Attributes:
-        dataset: what is learnt; a stand-in puts its own name here, so its results have an address of their own.
-        widths: layer widths, input first.
-        noise: half-width of the uniform noise on the targets (PDE only).
-        ratios: pruning ratios.
-        methods: names in ``prunebook.weights.METHODS``.
-        extra_ratios: ratios at which methods that the paper lacks are fine-tuned; the paper's, at all ratios.
-        epochs: of each of the two training phases.
-        limit: number of training images used (of trajectories, on the PDE); None takes all of them.
-        standardise: images only; False keeps pixels in [0, 1], where the background is zero.
-        nonlinear_samples: training inputs that the brute-force criterion looks at.
-        profile_ratio: ratio at which test outputs of elimination-compensation are kept; None keeps none.
-    """
-
-    dataset: str = "mnist"
-    widths: tuple[int, ...] = (784, 32, 32, 10)
-    noise: float = 0.0
-    ratios: tuple[float, ...] = RATIOS
-    methods: tuple[str, ...] = tuple(METHODS)
-    extra_ratios: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)
-    epochs: int = 15
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    limit: int | None = None
-    standardise: bool = True
-    nonlinear_samples: int = 1000
-    profile_ratio: float | None = None
+def prepare(config: Compensation, data, device) -> tuple[Compensation, Problem]:
+    """The problem, and the configuration under the name of what was really loaded."""
+    if isinstance(config, OnPde):
+        problem = pde(config.noise, data=data, device=device, trajectories=config.limit)
+    else:
+        problem = images(
+            config.dataset, data=data, device=device, limit=config.limit, standardise=config.standardise
+        )
+    return replace(config, dataset=problem.name), problem
 
 
 def run(config: Compensation, seed: int, problem: Problem, device, report) -> dict[str, pd.DataFrame]:
@@ -99,164 +67,115 @@ def run(config: Compensation, seed: int, problem: Problem, device, report) -> di
     history_1 = train(first, problem.x_train, problem.y_train, seed=2 * seed, **fit)
     dense = first.write_to(0, mlp(config.widths).to(device))
 
+    def evidence_of(rows=slice(None)) -> Calibration:
+        """What criteria look at: the dense network and these training samples."""
+        batches, loss = problem.batches(rows), problem.loss_function
+        return Calibration(dense, batches, loss=loss, seed=seed, nonlinear_samples=config.nonlinear_samples)
+
     report(f"rankings and compensations of {len(config.methods)} methods")
-    evidence = _evidence(dense, problem, config, seed)
-    scores, cost = _rank(evidence, problem, config)
-    candidates = _prune(evidence, scores, config)
-    pruned = _stack(first, candidates)
-    diagnostics = {
-        "linearisation": _linearisation(dense, problem, config, seed, evidence, scores),
-        "stability": _stability(dense, problem, config, seed),
-        "layers": _layers(candidates, config),
+    evidence = evidence_of()
+    scores, cost = _rank(evidence, problem.x_train, config.methods, config.nonlinear_samples)
+    candidates = _prune(evidence, scores, config.methods, config.ratios)
+    pruned = StackedMLP.from_parts(list(candidates.values()), first.select([0]).slopes)
+    tables = {
+        "linearisation": linearisation(
+            evidence, evidence_of(slice(10_000)), scores["elimination-compensation"], config.ratios
+        ),
+        "stability": stability(evidence_of, len(problem.x_train), seed),
+        "layers": _layers(candidates),
+        "cost": cost.assign(weights=weight_count(config.widths)),
     }
 
-    names = [(c.method, c.ratio) for c in candidates]
+    names = list(candidates)
     narrow_names = [("fully-connected", ratio) for ratio in config.ratios]
-    before = pd.concat(
-        [
-            _measure(first.select([0]), problem, [("dense", 0.0)], "trained"),
-            _measure(first.select(range(1, len(first))), problem, narrow_names, "pruned"),
-            _measure(pruned, problem, names, "pruned"),
-        ]
-    )
-    tuned = [i for i, c in enumerate(candidates) if _is_tuned(c, config)]
-    second = first.join(pruned.select(tuned))
+    before = [
+        _measure(first.select([0]), problem, [("dense", 0.0)], "trained"),
+        _measure(first.select(range(1, len(first))), problem, narrow_names, "pruned"),
+        _measure(pruned, problem, names, "pruned"),
+    ]
+    tuned = [i for i, name in enumerate(names) if _is_tuned(*name, config.extra_ratios)]
+    second = StackedMLP.concat([first, pruned.select(tuned)])
     masks = [mask.clone() for mask in second.masks]
     report(f"phase 2: {len(second)} networks side by side")
     history_2 = train(second, problem.x_train, problem.y_train, seed=2 * seed + 1, **fit)
-    _check_masks(second, masks)
+    require_none(second.faults(masks))
     after = _measure(
         second, problem, [("dense", 0.0), *narrow_names, *(names[i] for i in tuned)], "fine-tuned"
     )
-    losses = pd.concat([before, after], ignore_index=True)
+    losses = pd.concat([*before, after], ignore_index=True)
     losses["reached"] = 1 - losses["weights"] / weight_count(config.widths)
-    tables = {
-        "losses": losses,
-        "cost": cost,
-        "history": _history({"trained": history_1, "fine-tuned": history_2}),
-        **diagnostics,
-    }
+    tables |= {"losses": losses, "history": _history({"trained": history_1, "fine-tuned": history_2})}
     if problem.groups is not None:
-        tables["reliance"] = pd.concat(
-            [
-                _reliance(first.select([0]), problem, [("dense", 0.0)], "trained"),
-                _reliance(pruned, problem, names, "pruned"),
-            ],
-            ignore_index=True,
-        )
+        parts = [
+            _reliance(first.select([0]), problem, [("dense", 0.0)], "trained"),
+            _reliance(pruned, problem, names, "pruned"),
+        ]
+        tables["reliance"] = pd.concat(parts, ignore_index=True)
     if problem.floor is not None:
         tables["floors"] = pd.DataFrame({"name": problem.floor.keys(), "value": problem.floor.values()})
     if config.profile_ratio is not None and problem.coordinates is not None:
         chosen = names.index(("elimination-compensation", config.profile_ratio))
-        last = len(first) + tuned.index(chosen)
         nets = {
             "dense": first.select([0]),
             "pruned": pruned.select([chosen]),
-            "fine_tuned": second.select([last]),
+            "fine_tuned": second.select([len(first) + tuned.index(chosen)]),
         }
         tables["predictions"] = _predictions(nets, problem)
     return tables
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """One (method, ratio): masks and new weights and biases per layer, before the second phase."""
-
-    method: str
-    ratio: float
-    masks: list[torch.Tensor]
-    weights: list[torch.Tensor]
-    biases: list[torch.Tensor]
-
-
-def _evidence(dense, problem: Problem, config: Compensation, seed: int, rows=slice(None)) -> Calibration:
-    x, y = problem.x_train[rows], problem.y_train[rows]
-    batches = list(zip(x.split(CHUNK), y.split(CHUNK), strict=True))
-    loss = LOSSES[problem.loss]
-    return Calibration(dense, batches, loss=loss, seed=seed, nonlinear_samples=config.nonlinear_samples)
-
-
-def _rank(evidence: Calibration, problem: Problem, config: Compensation):
+def _rank(evidence: Calibration, x: Tensor, methods: tuple[str, ...], nonlinear_samples: int):
     """Scores of every ranking in use, and what the three kinds of criterion cost."""
-    rows, weights, samples = [], weight_count(config.widths), len(problem.x_train)
+    rows = []
 
     def timed(what: str, count: int, function):
-        _wait(problem.x_train.device)
-        start = time.perf_counter()
-        value = function()
-        _wait(problem.x_train.device)
-        rows.append(
-            {"what": what, "seconds": time.perf_counter() - start, "samples": count, "weights": weights}
-        )
+        value, seconds = seconds_of(function, x.device)
+        rows.append({"what": what, "seconds": seconds, "samples": count})
         return value
 
     with torch.no_grad():
-        timed("forward pass", samples, lambda: [evidence.model(x) for x in problem.x_train.split(CHUNK)])
-    timed("loss backpropagation", samples, lambda: evidence.loss_gradients)
+        timed("forward pass", len(x), lambda: [evidence.model(part) for part in x.split(CHUNK)])
+    timed("loss backpropagation", len(x), lambda: evidence.loss_gradients)
     scores = {}
-    for name in dict.fromkeys(METHODS[method].ranking for method in config.methods):
-        count = config.nonlinear_samples if name == "non-linear" else samples
+    for name in dict.fromkeys(METHODS[method].ranking for method in methods):
+        count = nonlinear_samples if name == "non-linear" else len(x)
         scores[name] = timed(name, count, lambda name=name: CRITERIA[name](evidence))
     return scores, pd.DataFrame(rows)
 
 
-def _wait(device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _prune(evidence: Calibration, scores, config: Compensation) -> list[_Candidate]:
-    layers = dict(evidence.model.named_modules())
-    found = []
-    for name in config.methods:
+def _prune(evidence: Calibration, scores, methods, ratios) -> dict[Name, list[PrunedLayer]]:
+    """The layers of the network pruned by every method at every ratio, before the second phase."""
+    found = {}
+    for name in methods:
         method = METHODS[name]
-        for ratio in config.ratios:
+        for ratio in ratios:
             masks = select(scores[method.ranking], ratio, scope=method.scope)
-            changes = COMPENSATIONS[method.compensation](evidence, masks)
-            weights, biases = [], []
-            for layer, mask in masks.items():
-                weight, bias = layers[layer].weight.detach(), layers[layer].bias.detach()
-                change = changes[layer]
-                moved = weight if change.weight is None else weight + change.weight
-                weights.append((moved * mask).to(weight.dtype))
-                biases.append((bias + change.bias).to(bias.dtype))
-            found.append(_Candidate(name, ratio, list(masks.values()), weights, biases))
+            found[name, ratio] = list(pruned_layers(evidence, masks, method.compensation).values())
     return found
 
 
-def _stack(first: StackedMLP, candidates: list[_Candidate]) -> StackedMLP:
-    """The pruned networks: slopes of the dense one, everything else from the candidates."""
-    stack = first.select([0] * len(candidates))
-    for layer in range(len(stack.weights)):
-        stack.weights[layer] = torch.stack([c.weights[layer] for c in candidates])
-        stack.biases[layer] = torch.stack([c.biases[layer] for c in candidates]).unsqueeze(-1)
-        stack.masks[layer] = torch.stack([c.masks[layer] for c in candidates]).to(stack.weights[layer].dtype)
-    return stack
+def _is_tuned(method: str, ratio: float, extra_ratios: tuple[float, ...]) -> bool:
+    return METHODS[method].from_paper or ratio in extra_ratios
 
 
-def _is_tuned(candidate: _Candidate, config: Compensation) -> bool:
-    return METHODS[candidate.method].from_paper or candidate.ratio in config.extra_ratios
-
-
-def _measure(net: StackedMLP, problem: Problem, names, stage: str) -> pd.DataFrame:
-    loss, accuracy = evaluate(net, problem.x_test, problem.y_test, loss=problem.loss)
-    clean = loss
+def _measure(net: StackedMLP, problem: Problem, names: list[Name], stage: str) -> pd.DataFrame:
+    # Of the training set enough to compare with the test set.
+    losses = losses_of(net, problem, slice(10_000))
+    clean = losses["loss"]
     if problem.y_clean is not None:
-        clean, _ = evaluate(net, problem.x_test, problem.y_clean, loss=problem.loss)
-    probe = slice(10_000)  # of the training set: enough to compare with the test set
-    train_loss, _ = evaluate(net, problem.x_train[probe], problem.y_train[probe], loss=problem.loss)
-    return pd.DataFrame(
-        {
-            "method": [method for method, _ in names],
-            "ratio": [ratio for _, ratio in names],
-            "stage": stage,
-            "weights": sum(mask.sum(dim=(1, 2)) for mask in net.masks).cpu().numpy().astype(int),
-            "loss": loss.cpu().numpy(),
-            "accuracy": accuracy.cpu().numpy(),
-            "clean_loss": clean.cpu().numpy(),
-            "train_loss": train_loss.cpu().numpy(),
-        }
-    )
+        clean = evaluate(net, problem.x_test, problem.y_clean, loss=problem.loss)[0].cpu().numpy()
+    table = pd.DataFrame(names, columns=["method", "ratio"]).assign(stage=stage, weights=net.kept().numpy())
+    table = table.assign(**losses)
+    table.insert(table.columns.get_loc("train_loss"), "clean_loss", clean)
+    return table
+
+
+def losses_of(net: StackedMLP, problem: Problem, rows: slice | Tensor) -> dict[str, np.ndarray]:
+    """Loss and accuracy of each network over all test samples, and its loss over these training samples."""
+    loss, accuracy = evaluate(net, problem.x_test, problem.y_test, loss=problem.loss)
+    train_loss, _ = evaluate(net, problem.x_train[rows], problem.y_train[rows], loss=problem.loss)
+    found = {"loss": loss, "accuracy": accuracy, "train_loss": train_loss}
+    return {name: values.cpu().numpy() for name, values in found.items()}
 
 
 def _reliance(net: StackedMLP, problem: Problem, names, stage: str) -> pd.DataFrame:
@@ -274,60 +193,21 @@ def _reliance(net: StackedMLP, problem: Problem, names, stage: str) -> pd.DataFr
     return pd.concat(tables, ignore_index=True)
 
 
-def _check_masks(net: StackedMLP, masks) -> None:
-    """What every run must satisfy: training changed no mask and revived no weight."""
-    for weight, mask, before in zip(net.weights, net.masks, masks, strict=True):
-        if not torch.equal(mask, before) or (weight[mask == 0] != 0).any():
-            raise RunError("a pruned weight came back during fine-tuning")
-
-
-def _linearisation(dense, problem, config, seed, evidence, scores) -> pd.DataFrame:
-    """First-order and true output change of one mask, elimination-compensation's, under three compensations."""
-    probe = _evidence(dense, problem, config, seed, slice(10_000))
-    rows = []
-    for ratio in config.ratios:
-        masks = select(scores["elimination-compensation"], ratio)
-        for name in ("none", "elimination", "joint"):
-            changes = COMPENSATIONS[name](evidence, masks)
-            predicted = float(linearised_change(probe, masks, changes))
-            true = float(true_change(probe, masks, changes))
-            rows.append({"compensation": name, "ratio": ratio, "predicted": predicted, "true": true})
-    return pd.DataFrame(rows)
-
-
-def _stability(dense, problem, config, seed) -> pd.DataFrame:
-    """Rank correlation, and overlap of the lower half, between rankings from two halves of the training set."""
-    order = torch.randperm(len(problem.x_train), generator=torch.Generator().manual_seed(seed))
-    halves = [
-        _evidence(dense, problem, config, seed, half.to(problem.x_train.device))
-        for half in order.tensor_split(2)
-    ]
-    rows = []
-    for name in ("elimination-compensation", "gradient-magnitude"):
-        one, two = (
-            torch.cat([score.flatten() for score in CRITERIA[name](half).values()]).cpu() for half in halves
-        )
-        lower = [score.argsort(stable=True)[: len(score) // 2] for score in (one, two)]
-        overlap = torch.isin(*lower).double().mean().item()
-        rows.append({"ranking": name, "spearman": float(spearmanr(one, two)[0]), "overlap": overlap})
-    return pd.DataFrame(rows)
-
-
-def _layers(candidates: list[_Candidate], config: Compensation) -> pd.DataFrame:
+def _layers(candidates: dict[Name, list[PrunedLayer]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "method": candidate.method,
-            "ratio": candidate.ratio,
-            "layer": number + 1,
-            "kept": int(mask.sum()),
-            "weights": mask.numel(),
+            "method": method,
+            "ratio": ratio,
+            "layer": number,
+            "kept": int(layer.mask.sum()),
+            "weights": layer.mask.numel(),
         }
-        for candidate in candidates
-        for number, mask in enumerate(candidate.masks)
+        for (method, ratio), layers in candidates.items()
+        for number, layer in enumerate(layers, 1)
     )
 
 
-def _history(stages: dict[str, torch.Tensor]) -> pd.DataFrame:
+def _history(stages: dict[str, Tensor]) -> pd.DataFrame:
     return pd.DataFrame(
         {"stage": stage, "epoch": epoch + 1, "train_loss": loss}
         for stage, history in stages.items()
@@ -343,15 +223,3 @@ def _predictions(nets: dict[str, StackedMLP], problem: Problem) -> pd.DataFrame:
         **{name: net.outputs(problem.x_test)[0, :, 0] for name, net in nets.items()},
     }
     return pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
-
-
-SHORT_RATIOS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
-
-
-def presets(paper: tuple, laptop: dict, smoke: dict) -> dict[str, tuple]:
-    """The three scales: the paper's own, the same shortened, and the least that runs every line."""
-    return {
-        "paper": paper,
-        "laptop": tuple(replace(config, **laptop) for config in paper),
-        "smoke": tuple(replace(config, **smoke) for config in paper[:1]),
-    }

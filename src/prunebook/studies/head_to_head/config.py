@@ -3,12 +3,35 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunebook.errors import InputError
 from prunebook.studies.configuration import setting
-from prunebook.units import SCORES
-from prunebook.weights import COMPENSATIONS, CRITERIA, METHODS
 
 SENSITIVITY, DRAWN, NARROW, DENSE = "sensitivity", "coreset-drawn", "narrow", "dense"
+# Named one by one, as the addresses of results depend on these names and their order. What the library gains is
+# measured only where a configuration names it.
+CRITERIA = (
+    "elimination-compensation",
+    "obd",
+    "mean-replacement",
+    "magnitude",
+    "gradient-magnitude",
+    "random",
+    "wanda",
+    "layerwise-obs",
+    "non-linear",
+    SENSITIVITY,
+)
+ROW_WISE = (
+    "wanda",
+)  # rankings that compare the weights of one row; the others compare those of the whole network
+# Pairs with a compensation that are methods of their own in the study of elimination-compensation.
+METHOD_PAIRS = (
+    ("elimination-compensation", "elimination"),
+    ("elimination-compensation", "joint"),
+    ("layerwise-obs", "obs"),
+    ("magnitude", "elimination"),
+    ("mean-replacement", "mean"),
+    ("non-linear", "mean"),
+)
 REPLACEMENTS = {"none": "zero", "mean": "mean"}  # what a unit's compensation is called among units
 
 
@@ -43,11 +66,12 @@ class OnWeights(HeadToHead):
     Attributes:
         widths: of the layers, input first.
         epochs: of training; ``tune_epochs``: of fine-tuning.
-        rankings: names in ``CRITERIA``, and "sensitivity", the largest share that a weight has in its output.
-        compensations: names in ``COMPENSATIONS``.
+        rankings: names in ``prunebook.weights.RANKINGS``, and "sensitivity", the largest share that a weight has in
+            its output.
+        compensations: names in ``prunebook.weights.COMPENSATIONS``.
         costly: compensations that meet only the rankings of ``partners``.
         tuned_rankings: rankings that are fine-tuned with every compensation they meet. The others are fine-tuned
-            without any, and with the one that ``METHODS`` gives them.
+            without any, and in the pairs of ``METHOD_PAIRS``.
         calibration: training samples that rankings and compensations look at.
         points: of these, so many for the sensitivities.
         nonlinear_samples: of these, so many for the brute-force ranking.
@@ -63,11 +87,11 @@ class OnWeights(HeadToHead):
     learning_rate: float = 1e-3
     epochs: int = 15
     tune_epochs: int = 1
-    rankings: tuple[str, ...] = (*CRITERIA, SENSITIVITY)
-    compensations: tuple[str, ...] = tuple(COMPENSATIONS)
+    rankings: tuple[str, ...] = CRITERIA
+    compensations: tuple[str, ...] = ("none", "elimination", "mean", "obs", "joint")
     costly: tuple[str, ...] = ()
     partners: tuple[str, ...] = ()
-    tuned_rankings: tuple[str, ...] = (*CRITERIA, SENSITIVITY)
+    tuned_rankings: tuple[str, ...] = CRITERIA
     calibration: int = 5000
     points: int = 1000
     nonlinear_samples: int = 1000
@@ -101,47 +125,15 @@ class OnUnits(HeadToHead):
     start: int = 5_000
     snapshot_every: int = 250
     tune_steps: int = 250
-    scores: tuple[str, ...] = tuple(SCORES)
+    scores: tuple[str, ...] = ("norm", "rand", "rs", "abs_rs", "mrs", "abs_mrs")
     samples: int = 1000
     test_limit: int | None = None
     precision: str = setting("single", absent="single")
 
 
-def check(config: HeadToHead) -> None:
-    """Raises InputError for a configuration that cannot be carried out, before any work."""
-    for ratio in config.ratios:
-        if not 0 < ratio < 1:
-            raise InputError(f"ratio {ratio} is not between 0 and 1: give the share that is to be pruned")
-    if not config.ratios or len(set(config.ratios)) < len(config.ratios):
-        raise InputError(f"ratios {config.ratios} must be at least one, each of them once")
-    if isinstance(config, OnUnits):
-        _known("score", config.scores, SCORES)
-        if config.start not in range(config.snapshot_every, config.steps + 1, config.snapshot_every):
-            raise InputError(
-                f"start={config.start} has no snapshot: take a multiple of {config.snapshot_every} up to {config.steps}"
-            )
-        return
-    known = (*CRITERIA, SENSITIVITY)
-    for names in (config.rankings, config.partners, config.tuned_rankings):
-        _known("ranking", names, known)
-    for names in (config.compensations, config.costly):
-        _known("compensation", names, COMPENSATIONS)
-    if "none" not in config.compensations:
-        raise InputError(
-            f"compensations {config.compensations} lack 'none', which all others are compared with"
-        )
-    if config.cost_ratio not in config.ratios:
-        raise InputError(f"cost_ratio={config.cost_ratio} is not measured: choose one of {config.ratios}")
-
-
-def _known(what: str, names: tuple[str, ...], known) -> None:
-    if unknown := sorted(set(names) - set(known)):
-        raise InputError(f"unknown {what} {', '.join(unknown)}: choose from {', '.join(known)}")
-
-
 def scope_of(ranking: str) -> str:
-    """What a ranking compares with what: as its method does, and the whole network where there is none."""
-    return METHODS[ranking].scope if ranking in METHODS else "network"
+    """What a ranking compares with what: the weights of a row, or those of the whole network."""
+    return "row" if ranking in ROW_WISE else "network"
 
 
 def pairs(config: OnWeights) -> list[tuple[str, str]]:
@@ -156,6 +148,5 @@ def pairs(config: OnWeights) -> list[tuple[str, str]]:
 
 def is_tuned(config: OnWeights, ranking: str, compensation: str) -> bool:
     """Whether a pair is fine-tuned."""
-    own = METHODS[ranking].compensation if ranking in METHODS else "none"
-    registered = any((m.ranking, m.compensation) == (ranking, compensation) for m in METHODS.values())
-    return ranking in config.tuned_rankings or compensation in ("none", own) or registered
+    named = (ranking, compensation) in METHOD_PAIRS
+    return ranking in config.tuned_rankings or compensation == "none" or named

@@ -1,15 +1,12 @@
 """What rankings and compensations cost, and what pruned weights save. Everything is timed with one thread."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from prunebook.coresets import network
 from prunebook.studies.head_to_head.config import SENSITIVITY
-from prunebook.studies.head_to_head.fitting import Bench
-from prunebook.studies.head_to_head.pruned import masks_of
+from prunebook.studies.head_to_head.fitting import Bench, masks_of
 from prunebook.training import timing
 from prunebook.training.stacked import StackedMLP
 from prunebook.weights import COMPENSATIONS, CRITERIA
@@ -31,14 +28,10 @@ def rankings(bench: Bench, dense: nn.Sequential) -> tuple[Scores, pd.DataFrame]:
         else:
             brute = name == "non-linear"
             count = min(len(bench.seen), config.nonlinear_samples) if brute else len(bench.seen)
-            function = _ranking(bench, dense, name)
+            function = lambda name=name: CRITERIA[name](bench.evidence(dense))  # noqa: E731
         scores[name], seconds = timing.timed(function, bench.device)
-        rows.append(_row("ranking", name, seconds, count))
+        rows.append(cost_row("ranking", name, seconds, count))
     return scores, pd.DataFrame(rows)
-
-
-def _ranking(bench: Bench, dense: nn.Sequential, name: str):
-    return lambda: CRITERIA[name](bench.evidence(dense))
 
 
 def others(bench: Bench, dense: nn.Sequential, scores: Scores) -> pd.DataFrame:
@@ -46,25 +39,25 @@ def others(bench: Bench, dense: nn.Sequential, scores: Scores) -> pd.DataFrame:
 
     Compensations are timed for the mask of the first ranking at ``cost_ratio``.
     """
-    config, rows = bench.config, []
+    config, x, count = bench.config, bench.problem.x_train, len(bench.seen)
     masks = masks_of(scores, config.rankings[0], config.cost_ratio)
-    for name in config.compensations:
-        if config.partners or name not in config.costly:
-            _, seconds = timing.timed(_compensation(bench, dense, name, masks), bench.device)
-            rows.append(_row("compensation", name, seconds, len(bench.seen)))
-    _, seconds = timing.timed(torch.no_grad()(lambda: dense(bench.problem.x_train[bench.seen])), bench.device)
-    rows.append(_row("reference", "forward pass", seconds, len(bench.seen)))
     stack = StackedMLP.from_models([dense])
-    _, seconds = timing.timed(lambda: bench.train(stack, 1, 0), bench.device)
-    rows.append(_row("reference", "epoch of training", seconds, len(bench.problem.x_train)))
-    return pd.DataFrame(rows)
+    timed = [name for name in config.compensations if config.partners or name not in config.costly]
+    jobs = [
+        ("compensation", name, count, lambda name=name: COMPENSATIONS[name](bench.evidence(dense), masks))
+        for name in timed
+    ]
+    jobs += [
+        ("reference", "forward pass", count, torch.no_grad()(lambda: dense(x[bench.seen]))),
+        ("reference", "epoch of training", len(x), lambda: bench.train(stack, 1, 0)),
+    ]
+    return pd.DataFrame(
+        cost_row(part, name, timing.timed(function, bench.device)[1], seen)
+        for part, name, seen, function in jobs
+    )
 
 
-def _compensation(bench: Bench, dense: nn.Sequential, name: str, masks: Mapping[str, Tensor]):
-    return lambda: COMPENSATIONS[name](bench.evidence(dense), masks)
-
-
-def _row(part: str, name: str, seconds: float, seen: int) -> dict:
+def cost_row(part: str, name: str, seconds: float, seen: int) -> dict:
     return {"part": part, "name": name, "seconds": seconds, "seen": seen, "threads": 1}
 
 

@@ -1,5 +1,6 @@
-"""Training, measuring and fine-tuning of dense networks, all on the same minibatches."""
+"""Training, pruning, measuring and fine-tuning of dense networks, all on the same minibatches."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -7,13 +8,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from prunebook.coresets.network import Draw
 from prunebook.data.tasks import Problem
 from prunebook.networks.mlp import mlp, weight_count
-from prunebook.studies.head_to_head.config import OnWeights
-from prunebook.training.stacked import StackedMLP, evaluate, train
-from prunebook.weights import Calibration
+from prunebook.studies.elimination_compensation.run import losses_of
+from prunebook.studies.head_to_head.config import OnWeights, scope_of
+from prunebook.training.stacked import StackedMLP, train
+from prunebook.weights import Calibration, PrunedLayer, number_to_prune, select
 
-LOSSES = {"cross_entropy": nn.functional.cross_entropy, "mse": nn.functional.mse_loss}
 TOGETHER = 32  # networks fine-tuned side by side: more take memory and save no time
 Label = tuple[str, str, float]  # ranking, compensation, ratio
 
@@ -57,30 +59,19 @@ class Bench:
 
     def evidence(self, model: nn.Sequential) -> Calibration:
         """A fresh one, for which nothing has been computed yet."""
-        return Calibration(
-            model,
-            [(self.problem.x_train[self.seen], self.problem.y_train[self.seen])],
-            loss=LOSSES[self.problem.loss],
-            seed=self.seed,
-            nonlinear_samples=self.config.nonlinear_samples,
-        )
+        batches, loss = self.problem.batches(self.seen), self.problem.loss_function
+        count = self.config.nonlinear_samples
+        return Calibration(model, batches, loss=loss, seed=self.seed, nonlinear_samples=count)
 
     def measure(self, stack: StackedMLP, labels: Iterable[Label], stage: str, tuned) -> pd.DataFrame:
         """Losses over all test samples and over the samples seen; ``tuned``: which are fine-tuned later, or were."""
-        problem, total = self.problem, weight_count(self.config.widths)
-        loss, accuracy = evaluate(stack, problem.x_test, problem.y_test, loss=problem.loss)
-        x, y = problem.x_train[self.seen], problem.y_train[self.seen]
-        train_loss, _ = evaluate(stack, x, y, loss=problem.loss)
-        left = sum(mask.sum(dim=(1, 2)) for mask in stack.masks).cpu().numpy().astype(int)
-        table = pd.DataFrame(list(labels), columns=["ranking", "compensation", "ratio"])
-        return table.assign(
+        left = stack.kept().numpy()
+        return pd.DataFrame(list(labels), columns=["ranking", "compensation", "ratio"]).assign(
             stage=stage,
             tuned=tuned,
             left=left,
-            reached=1 - left / total,
-            loss=loss.cpu().numpy(),
-            accuracy=accuracy.cpu().numpy(),
-            train_loss=train_loss.cpu().numpy(),
+            reached=1 - left / weight_count(self.config.widths),
+            **losses_of(stack, self.problem, self.seen),
         )
 
 
@@ -93,8 +84,7 @@ class Queue:
     stacks: list[StackedMLP] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     done: int = 0
-    changed: int = 0  # entries of masks that fine-tuning changed
-    revived: int = 0  # pruned weights that are not zero after it
+    faults: Counter[str] = field(default_factory=Counter)
 
     def add(self, stack: StackedMLP, labels: list[Label], stage: str, tuned: list[bool]) -> None:
         """Measure all, and keep those that are to be fine-tuned."""
@@ -109,20 +99,34 @@ class Queue:
     def flush(self) -> None:
         """Fine-tune all that wait, and measure them."""
         while self.labels:
-            stack, labels = joined(self.stacks[:TOGETHER]), self.labels[:TOGETHER]
+            stack, labels = StackedMLP.concat(self.stacks[:TOGETHER]), self.labels[:TOGETHER]
             self.stacks, self.labels = self.stacks[TOGETHER:], self.labels[TOGETHER:]
             before = [mask.clone() for mask in stack.masks]
             self.bench.tune(stack)
-            for weight, mask, old in zip(stack.weights, stack.masks, before, strict=True):
-                self.changed += int((mask != old).sum())
-                self.revived += int((weight[old == 0] != 0).sum())
+            self.faults.update(stack.faults(before))
             self.tables.append(self.bench.measure(stack, labels, "fine-tuned", True))
             self.done += len(labels)
             self.bench.report(f"fine-tuned {self.done} networks")
 
 
-def joined(stacks: list[StackedMLP]) -> StackedMLP:
-    """All variants of some stacks of one shape."""
-    fields = ("weights", "biases", "slopes", "masks")
-    columns = [zip(*(getattr(stack, name) for stack in stacks), strict=True) for name in fields]
-    return StackedMLP(*([torch.cat(parts) for parts in column] for column in columns))
+def masks_of(scores: dict[str, dict[str, Tensor]], ranking: str, ratio: float) -> dict[str, Tensor]:
+    """What a ranking keeps at a ratio; True = kept."""
+    return select(scores[ranking], ratio, scope_of(ranking))
+
+
+def off(masks: dict[str, Tensor], ratio: float, scope: str) -> int:
+    """How many weights more or fewer are gone than asked for. Within rows, each row is rounded by itself."""
+    if scope == "row":
+        wanted = {name: number_to_prune(ratio, mask.shape[1]) for name, mask in masks.items()}
+        return sum(int(((~mask).sum(1) - wanted[name]).abs().sum()) for name, mask in masks.items())
+    total = sum(mask.numel() for mask in masks.values())
+    return abs(int(sum((~mask).sum() for mask in masks.values())) - number_to_prune(ratio, total))
+
+
+def from_draw(dense: nn.Sequential, draw: Draw) -> list[PrunedLayer]:
+    """The network with its weights drawn, and its own biases."""
+    layers = [(dense.get_submodule(name), weight) for name, weight in draw.weights.items()]
+    return [
+        PrunedLayer(weight != 0, weight.to(layer.weight.dtype), layer.bias.detach())
+        for layer, weight in layers
+    ]

@@ -6,7 +6,6 @@ together ("joint") a second, so there they meet three rankings only.
 
 from dataclasses import replace
 
-from prunebook.studies.head_to_head import run
 from prunebook.studies.head_to_head.config import HeadToHead, OnUnits, OnWeights
 from prunebook.studies.study import Study
 
@@ -65,7 +64,5 @@ STUDY = Study(
         ),
     },
     seeds={"smoke": 1, "laptop": 1, "paper": 8},
-    prepare=run.prepare,
-    run=run.run,
-    module=run.__name__,
+    module="prunebook.studies.head_to_head.run",
 )

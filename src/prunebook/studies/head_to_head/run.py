@@ -4,22 +4,56 @@ from dataclasses import replace
 
 import pandas as pd
 
-from prunebook.data import images
+from prunebook.data import images as datasets
+from prunebook.data.tasks import images, pde
 from prunebook.errors import InputError
-from prunebook.studies.elimination_compensation import mnist, pde
 from prunebook.studies.head_to_head import units, weights
-from prunebook.studies.head_to_head.config import HeadToHead, OnUnits, check
+from prunebook.studies.head_to_head.config import SENSITIVITY, HeadToHead, OnUnits
+from prunebook.units import SCORES
+from prunebook.weights import COMPENSATIONS, CRITERIA
+
+
+def check(config: HeadToHead) -> None:
+    """Raises InputError for a configuration that cannot be carried out, before any work."""
+    for ratio in config.ratios:
+        if not 0 < ratio < 1:
+            raise InputError(f"ratio {ratio} is not between 0 and 1: give the share that is to be pruned")
+    if not config.ratios or len(set(config.ratios)) < len(config.ratios):
+        raise InputError(f"ratios {config.ratios} must be at least one, each of them once")
+    if isinstance(config, OnUnits):
+        _known("score", config.scores, SCORES)
+        if config.start not in range(config.snapshot_every, config.steps + 1, config.snapshot_every):
+            raise InputError(
+                f"start={config.start} has no snapshot: take a multiple of {config.snapshot_every} up to {config.steps}"
+            )
+        return
+    known = (*CRITERIA, SENSITIVITY)
+    for names in (config.rankings, config.partners, config.tuned_rankings):
+        _known("ranking", names, known)
+    for names in (config.compensations, config.costly):
+        _known("compensation", names, COMPENSATIONS)
+    if "none" not in config.compensations:
+        raise InputError(
+            f"compensations {config.compensations} lack 'none', which all others are compared with"
+        )
+    if config.cost_ratio not in config.ratios:
+        raise InputError(f"cost_ratio={config.cost_ratio} is not measured: choose one of {config.ratios}")
+
+
+def _known(what: str, names: tuple[str, ...], known) -> None:
+    if unknown := sorted(set(names) - set(known)):
+        raise InputError(f"unknown {what} {', '.join(unknown)}: choose from {', '.join(known)}")
 
 
 def prepare(config: HeadToHead, data, device):
     """The data, and the configuration under the name of what was really loaded."""
     check(config)
     if isinstance(config, OnUnits):
-        found = images.load(config.dataset, data=data, device=device, dev=0, limit=config.limit)
+        found = datasets.load(config.dataset, data=data, device=device, dev=0, limit=config.limit)
     elif config.net == "pde":
-        found = pde.pde(0.0, data=data, device=device, trajectories=config.limit)
+        found = pde(0.0, data=data, device=device, trajectories=config.limit)
     else:
-        found = mnist.images(config.dataset, data=data, device=device, limit=config.limit)
+        found = images(config.dataset, data=data, device=device, limit=config.limit)
     if not isinstance(config, OnUnits) and found.x_train.shape[1] != config.widths[0]:
         raise InputError(
             f"widths {config.widths} start with {config.widths[0]}, but {found.name} has {found.x_train.shape[1]} "

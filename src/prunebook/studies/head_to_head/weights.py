@@ -16,12 +16,13 @@ from torch import nn
 
 from prunebook.coresets import network
 from prunebook.data.tasks import Problem
-from prunebook.errors import RunError
 from prunebook.networks.mlp import mlp, narrowed
-from prunebook.studies.head_to_head import costs, pruned
+from prunebook.studies.checks import check_table, require_none
+from prunebook.studies.head_to_head import costs
 from prunebook.studies.head_to_head.config import DENSE, DRAWN, NARROW, OnWeights, is_tuned, pairs, scope_of
-from prunebook.studies.head_to_head.fitting import Bench, Queue
+from prunebook.studies.head_to_head.fitting import Bench, Queue, from_draw, masks_of, off
 from prunebook.training.stacked import StackedMLP
+from prunebook.weights import pruned_layers
 
 
 def run(config: OnWeights, seed: int, problem: Problem, device, report) -> dict[str, pd.DataFrame]:
@@ -39,11 +40,7 @@ def run(config: OnWeights, seed: int, problem: Problem, device, report) -> dict[
     wrong = _ranked(queue, stack, dense, scores)
     draws = _drawn(queue, stack, dense)
     queue.flush()
-    checks = {
-        "weights off the ratio": wrong,
-        "mask entries changed by fine-tuning": queue.changed,
-        "pruned weights that came back": queue.revived,
-    }
+    checks = {"weights off the ratio": wrong, **queue.faults}
     require_none(checks)
     checks |= {"networks fine-tuned": queue.done, "test samples": len(problem.x_test)}
     return {
@@ -53,17 +50,6 @@ def run(config: OnWeights, seed: int, problem: Problem, device, report) -> dict[
         "latency": costs.latency(bench, dense, scores),
         "checks": check_table(checks),
     }
-
-
-def require_none(checks: dict[str, int]) -> None:
-    """What must be zero in every run."""
-    for name, count in checks.items():
-        if count:
-            raise RunError(f"{name}: {count}")
-
-
-def check_table(checks: dict[str, float | int]) -> pd.DataFrame:
-    return pd.DataFrame({"name": checks.keys(), "value": [float(value) for value in checks.values()]})
 
 
 def _narrow(queue: Queue) -> None:
@@ -80,15 +66,16 @@ def _ranked(queue: Queue, stack: StackedMLP, dense: nn.Sequential, scores: costs
     """Every pair at every ratio into the queue; gives the number of weights that any mask is off its ratio."""
     config, evidence, wrong = queue.bench.config, queue.bench.evidence(dense), 0
     for ranking in config.rankings:
-        masks = {ratio: pruned.masks_of(scores, ranking, ratio) for ratio in config.ratios}
-        wrong += sum(pruned.off(mask, ratio, scope_of(ranking)) for ratio, mask in masks.items())
+        masks = {ratio: masks_of(scores, ranking, ratio) for ratio in config.ratios}
+        wrong += sum(off(mask, ratio, scope_of(ranking)) for ratio, mask in masks.items())
         mine = [compensation for name, compensation in pairs(config) if name == ranking]
         labels = [(ranking, compensation, ratio) for compensation in mine for ratio in config.ratios]
         parts = [
-            pruned.compensated(evidence, masks[ratio], compensation) for _, compensation, ratio in labels
+            list(pruned_layers(evidence, masks[ratio], compensation).values())
+            for _, compensation, ratio in labels
         ]
         tuned = [is_tuned(config, ranking, compensation) for _, compensation, _ in labels]
-        queue.add(pruned.stacked(stack, parts), labels, "pruned", tuned)
+        queue.add(StackedMLP.from_parts(parts, stack.slopes), labels, "pruned", tuned)
     return wrong
 
 
@@ -100,19 +87,11 @@ def _drawn(queue: Queue, stack: StackedMLP, dense: nn.Sequential) -> pd.DataFram
     rows, labels, parts = [], [], []
     for place, ratio in enumerate(bench.config.ratios):
         draw = network.draw(weights, found, ratio, (bench.seed, place))
-        rows.append(
-            {
-                "ratio": ratio,
-                "draws": draw.draws,
-                "expected": draw.expected,
-                "kept": draw.kept,
-                "target": draw.target,
-                "comparable": draw.reached,
-            }
-        )
+        row = {name: getattr(draw, name) for name in ("draws", "expected", "kept", "target")}
+        rows.append({"ratio": ratio, **row, "comparable": draw.reached})
         if draw.reached:
             labels.append((DRAWN, "none", ratio))
-            parts.append(pruned.from_draw(dense, draw))
+            parts.append(from_draw(dense, draw))
     if labels:
-        queue.add(pruned.stacked(stack, parts), labels, "pruned", [True] * len(labels))
+        queue.add(StackedMLP.from_parts(parts, stack.slopes), labels, "pruned", [True] * len(labels))
     return pd.DataFrame(rows)

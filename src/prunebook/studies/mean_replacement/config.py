@@ -55,3 +55,44 @@ class AlongTraining:
     limit: int | None = None
     size: int = 32
     precision: str = setting("single", absent="single")
+
+
+@dataclass(frozen=True)
+class AfterTuning(AlongTraining):
+    """The trainings are those of ``AlongTraining``; one of their snapshots is pruned and trained on.
+
+    A run is one step of pruning and not several, so that less is lost with one that is interrupted. The training is
+    followed no further than that step.
+
+    Assumptions where the paper is silent: the learning rate of the training, and a momentum that starts at zero.
+
+    Attributes:
+        start: step at which the network is pruned.
+        tune_steps: numbers of minibatches after which the loss is measured.
+    """
+
+    study: ClassVar[str] = "mr-tuning"
+    start: int = 25_000
+    tune_steps: tuple[int, ...] = (0, 10, 100, 500)
+    scores: tuple[str, ...] = ("norm", "abs_rs", "abs_mrs")
+    sets: tuple[str, ...] = ("all", "midconv")
+    amounts: tuple[float | int, ...] = (0.1, 0.2, 0.5)
+
+
+@dataclass(frozen=True)
+class OnPictures(AlongTraining):
+    """As ``AlongTraining``, on ``<folder>/{train,val}/<class>/`` in place of CIFAR-10.
+
+    Attributes:
+        size: pictures are brought to squares of this side and kept in memory, 12 * size**2 bytes each.
+        limit: pictures of each class in either part; None takes all.
+    """
+
+    study: ClassVar[str] = "mr-pictures"
+    dataset: str = "imagefolder"
+    net: str = "alexnet"
+    size: int = 64
+    steps: int = 800
+    snapshot_every: int = 100
+    every: int = 200
+    probe_steps: tuple[int, ...] = ()

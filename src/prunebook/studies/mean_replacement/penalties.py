@@ -1,6 +1,6 @@
 """All variants of one step, and their losses."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from prunebook import units
-from prunebook.studies.mean_replacement.config import AlongTraining
-from prunebook.units.ablation.measure import Variant, measure
+from prunebook.units.ablation.measure import Measurement, Variant, measure
 
 REPLACEMENTS = ("zero", "mean")
 
@@ -41,16 +40,39 @@ def subsets(dataset, count: int, seed: int) -> Subsets:
     return Subsets(*draw(dataset.train, 1), *draw(dataset.test, 2))
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A network at one step of its training: observations of its units by site, and their scores by name and site."""
+
+    model: nn.Sequential
+    step: int
+    data: Subsets
+    seen: Mapping[str, units.UnitStatistics]
+    scores: Mapping[str, Mapping[str, Tensor]]
+
+    def masks(self, score: str, layer_set: str, amount: float | int) -> dict[str, Bool[Tensor, " units"]]:
+        """Units that a score prunes in each layer of a set."""
+        return masks(self.model, self.scores[score], layer_set, amount)
+
+    def means(self, sites: Iterable[str], factor: float = 1.0) -> dict[str, Float[Tensor, " units"]]:
+        return {site: factor * self.seen[site].mean for site in sites}
+
+
 def scored(
     model: nn.Sequential, data: Subsets, names, seed: int, step: int, table: Mapping | None = None
-) -> tuple[dict[str, units.UnitStatistics], dict[str, dict[str, Tensor]]]:
-    """Observations by site, and scores by name and site."""
+) -> Moment:
+    """The network looked at on the scoring subset."""
     seen = units.unit_statistics(model, data.x, data.y)
-    functions = (units.SCORES if table is None else table) | {"rand": units.random_score(seed, step)}
-    return seen, {
-        name: {site: functions[name](observation).double() for site, observation in seen.items()}
-        for name in names
-    }
+    scores = {name: score_of(name, seen, seed, step, table) for name in names}
+    return Moment(model, step, data, seen, scores)
+
+
+def score_of(name: str, seen, seed: int, step: int, table: Mapping | None = None) -> dict[str, Tensor]:
+    """One score of all units, by site."""
+    function = (
+        units.random_score(seed, step) if name == "rand" else (units.SCORES if table is None else table)[name]
+    )
+    return {site: function(observation).double() for site, observation in seen.items()}
 
 
 def masks(
@@ -63,75 +85,63 @@ def masks(
     }
 
 
-def variants_of_step(
-    model: nn.Sequential, config: AlongTraining, seen, scores, border: str = "exact"
-) -> tuple[list[dict], list[Variant]]:
-    """Rows that name the variants, and the variants themselves."""
-    means = {site: observation.mean for site, observation in seen.items()}
-    rows, variants = [], []
-    for name, by_site in scores.items():
-        for layer_set in config.sets:
-            for amount in config.amounts:
-                pruned = masks(model, by_site, layer_set, amount)
+def prunings(at: Moment, sets, amounts) -> Iterator[tuple[dict, dict[str, Tensor], dict[str, Tensor] | None]]:
+    """Every score, layer set and amount, with zeros and with means: row, units to prune, constants."""
+    for score in at.scores:
+        for layer_set in sets:
+            for amount in amounts:
+                pruned = at.masks(score, layer_set, amount)
                 count = int(sum(mask.sum() for mask in pruned.values()))
                 for replacement in REPLACEMENTS:
-                    constants = {site: means[site] for site in pruned} if replacement == "mean" else None
-                    rows.append(
-                        {
-                            "score": name,
-                            "set": layer_set,
-                            "amount": float(amount),
-                            "units": count,
-                            "replacement": replacement,
-                        }
-                    )
-                    variants.append(Variant(pruned, constants, border))
-    return rows, variants
+                    row = {"score": score, "set": layer_set, "amount": float(amount), "units": count}
+                    means = at.means(pruned) if replacement == "mean" else None
+                    yield {**row, "replacement": replacement}, pruned, means
 
 
-def penalties(
-    model: nn.Sequential, config: AlongTraining, data: Subsets, seen, scores, step: int, border: str = "exact"
-) -> tuple[pd.DataFrame, dict]:
-    """Loss of every variant minus that of the network, on both subsets; and the row of the network itself."""
-    rows, variants = variants_of_step(model, config, seen, scores, border)
-    found = measure(model, variants, data.both)
+def with_penalties(at: Moment, rows: list[dict], variants: list[Variant]) -> tuple[pd.DataFrame, Measurement]:
+    """The rows with the loss of each variant minus that of the network, on both subsets; and all that was measured."""
+    found = measure(at.model, variants, at.data.both)
     table = pd.DataFrame(rows)
+    table.insert(0, "step", at.step)
     for place, name in enumerate(("penalty", "test_penalty")):
         table[name] = (found.loss[:, place] - found.unpruned_loss[place]).cpu().numpy()
-    table["accuracy"] = (found.correct[:, 0] / len(data.y)).cpu().numpy()
-    table.insert(0, "step", step)
+    return table, found
+
+
+def penalties(at: Moment, sets, amounts, border: str = "exact") -> tuple[pd.DataFrame, dict]:
+    """Penalties of the whole grid; and the row of the network itself."""
+    cells = list(prunings(at, sets, amounts))
+    variants = [Variant(pruned, means, border) for _, pruned, means in cells]
+    table, found = with_penalties(at, [row for row, _, _ in cells], variants)
+    table["accuracy"] = (found.correct[:, 0] / len(at.data.y)).cpu().numpy()
     return table, {
-        "step": step,
+        "step": at.step,
         "loss": float(found.unpruned_loss[0]),
         "test_loss": float(found.unpruned_loss[1]),
-        "accuracy": float(found.unpruned_correct[0]) / len(data.y),
-        "test_accuracy": float(found.unpruned_correct[1]) / len(data.y_test),
+        "accuracy": float(found.unpruned_correct[0]) / len(at.data.y),
+        "test_accuracy": float(found.unpruned_correct[1]) / len(at.data.y_test),
         "distinct": found.distinct,
     }
 
 
-def followed_units(model: nn.Sequential, config: AlongTraining, seen, scores, step: int) -> pd.DataFrame:
+def followed_units(at: Moment, followed: tuple[str, float]) -> pd.DataFrame:
     """Which units each score would prune in the followed set, and the sum of their squared activations."""
-    layer_set, amount = config.followed
-    rows = []
-    for name, by_site in scores.items():
-        for site, mask in masks(model, by_site, layer_set, amount).items():
-            energy = seen[site].energy
-            rows += [
-                {
-                    "step": step,
-                    "score": name,
-                    "site": site,
-                    "unit": unit,
-                    "energy": float(energy[unit]),
-                    "width": len(mask),
-                }
-                for unit in mask.nonzero()[:, 0].tolist()
-            ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "step": at.step,
+            "score": score,
+            "site": site,
+            "unit": unit,
+            "energy": float(at.seen[site].energy[unit]),
+            "width": len(mask),
+        }
+        for score in at.scores
+        for site, mask in at.masks(score, *followed).items()
+        for unit in mask.nonzero()[:, 0].tolist()
+    )
 
 
-def agreement(by_score: Mapping[str, Mapping[str, Tensor]], seen, step: int) -> pd.DataFrame:
+def agreement(at: Moment) -> pd.DataFrame:
     """How far signed scores are from their unsigned twins: sum of |score| over sum of unsigned scores, of each layer.
 
     A signed first-order score of a ReLU unit is proportional to the derivative of the loss by the scale of its
@@ -140,14 +150,14 @@ def agreement(by_score: Mapping[str, Mapping[str, Tensor]], seen, step: int) -> 
     pairs = [("rs", "abs_rs"), ("mrs", "abs_mrs")]
     return pd.DataFrame(
         {
-            "step": step,
+            "step": at.step,
             "site": site,
             "score": signed,
             "signal": float(
-                by_score[signed][site].abs().sum() / by_score[plain][site].sum().clamp(min=1e-30)
+                at.scores[signed][site].abs().sum() / at.scores[plain][site].sum().clamp(min=1e-30)
             ),
         }
         for signed, plain in pairs
-        if signed in by_score and plain in by_score
-        for site in seen
+        if {signed, plain} <= set(at.scores)
+        for site in at.seen
     )

@@ -1,7 +1,6 @@
 """The same measurements along training on any folder of pictures, for networks made for ImageNet."""
 
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import replace
 
 from torch.nn.functional import interpolate
 
@@ -9,28 +8,9 @@ from prunebook.data import images
 from prunebook.data.images.folders import named_folder
 from prunebook.errors import DataError
 from prunebook.studies.mean_replacement import run as protocol
-from prunebook.studies.mean_replacement.config import AlongTraining
+from prunebook.studies.mean_replacement.config import OnPictures
 
 run = protocol.run
-
-
-@dataclass(frozen=True)
-class OnPictures(AlongTraining):
-    """As ``AlongTraining``, on ``<folder>/{train,val}/<class>/`` in place of CIFAR-10.
-
-    Attributes:
-        size: pictures are brought to squares of this side and kept in memory, 12 * size**2 bytes each.
-        limit: pictures of each class in either part; None takes all.
-    """
-
-    study: ClassVar[str] = "mr-pictures"
-    dataset: str = "imagefolder"
-    net: str = "alexnet"
-    size: int = 64
-    steps: int = 800
-    snapshot_every: int = 100
-    every: int = 200
-    probe_steps: tuple[int, ...] = ()
 
 
 def prepare(config: OnPictures, data, device):

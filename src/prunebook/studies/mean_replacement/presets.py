@@ -15,10 +15,7 @@ step 25,000 and nothing else.
 
 from dataclasses import replace
 
-from prunebook.studies.mean_replacement import picture_folders, run, tuning
-from prunebook.studies.mean_replacement.config import AlongTraining
-from prunebook.studies.mean_replacement.picture_folders import OnPictures
-from prunebook.studies.mean_replacement.tuning import AfterTuning
+from prunebook.studies.mean_replacement.config import AfterTuning, AlongTraining, OnPictures
 from prunebook.studies.study import Study
 
 LARGE = {"snapshot_every": 1000}  # a snapshot of VGG11 has 39 MB
@@ -40,17 +37,8 @@ PAPER = (
         amounts=(0.1, 0.2, 0.5),
     ),
 )
-SHORT = {"steps": 2000, "snapshot_every": 250, "every": 500, "probe_steps": (1500,), "samples": 500}
-LEAST = {
-    "net": "tiny",
-    "steps": 12,
-    "snapshot_every": 4,
-    "every": 4,
-    "probe_steps": (8,),
-    "limit": 400,
-    "samples": 60,
-    "followed": ("lastconv", 0.2),
-}
+SHORT = {"steps": 2000, "snapshot_every": 250, "samples": 500}
+LEAST = {"net": "tiny", "steps": 12, "snapshot_every": 4, "limit": 400, "samples": 60}
 
 TRAINING = Study(
     name="mr-training",
@@ -58,21 +46,14 @@ TRAINING = Study(
     config_type=AlongTraining,
     presets={
         "paper": PAPER,
-        "laptop": (replace(PAPER[0], **SHORT),),
-        "smoke": (replace(PAPER[0], **LEAST),),
+        "laptop": (replace(PAPER[0], **SHORT, every=500, probe_steps=(1500,)),),
+        "smoke": (replace(PAPER[0], **LEAST, every=4, probe_steps=(8,), followed=("lastconv", 0.2)),),
     },
     seeds={"smoke": 1, "laptop": 1, "paper": 8},
-    prepare=run.prepare,
-    run=run.run,
-    module=run.__name__,
+    module="prunebook.studies.mean_replacement.run",
 )
 
 STARTS = (25_000, 5_000)
-LEAST_TUNED = {
-    **{key: value for key, value in LEAST.items() if key not in ("probe_steps", "every", "followed")},
-    "scores": ("norm", "abs_mrs"),
-    "amounts": (0.1, 0.5),
-}
 TUNING = Study(
     name="mr-tuning",
     title="Mean replacement and fine-tuning",
@@ -80,29 +61,26 @@ TUNING = Study(
     presets={
         "paper": tuple(AfterTuning(net=net, start=step) for net in ("medium", "small") for step in STARTS),
         "laptop": tuple(
-            AfterTuning(
-                net="small",
-                steps=SHORT["steps"],
-                snapshot_every=SHORT["snapshot_every"],
-                samples=SHORT["samples"],
-                start=step,
-                tune_steps=(0, 10, 100),
-                scores=("abs_mrs",),
-                amounts=(0.1, 0.5),
-            )
+            AfterTuning(**SHORT, start=step, tune_steps=(0, 10, 100), scores=("abs_mrs",), amounts=(0.1, 0.5))
             for step in (500, 1500)
         ),
         "smoke": tuple(
-            AfterTuning(**LEAST_TUNED, start=step, tune_steps=(0, 2, 4), sets=("all", "lastconv"))
+            AfterTuning(
+                **LEAST,
+                start=step,
+                tune_steps=(0, 2, 4),
+                scores=("norm", "abs_mrs"),
+                sets=("all", "lastconv"),
+                amounts=(0.1, 0.5),
+            )
             for step in (4, 8)
         ),
     },
     seeds={"smoke": 1, "laptop": 1, "paper": 4},
-    prepare=tuning.prepare,
-    run=tuning.run,
-    module=tuning.__name__,
+    module="prunebook.studies.mean_replacement.tuning",
 )
 
+PICTURED = OnPictures(scores=("norm", "abs_mrs"))
 PICTURES = Study(
     name="mr-pictures",
     title="Mean replacement on pictures",
@@ -110,32 +88,24 @@ PICTURES = Study(
     presets={
         "paper": (OnPictures(),),
         "laptop": (
-            OnPictures(
-                steps=60,
-                snapshot_every=30,
-                every=30,
-                limit=60,
-                samples=50,
-                scores=("norm", "abs_mrs"),
-                amounts=(0.1, 0.3),
+            replace(
+                PICTURED, steps=60, snapshot_every=30, every=30, limit=60, samples=50, amounts=(0.1, 0.3)
             ),
         ),
         "smoke": (
-            OnPictures(
+            replace(
+                PICTURED,
                 net="tiny",
-                followed=LEAST["followed"],
+                followed=("lastconv", 0.2),
                 steps=4,
                 snapshot_every=2,
                 every=4,
                 limit=12,
                 samples=20,
-                scores=("norm", "abs_mrs"),
                 amounts=(0.1, 1),
             ),
         ),
     },
     seeds={"smoke": 1, "laptop": 1, "paper": 2},
-    prepare=picture_folders.prepare,
-    run=picture_folders.run,
-    module=picture_folders.__name__,
+    module="prunebook.studies.mean_replacement.picture_folders",
 )

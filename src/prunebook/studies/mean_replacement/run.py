@@ -13,17 +13,14 @@ batch_norm   step, score, set, amount, zero, mean, difference; only for networks
 facts        name, value: what holds by arithmetic
 """
 
-from dataclasses import replace
-
 import pandas as pd
 
-from prunebook.data import images
+from prunebook.data.tasks import load
 from prunebook.errors import InputError
 from prunebook.studies.mean_replacement import penalties, probes
 from prunebook.studies.mean_replacement.config import AlongTraining
 from prunebook.studies.mean_replacement.facts import facts
-from prunebook.training.on_images import milestones, train_on_images
-from prunebook.training.sgd import Recipe
+from prunebook.training.on_images import milestones, train_along
 
 
 def check(config: AlongTraining) -> None:
@@ -35,32 +32,13 @@ def check(config: AlongTraining) -> None:
 def prepare(config: AlongTraining, data, device):
     """The images, all of the training part, and the configuration under the name of what was really loaded."""
     check(config)
-    found = images.load(config.dataset, data=data, device=device, dev=0, limit=config.limit, size=config.size)
-    return replace(config, dataset=found.name), found
-
-
-def recipe_of(config: AlongTraining) -> Recipe:
-    return Recipe(
-        config.steps,
-        learning_rate=config.learning_rate,
-        momentum=config.momentum,
-        batch_size=config.batch_size,
-    )
+    return load(config, data, device, dev=0, size=config.size)
 
 
 def run(config: AlongTraining, seed: int, dataset, device, report) -> dict[str, pd.DataFrame]:
     """All tables of one seed. The seed decides initial weights, batches, subsets and random scores."""
-    marks = milestones(config.steps, config.snapshot_every)
-    model, trajectory = train_on_images(
-        config.net,
-        dataset,
-        recipe_of(config),
-        seed,
-        marks,
-        batch_norm=config.batch_norm,
-        init=config.init,
-        precision=config.precision,
-        report=report,
+    model, trajectory = train_along(
+        config, dataset, seed, config.steps, report, batch_norm=config.batch_norm, init=config.init
     )
     data = penalties.subsets(dataset, config.samples, seed)
     tables: dict[str, list[pd.DataFrame]] = {}
@@ -71,23 +49,23 @@ def run(config: AlongTraining, seed: int, dataset, device, report) -> dict[str, 
             tables.setdefault(name, []).append(table)
 
     measured = set(milestones(config.steps, config.every))
-    for number, step in enumerate(marks):
+    for number, step in enumerate(trajectory.steps):
         trajectory.load(step, model)
-        seen, scores = penalties.scored(model, data, config.scores, seed, step)
-        keep("followed", penalties.followed_units(model, config, seen, scores, step))
-        keep("agreement", penalties.agreement(scores, seen, step))
+        at = penalties.scored(model, data, config.scores, seed, step)
+        keep("followed", penalties.followed_units(at, config.followed))
+        keep("agreement", penalties.agreement(at))
         if step in measured:
-            table, row = penalties.penalties(model, config, data, seen, scores, step)
+            table, row = penalties.penalties(at, config.sets, config.amounts)
             network.append(row)
             keep("penalties", table)
             if config.batch_norm:
-                keep("batch_norm", probes.batch_statistics(model, config, data, seen, scores, step))
+                keep("batch_norm", probes.batch_statistics(at, config.followed))
         if step in config.probe_steps:
-            keep("constants", probes.constants(model, config, data, seen, scores, step))
-            keep("single_units", probes.single_units(model, data, seen, scores, config.followed[0], step))
-            keep("conventions", probes.conventions(model, config, data, seed, step))
-            keep("borders", probes.borders(model, config, data, seen, scores, step))
-        if number % max(1, len(marks) // 10) == 0:
+            keep("constants", probes.constants(at, config.followed))
+            keep("single_units", probes.single_units(at, config.followed[0]))
+            keep("conventions", probes.conventions(at, config.sets, config.amounts, seed))
+            keep("borders", probes.borders(at, config.sets, config.amounts))
+        if number % max(1, len(trajectory.steps) // 10) == 0:
             report(f"measured step {step}/{config.steps}, loss {network[-1]['loss']:.3g}")
     found = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     found["facts"] = facts(seed)
