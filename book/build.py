@@ -241,9 +241,10 @@ def execute_all(sources: list[Path], output: Path, scale: str, arguments: list[s
 
 def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     """Lay out in `output/src` what Sphinx reads: settings, prose, and `notebooks` (page → executed file)."""
-    from prunebook.evidence import findings_cards, markdown_table
     from prunebook.pages.figures.card import card
+    from prunebook.pages.findings import findings_cards
     from prunebook.pages.status import drift_table, invariants_table, plans_table, studies_table
+    from prunebook.pages.verdicts import markdown_table
 
     sys.path.insert(0, str(ROOT / "book"))
     from generated import above_floor, benchmarks, speed

@@ -27,7 +27,6 @@ fresh = False  # True measures again what is already stored
 # %% tags=["hide-input"]
 from prunebook.pages import figures, notebook
 from prunebook.pages.tables import mean_replacement
-from prunebook.pages.tables import tuning as tuning_summaries
 
 page = notebook.begin(globals(), study="mr-tuning", notebook="mean_replacement_tuning")
 page.banner()
@@ -71,12 +70,12 @@ for net in nets:
         figures.after_tuning(rows, net=net, late=late),
         caption=f"{name}. Above: penalty with zeros minus penalty with means against steps of fine-tuning, by what was pruned. Below: every penalty with means over the same with zeros.",
         alt=f"{name}: advantage of mean replacement against fine-tuning steps, for networks pruned early and late in training, and scatter plots after each number of steps.",
-        table=tuning_summaries.advantage(rows, late=late, by=["set", "amount"]),
+        table=mean_replacement.advantage(rows, late=late, by=["set", "amount"]),
         name=f"mr-tuning-{net}",
     )
     page.table(
         mean_replacement.spelled(
-            tuning_summaries.advantage(rows, late=late).dropna(axis="columns", how="all")
+            mean_replacement.advantage(rows, late=late).dropna(axis="columns", how="all")
         ),
         caption=f"{name}: advantage in nats, the median over layer sets, amounts, scores and steps of pruning, with the 95 % interval over seeds where there are several; what is kept of it, as a share of the advantage before fine-tuning; and the advantage on held-out images.",
     )
@@ -94,7 +93,7 @@ page.verdict("MR-X6a", "MR-X6b")
 # %% tags=["hide-input"]
 for net in nets:
     page.table(
-        mean_replacement.spelled(tuning_summaries.losses(of("tuning", net), of("untouched", net), late=late)),
+        mean_replacement.spelled(mean_replacement.losses(of("tuning", net), of("untouched", net), late=late)),
         caption=f"{mean_replacement.network_name(net)}: loss after so many steps of the network that was not pruned, and the median loss of those pruned with means and with zeros, on the scoring images and on held-out ones.",
     )
 
@@ -106,7 +105,7 @@ for net in nets:
 # %% tags=["hide-input"]
 for net in nets:
     page.table(
-        mean_replacement.spelled(tuning_summaries.removed(of("removal", net))),
+        mean_replacement.spelled(mean_replacement.removed(of("removal", net))),
         caption=f"{mean_replacement.network_name(net)} without its pruned units, averaged over seeds, scores and steps of pruning.",
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from prunebook.evidence import chip
+from prunebook.pages.verdicts import chip
 
 ROOT = Path(__file__).resolve().parents[1]
 

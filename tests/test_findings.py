@@ -6,6 +6,7 @@ import pytest
 from prunebook import evidence
 from prunebook.errors import InputError
 from prunebook.pages import findings as module
+from prunebook.pages.verdicts import PAGES
 
 FILE = """
 evci2018:
@@ -38,7 +39,7 @@ def write(folder, text=FILE):
 
 
 def test_every_published_sentence_stands_on_the_committed_results():
-    rows = evidence.findings()
+    rows = module.findings()
     fallen = rows[~rows["stands"]]
     assert fallen.empty, f"write anew: {fallen[['text', 'off']].to_dict('records')}"
     assert not rows["text"].str.contains("nan").any()
@@ -46,11 +47,11 @@ def test_every_published_sentence_stands_on_the_committed_results():
 
 @pytest.mark.usefixtures("ledger")
 def test_a_sentence_falls_with_its_verdicts_and_is_left_out(tmp_path):
-    rows = evidence.findings(path=write(tmp_path))
+    rows = module.findings(path=write(tmp_path))
     assert rows["stands"].tolist() == [True, False]
     assert rows["text"].iloc[0] == "Half goes at 1.00 times the loss."
     assert rows["off"].iloc[1] == "EC-1 is supported, EC-2 is not tested"
-    cards = evidence.findings_cards(path=write(tmp_path))
+    cards = module.findings_cards(path=write(tmp_path))
     assert "1.00 times" in cards
     assert "Never" not in cards
     assert "1&nbsp;<span" in cards
@@ -59,7 +60,7 @@ def test_a_sentence_falls_with_its_verdicts_and_is_left_out(tmp_path):
 @pytest.mark.usefixtures("ledger")
 def test_a_card_without_a_sentence_says_so(tmp_path):
     lines = [line for line in FILE.splitlines() if "Half goes" not in line]
-    assert "No answer yet." in evidence.findings_cards(path=write(tmp_path, "\n".join(lines)))
+    assert "No answer yet." in module.findings_cards(path=write(tmp_path, "\n".join(lines)))
 
 
 def test_a_page_shows_the_sentences_that_rest_on_its_own_study(tmp_path):
@@ -79,9 +80,9 @@ paper:
     - {text: "Fallen.", needs: {EC-2: supported, EC-3: supported}}
 """
     path = write(tmp_path, sentences)
-    assert evidence.findings_of("ec-mnist", judged, path) == ["One.", "Two."]
-    assert evidence.findings_of("ec-pde", judged, path) == ["Two."]
-    assert evidence.findings_of("cb-vgg", judged, path) == []
+    assert module.findings_of("ec-mnist", judged, path) == ["One.", "Two."]
+    assert module.findings_of("ec-pde", judged, path) == ["Two."]
+    assert module.findings_of("cb-vgg", judged, path) == []
 
 
 @pytest.mark.usefixtures("ledger")
@@ -95,9 +96,9 @@ paper:
 )
 def test_a_sentence_must_rest_on_claims_that_exist(tmp_path, changed):
     with pytest.raises(InputError, match="must name"):
-        evidence.findings(path=write(tmp_path, FILE.replace(*changed)))
+        module.findings(path=write(tmp_path, FILE.replace(*changed)))
 
 
 def test_every_claim_leads_to_a_page():
     studies = {claim["study"] for claim in evidence.read().values()}
-    assert studies <= set(evidence.PAGES), "name the page of the study in prunebook.pages.verdicts"
+    assert studies <= set(PAGES), "name the page of the study in prunebook.pages.verdicts"

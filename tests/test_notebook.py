@@ -184,7 +184,7 @@ def test_the_answer_stands_above_the_claims_and_is_left_out_where_there_is_none(
         ([], None),
     ):
         shown.clear()
-        monkeypatch.setattr(notebook.claims, "findings_of", lambda *_, found=found: found)
+        monkeypatch.setattr(notebook, "findings_of", lambda *_, found=found: found)
         page.claims()
         assert "It is so." in shown[-1]
         answers = [text for text in shown if "pb-answer" in text]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from prunebook.errors import InputError
-from prunebook.evidence.statistics import mean_replacement
+from prunebook.evidence.statistics import general, mean_replacement
 
 SCORES = ("norm", "rand", "abs_rs")
 
@@ -28,7 +28,7 @@ def grid(penalty):
 
 def test_contrast_pairs_rows_of_one_step():
     table = grid(lambda seed, step, replacement, score, **_: (replacement == "zero") * (step + seed))
-    found = mean_replacement.contrast(
+    found = general.contrast(
         {"penalties": table},
         table="penalties",
         column="penalty",
@@ -42,7 +42,7 @@ def test_contrast_pairs_rows_of_one_step():
 
 def test_contrast_of_two_scores():
     table = grid(lambda score, step, **_: SCORES.index(score) * (step + 1))
-    found = mean_replacement.contrast(
+    found = general.contrast(
         {"p": table},
         table="p",
         column="penalty",

@@ -108,8 +108,6 @@ def test_coverage_table():
     assert list(found["from the start"]) == [0.1, 0.6]
     assert list(found["from step 10,000"]) == [0.1, 0.4]
     assert found["from the start"].mean() == pytest.approx(covered(followed)["share"].mean())
-    with pytest.raises(InputError, match="no column width"):
-        mean_replacement.coverage_table(followed.drop(columns="width"))
 
 
 def test_other_readings_are_those_of_one_layer_set(penalties):

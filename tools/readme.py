@@ -1,8 +1,10 @@
-"""Write the findings and the verdicts from the committed results into README.md, between its two marks."""
+"""Write what the committed results say: README.md gets findings and verdicts, data/verdicts.csv all conditions."""
 
 from pathlib import Path
 
-from prunebook.evidence import findings_text, markdown_table
+from prunebook.evidence import all_conditions
+from prunebook.pages.findings import findings_text
+from prunebook.pages.verdicts import markdown_table
 from prunebook.store.results import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,4 +28,6 @@ def with_verdicts(text: str) -> str:
 if __name__ == "__main__":
     readme = ROOT / "README.md"
     readme.write_text(with_verdicts(readme.read_text(encoding="utf-8")), encoding="utf-8")
-    print("README.md written")
+    conditions = all_conditions(Store(ROOT / "data" / "results"))
+    conditions.to_csv(ROOT / "data" / "verdicts.csv", index=False, float_format="%.12g", lineterminator="\n")
+    print("README.md and data/verdicts.csv written")

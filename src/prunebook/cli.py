@@ -239,7 +239,9 @@ def verdicts(as_json: AsJson = False) -> None:
 
         table = all_verdicts()
         if as_json:
-            typer.echo(table.to_json(orient="records", indent=1))
+            # Not DataFrame.to_json, which keeps ten decimals and so turns a threshold of 1e-12 into nothing.
+            plain = table.astype(object).replace([float("inf"), -float("inf")], float("nan"))
+            typer.echo(json.dumps(plain.where(plain.notna(), None).to_dict("records"), indent=1))
             return
         for row in table.to_dict("records"):
             note = " (outdated)" if row["stale"] else ""

@@ -18,7 +18,7 @@ CLAIMS_FILE = Path(__file__).parents[3] / "data" / "claims.yaml"
 
 def read(path: Path = CLAIMS_FILE) -> dict[str, dict]:
     """The claims by id. Raises InputError for a claim that lacks a part or names an unknown statistic."""
-    claims = yaml.safe_load(path.read_text(encoding="utf-8"))
+    claims = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     for name, claim in claims.items():
         if missing := {"paper", "short", "where", "claim", "study", "rule", "change", "conditions"} - set(
             claim

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 Values = float | np.ndarray | pd.Series
 
@@ -18,5 +18,10 @@ def half_width(spread: Values, count: int | Values, level: float = 0.95) -> Valu
     Returns:
         In the shape of the two and the unit of ``spread``; not a number for fewer than two values.
     """
+    # The quantile without scipy.stats, which takes a second to load.
     freedom = np.asarray(count, float) - 1
-    return stats.t.ppf((1 + level) / 2, np.where(freedom > 0, freedom, np.nan)) * spread / np.sqrt(count)
+    return (
+        scipy.special.stdtrit(np.where(freedom > 0, freedom, np.nan), (1 + level) / 2)
+        * spread
+        / np.sqrt(count)
+    )

@@ -7,7 +7,7 @@ fails, inconclusive otherwise, and not tested without paper-scale results of at 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from prunebook.errors import InputError
 from prunebook.evidence.claims import INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
 from prunebook.evidence.intervals import half_width
 from prunebook.evidence.statistics import STATISTICS
+from prunebook.store.reading import Tables
 
 NO_ARGUMENTS = ("statistic", "above", "below", "says")  # the rest of a condition is the statistic's arguments
 
@@ -50,17 +51,17 @@ def judge_condition(values: pd.DataFrame, side: str, threshold: float, log: bool
         side: "below" or "above" the ``threshold``.
         log: values are logarithms of ratios; effect, interval and threshold are ratios.
     """
-    judged = []
-    for label, group in values.groupby("cell", sort=False):
-        sample, n = group["value"].to_numpy(), len(group)
-        if group["seed"].nunique() != n:
-            raise InputError(f"{label}: more than one value a seed; seeds are the only independent unit")
-        mean, limit = sample.mean(), math.log(threshold) if log else threshold
+    if (double := values.duplicated(["cell", "seed"])).any():
+        label = values["cell"][double].iloc[0]
+        raise InputError(f"{label}: more than one value a seed; seeds are the only independent unit")
+    groups, judged = values.groupby("cell", sort=False), []
+    limit = math.log(threshold) if log else threshold
+    means, spreads = (getattr(groups["value"], name)(skipna=False) for name in ("mean", "std"))
+    for label, mean, spread, n in zip(means.index, means, spreads, groups.size(), strict=True):
         if n < 2:
             low, high, outcome, more = -math.inf, math.inf, NOT_TESTED, None
         else:
-            spread = sample.std(ddof=1)
-            half = half_width(spread, n)
+            half = float(half_width(spread, n))
             low, high = mean - half, mean + half
             good, bad = (high < limit, low > limit) if side == "below" else (low > limit, high < limit)
             outcome = SUPPORTED if good else NOT_SUPPORTED if bad else INCONCLUSIVE
@@ -87,23 +88,21 @@ def seeds_needed(distance: float, spread: float, n: int, most: int = 1000) -> in
     return int(enough[0]) - n if len(enough) else None
 
 
-def judge(claim: dict, tables: dict[str, pd.DataFrame] | None) -> tuple[str, list[Condition]]:
+def judge(claim: dict, tables: Mapping | None) -> tuple[str, list[Condition]]:
     """Verdict and judged conditions of one claim from its study's tables (None or empty: not tested).
 
     ``after_seed`` of a claim names the last of the seeds that its question came from; they do not count. ``says`` of a
     condition stands behind the label of each of its cells.
     """
-    if after := claim.get("after_seed"):
-        tables = {name: table[table["seed"] > after] for name, table in (tables or {}).items()}
-    if not tables or all(table.empty for table in tables.values()):
+    tables = narrowed(tables or {}, claim.get("only", {}), after=claim.get("after_seed", 0))
+    if all(table.empty for table in tables.values()):
         return NOT_TESTED, []
     conditions: list[Condition] = []
     for spec in claim["conditions"]:
         arguments = {k: v for k, v in spec.items() if k not in NO_ARGUMENTS}
         statistic = STATISTICS[spec["statistic"]]
-        chosen = restricted(tables, claim.get("only", {}))
         side = "below" if "below" in spec else "above"
-        values = statistic.function(chosen, **arguments)
+        values = statistic.function(tables, **arguments)
         found = judge_condition(values, side, float(spec[side]), statistic.log)
         if says := spec.get("says"):
             found = [replace(c, label=f"{c.label}, {says}") for c in found]
@@ -116,15 +115,19 @@ def judge(claim: dict, tables: dict[str, pd.DataFrame] | None) -> tuple[str, lis
     return (INCONCLUSIVE if INCONCLUSIVE in outcomes else SUPPORTED), conditions
 
 
-def restricted(tables: dict[str, pd.DataFrame], only: dict) -> dict[str, pd.DataFrame]:
-    """The rows of each table that agree with ``only`` in the columns that the table has."""
-    chosen = {}
-    for name, table in tables.items():
-        for column, value in only.items():
-            if column in table:
-                table = table[table[column] == value]
-        chosen[name] = table
-    return chosen
+def narrowed(tables: Mapping, only: Mapping, seeds: Collection | None = None, after: int = 0) -> Tables:
+    """The rows of each table that agree with ``only`` where they have such columns, of ``seeds`` above ``after``."""
+
+    def cut(name: str) -> pd.DataFrame:
+        table = tables[name]
+        keep = table["seed"] > after
+        if seeds is not None:
+            keep &= table["seed"].isin(seeds)
+        for column in only.keys() & set(table.columns):
+            keep &= table[column] == only[column]
+        return table if keep.all() else table[keep]
+
+    return Tables(tables, cut)
 
 
 def deciding(conditions: list[Condition]) -> Condition | None:

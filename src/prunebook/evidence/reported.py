@@ -1,6 +1,8 @@
 """Numbers from the papers, ``data/reported/values.yaml``, beside what we measure."""
 
+import itertools
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -8,9 +10,11 @@ import yaml
 
 from prunebook.errors import InputError
 from prunebook.evidence.claims import CLAIMS_FILE, read
-from prunebook.evidence.judging import judge_condition, restricted
+from prunebook.evidence.judging import judge_condition
+from prunebook.evidence.kept import kept, state
 from prunebook.evidence.statistics import STATISTICS
-from prunebook.evidence.verdicts import conditions_table, tables_for
+from prunebook.evidence.verdicts import Measured, conditions_table
+from prunebook.store.results import Store
 
 REPORTED_FILE = Path(__file__).parents[3] / "data" / "reported" / "values.yaml"
 PARTS = {"id", "paper", "quantity", "reported", "where", "reading", "error"}
@@ -36,45 +40,47 @@ def read_reported(path: Path = REPORTED_FILE) -> list[dict]:
     return entries
 
 
-def reported(store=None, path: Path = REPORTED_FILE, claims: Path = CLAIMS_FILE) -> pd.DataFrame:
+def reported(
+    store: Store | None = None, path: Path = REPORTED_FILE, claims: Path = CLAIMS_FILE
+) -> pd.DataFrame:
     """Each reported number with ours: columns id, paper, quantity, reported, where, reading, error, ours, note.
 
     ``ours`` is text: mean over seeds and 95 % interval, cell by cell, or that it has not been measured.
     """
-    known = read(claims)
-    rows = []
-    for entry in read_reported(path):
-        ours = entry.get("ours", {})
-        if name := ours.get("claim"):
-            if name not in known:
-                raise InputError(
-                    f"reported value {entry['id']} leans on the claim {name}, which is not there"
-                )
-            text = _cells(conditions_table(name, store, claims).itertuples())
-        else:
-            text = _ours(ours, store)
-        rows.append(
-            {key: entry[key] for key in sorted(PARTS)} | {"ours": text, "note": entry.get("note", "")}
-        )
+    root, entries = (Store() if store is None else store).root, read_reported(path)
+    ours = kept("reported", state(root, [path, claims]), lambda: _ours(entries, Store(root), claims))
+    rows = [
+        {key: entry[key] for key in PARTS} | {"ours": ours[entry["id"]], "note": entry.get("note", "")}
+        for entry in entries
+    ]
     columns = ["id", "paper", "quantity", "reported", "where", "reading", "error", "ours", "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _ours(ours: dict, store) -> str:
-    if "widths" in ours:
-        return str(sum(a * b for a, b in zip(ours["widths"], ours["widths"][1:], strict=False)))
-    if "product" in ours:
-        return ", ".join(str(math.prod(factors)) for factors in ours["product"])
-    rest = {k: v for k, v in ours.items() if k not in ("study", "statistic", "only")}
-    tables = tables_for(ours["study"], ours.get("only", {}), store)
-    if tables is None:
-        return NOT_YET
-    statistic = STATISTICS[ours["statistic"]]
-    values = statistic.function(restricted(tables, ours.get("only", {})), **rest)
-    return _cells(judge_condition(values, "above", 1.0, statistic.log))
+def _ours(entries: list[dict], store: Store, claims: Path) -> dict[str, str]:
+    """Our side of each entry by its id."""
+    measured, known, found = Measured(store), read(claims), {}
+    for name, ours in ((entry["id"], entry.get("ours", {})) for entry in entries):
+        if claim := ours.get("claim"):
+            if claim not in known:
+                raise InputError(f"reported value {name} leans on the claim {claim}, which is not there")
+            found[name] = _cells(conditions_table(claim, store, claims).itertuples())
+        elif "widths" in ours:
+            found[name] = str(sum(a * b for a, b in itertools.pairwise(ours["widths"])))
+        elif "product" in ours:
+            found[name] = ", ".join(str(math.prod(factors)) for factors in ours["product"])
+        elif tables := measured.tables(ours["study"], ours.get("only", {})):
+            rest = {k: v for k, v in ours.items() if k not in ("study", "statistic", "only")}
+            statistic = STATISTICS[ours["statistic"]]
+            found[name] = _cells(
+                judge_condition(statistic.function(tables, **rest), "above", 1.0, statistic.log)
+            )
+        else:
+            found[name] = NOT_YET
+    return found
 
 
-def _cells(conditions) -> str:
+def _cells(conditions: Iterable) -> str:
     """The conditions' effects and intervals; no more than four, since a page is no table."""
     cells = [_cell(c) for c in conditions]
     more = f"; and {len(cells) - 4} more" if len(cells) > 4 else ""

@@ -16,10 +16,12 @@ from types import SimpleNamespace
 import pandas as pd
 from IPython.display import HTML, display
 
-from prunebook import evidence
+from prunebook import evidence as claims
 from prunebook.errors import InputError
 from prunebook.pages.figures.embedded import figure_html
+from prunebook.pages.findings import findings_of
 from prunebook.pages.run_card import run_card_html
+from prunebook.pages.verdicts import chip, coverage, evidence, measured_text, rule_text
 from prunebook.store.collect import Collected, collect, stored
 from prunebook.studies import STUDIES
 
@@ -43,8 +45,13 @@ class Page:
 
     @cached_property
     def judged(self) -> pd.DataFrame:
-        """All verdicts; to judge them takes seconds, and a page asks often."""
-        return evidence.verdicts()
+        """All verdicts; a page asks often."""
+        return claims.verdicts()
+
+    @cached_property
+    def reported(self) -> pd.DataFrame:
+        """The numbers that the papers print, with ours."""
+        return claims.reported()
 
     def banner(self) -> None:
         """Say what the page is made of if that is not the paper's protocol on the paper's data."""
@@ -106,9 +113,9 @@ class Page:
             )
         )
 
-    def evidence(self) -> None:
+    def claims(self) -> None:
         """What was found, then all claims of this page's study with where they stand in the paper, and verdicts."""
-        found = html.escape(" ".join(evidence.findings_of(self.study.name, self.judged)))
+        found = html.escape(" ".join(findings_of(self.study.name, self.judged)))
         if found:
             answer = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", found)
             display(HTML(f'<p class="pb-answer">{answer}</p>'))
@@ -116,7 +123,7 @@ class Page:
         rows = "".join(
             f"<tr><th scope='row'>{row['claim']}</th><td>{html.escape(row['statement'])} "
             f'<span class="pb-where">({html.escape(row["where"])})</span></td>'
-            f"<td>{evidence.chip(row['verdict'])}</td></tr>"
+            f"<td>{chip(row['verdict'])}</td></tr>"
             for _, row in judged.iterrows()
         )
         head = "<tr><th></th><th>Claim</th><th>Verdict</th></tr>"
@@ -133,17 +140,17 @@ class Page:
         They come from the stored results of the paper scale, whatever the scale of this page.
         """
         judged = self.judged.set_index("claim")
-        known, printed = evidence.read(), evidence.reported()
+        known, printed = claims.read(), self.reported
         for name in names:
             row, claim = judged.loc[name], known[name]
             display(
                 HTML(
-                    f'<div class="pb-claim" id="claim-{name}"><p>{evidence.chip(row["verdict"])} <b>{name}</b> · '
+                    f'<div class="pb-claim" id="claim-{name}"><p>{chip(row["verdict"])} <b>{name}</b> · '
                     f"{html.escape(claim['claim'])} "
                     f'<span class="pb-where">({html.escape(claim["where"])})</span></p>'
                     f"<dl><dt>Rule</dt><dd>{html.escape(claim['rule'])}</dd>"
-                    f"<dt>Measured</dt><dd>{html.escape(evidence.evidence(row))}"
-                    f"{evidence.coverage(row)}</dd>"
+                    f"<dt>Measured</dt><dd>{html.escape(evidence(row))}"
+                    f"{coverage(row)}</dd>"
                     f"{_reported(printed[printed['id'] == name])}"
                     f"<dt>What would change our mind</dt><dd>{html.escape(claim['change'])}</dd></dl>"
                     f"{_conditions(name) if row['conditions'] > 1 else ''}</div>"
@@ -234,7 +241,7 @@ def _progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-_OUTCOMES = {evidence.SUPPORTED: "holds", evidence.NOT_SUPPORTED: "fails", evidence.INCONCLUSIVE: "open"}
+_OUTCOMES = {claims.SUPPORTED: "holds", claims.NOT_SUPPORTED: "fails", claims.INCONCLUSIVE: "open"}
 
 
 def _reported(rows: pd.DataFrame) -> str:
@@ -252,8 +259,8 @@ def _conditions(name: str) -> str:
     """All conditions of a claim as a folded table."""
     rows = "".join(
         f"<tr><td>{html.escape(row.label)}</td><td>{_measured(row)}</td>"
-        f"<td>{evidence.rule_text(row.side, row.threshold)}</td><td>{_OUTCOMES.get(row.outcome, row.outcome)}</td></tr>"
-        for row in evidence.conditions_table(name).itertuples()
+        f"<td>{rule_text(row.side, row.threshold)}</td><td>{_OUTCOMES.get(row.outcome, row.outcome)}</td></tr>"
+        for row in claims.conditions_table(name).itertuples()
     )
     head = "<tr><th>Condition</th><th>Effect, 95 % interval</th><th>Rule</th><th></th></tr>"
     return (
@@ -263,4 +270,4 @@ def _conditions(name: str) -> str:
 
 
 def _measured(row) -> str:
-    return evidence.measured_text(row.effect, (row.low, row.high) if row.seeds > 1 else None, row.threshold)
+    return measured_text(row.effect, (row.low, row.high) if row.seeds > 1 else None, row.threshold)

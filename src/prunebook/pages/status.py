@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from prunebook.evidence import PAGES
 from prunebook.evidence.invariants import invariants
+from prunebook.pages.verdicts import PAGES
 from prunebook.store.collect import Collected, stored
 from prunebook.store.results import Store
 from prunebook.studies import STUDIES

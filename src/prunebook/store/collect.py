@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import filelock
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from prunebook.errors import DataError, InputError, ResultError
 from prunebook.networks.device import check_precision, resolve_device
 from prunebook.store import machine
+from prunebook.store.reading import Tables
 from prunebook.store.results import Result, ResultMissing, Store, outdated
 from prunebook.studies.configuration import canonical, config_columns, describe, seed_list
 from prunebook.studies.study import Study
@@ -33,7 +36,7 @@ class Collected:
     sentences. ``measured`` counts the results that this call made; the others were in the store.
     """
 
-    tables: dict[str, pd.DataFrame]
+    tables: Mapping
     results: tuple[Result, ...]
     study: str
     scale: str
@@ -53,16 +56,15 @@ class Collected:
         return [result.record for result in self.results]
 
 
-def _labelled(study: Study, config: object, seed: int, name: str, table: pd.DataFrame) -> pd.DataFrame:
-    columns = {**config_columns(config), "seed": seed}
-    if double := sorted(columns.keys() & set(table.columns)):
+def _labels(study: Study, config: object, seed: int, name: str, columns: Iterable[str]) -> dict[str, object]:
+    """What stands before the ``columns`` of a table in each row. Raises InputError where they have it already."""
+    labels = {**config_columns(config), "seed": seed}
+    if double := sorted(labels.keys() & set(columns)):
         raise InputError(
             f"study {study.name}: table {name!r} has the columns {', '.join(double)}, which come from the "
             "configuration and the seed: rename or drop them"
         )
-    labels = pd.DataFrame({key: [value] for key, value in columns.items()})
-    labels = labels.take([0] * len(table)).reset_index(drop=True)
-    return pd.concat([labels, table.reset_index(drop=True)], axis=1)
+    return labels
 
 
 def _other_data(result: Result, dataset: object) -> list[str]:
@@ -171,7 +173,7 @@ class _Collection:
         tables = self.study.run(config, seed, dataset, self.device, lambda text: self.say(index, seed, text))
         seconds = time.monotonic() - clock
         for name, table in tables.items():
-            _labelled(self.study, config, seed, name, table)
+            _labels(self.study, config, seed, name, table.columns)
         facts = {
             "module": self.study.module,
             "protocol": self.study.version,
@@ -257,13 +259,14 @@ def stored(study: Study, scale: str, *, store: Store | None = None) -> Collected
     """What the store holds of the presets of ``study`` at ``scale``, whatever the seed; None if nothing.
 
     Nothing is measured, and no data are looked at. Results on a stand-in have other addresses, so they are
-    not among them. Raises InputError for an unknown scale, ResultError for a result that is broken.
+    not among them. A table is read, and checked, when it is first asked for. Raises InputError for an unknown
+    scale, ResultError for a result that is broken.
     """
     if scale not in study.presets:
         raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
     store = Store() if store is None else store
     found = [
-        (config, store.load(scale, config, seed), None)
+        (config, store.peek(store.path(scale, config, seed)), None)
         for config in study.presets[scale]
         for seed in store.seeds(scale, config)
     ]
@@ -276,21 +279,18 @@ def _place(result: Result) -> str:
 
 def _assemble(study: Study, scale: str, found: list[tuple], measured: int) -> Collected:
     """Put (configuration, result, dataset or None) together."""
-    parts: dict[str, list[pd.DataFrame]] = {}
     old, notices = {}, []
-    for config, result, dataset in found:
+    for _, result, dataset in found:
         notices.append(result.record["data"]["notice"])
         if changed := outdated(result, study):
             old[_place(result)] = changed
         if dataset is not None and (differing := _other_data(result, dataset)):
             told = f"was measured on other data than there is now ({', '.join(differing)} differ)"
             notices.append(f"The result {_place(result)} {told}.")
-        for name, table in result.tables.items():
-            labelled = _labelled(study, config, result.record["seed"], name, table)
-            parts.setdefault(name, []).append(labelled)
+    names = [name for _, result, _ in found for name in result.record["tables"]]
     results = tuple(result for _, result, _ in found)
     return Collected(
-        tables={name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()},
+        tables=Tables(names, lambda name: _together(study, found, name)),
         results=results,
         study=study.name,
         scale=scale,
@@ -299,3 +299,18 @@ def _assemble(study: Study, scale: str, found: list[tuple], measured: int) -> Co
         stale=old,
         measured=measured,
     )
+
+
+def _together(study: Study, found: list[tuple], name: str) -> pd.DataFrame:
+    """One table of all results, with the columns of the configuration and the seed before its own."""
+    parts, labels = [], []
+    for config, result, _ in found:
+        if name in result.record["tables"]:
+            parts.append(result.arrow(name))
+            labels.append(_labels(study, config, result.record["seed"], name, parts[-1].column_names))
+    # A column without a fraction is stored as whole numbers by some runs and as floats by others.
+    table = pa.concat_tables(parts, promote_options="permissive").combine_chunks().to_pandas()
+    rows = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    before = pd.DataFrame(labels).take(rows).reset_index(drop=True)
+    before["seed"] = before.pop("seed")  # last, where configurations have columns of their own
+    return pd.concat([before, table], axis=1)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from prunebook.evidence.statistics.general import chosen, pooled
+from prunebook.evidence.statistics.ranks import spearman
 from prunebook.evidence.statistics.registry import frame, statistic
 
 KEYS = ["reading", "case"]
@@ -24,14 +24,14 @@ def _pairs(recovery: pd.DataFrame, tuned: str, where: dict) -> pd.DataFrame:
 def fine_tuning_gap(tables, *, tuned, where, cells=("method",)):
     """Accuracy after fine-tuning minus accuracy after pruning, at the ratio where that is largest."""
     pairs = _pairs(tables["recovery"], tuned, where)
-    return pooled(pairs.assign(value=pairs["accuracy_after"] - pairs["accuracy"]), list(cells), "max")
+    return pooled(pairs.assign(value=pairs["accuracy_after"] - pairs["accuracy"]), cells, "max")
 
 
 @statistic(log=True)
 def error_after_tuning(tables, *, tuned, column, where, cells=("method",)):
     """Log of the logits' error after fine-tuning over that after pruning, averaged over ratios."""
     pairs = _pairs(tables["recovery"], tuned, where)
-    return pooled(pairs.assign(value=np.log(pairs[f"{column}_after"] / pairs[column])), list(cells), "mean")
+    return pooled(pairs.assign(value=np.log(pairs[f"{column}_after"] / pairs[column])), cells)
 
 
 @statistic(log=False)
@@ -45,7 +45,7 @@ def foretold(tables, *, tuned, column="error", where=None):
     for (reading, case, seed), group in _pairs(tables["recovery"], tuned, where or {}).groupby(
         [*KEYS, "seed"]
     ):
-        now, later = (-spearmanr(group[column], group[name])[0] for name in ("accuracy", "accuracy_after"))
+        now, later = (-spearman(group[column], group[name]) for name in ("accuracy", "accuracy_after"))
         rows.append({"cell": f"{reading}, {case}", "seed": seed, "value": now - later})
     return frame(rows)
 

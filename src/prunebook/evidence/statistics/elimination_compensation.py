@@ -1,10 +1,13 @@
 """Statistics of the elimination-compensation studies: losses by method, ratio and stage."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
 
 from prunebook.errors import InputError
+from prunebook.evidence.statistics.general import chosen
+from prunebook.evidence.statistics.ranks import kendall
 from prunebook.evidence.statistics.registry import frame, statistic
 
 PAPER_METHODS = (
@@ -18,18 +21,18 @@ PAPER_METHODS = (
 CELL = ["widths", "noise"]  # one network on one problem
 
 
-def _label(cell: tuple, noisy: bool, *more: str) -> str:
-    widths, noise = cell
-    parts = [str(widths)] + ([f"noise {noise:g}"] if noisy else []) + [part for part in more if part]
-    return ", ".join(parts)
+def _labelled(table: pd.DataFrame, noisy: bool, *more: Callable | str) -> pd.DataFrame:
+    """With ``cell``, the name of each row's network and noise level, and what else it is about."""
+    cells = []
+    for row in table.itertuples():
+        parts = [row.widths, f"noise {row.noise:g}" if noisy else ""]
+        parts += [part if isinstance(part, str) else part(row) for part in more]
+        cells.append(", ".join(filter(None, parts)))
+    return table.assign(cell=cells)[["cell", "seed", "value"]]
 
 
-def _by_seed(table: pd.DataFrame, **chosen) -> pd.DataFrame:
-    for column, value in chosen.items():
-        table = table[
-            np.isclose(table[column], value) if isinstance(value, float) else table[column] == value
-        ]
-    return table
+def _several(losses: pd.DataFrame) -> bool:
+    return losses["noise"].nunique() > 1
 
 
 @statistic(log=True)
@@ -55,37 +58,33 @@ def loss_ratio(
         pool: "mean" averages over ratios, "each" makes a cell of each ratio.
         noise: only this noise level.
     """
-    losses = tables["losses"]
-    if noise is not None:
-        losses = _by_seed(losses, noise=float(noise))
-    noisy = losses["noise"].nunique() > 1 or noise is not None
-    rows = []
-    for rival in [against or method] if not isinstance(against, list) else against:
-        mine = _series(losses, method, stage, column)
+    losses = tables["losses"] if noise is None else chosen(tables["losses"], {"noise": float(noise)})
+    noisy, found = noise is not None or _several(losses), []
+    mine = _series(losses, method, stage, column)
+    if isinstance(ratios, list):
+        mine = mine[mine["ratio"].round(6).isin([round(r, 6) for r in ratios])]
+    split = [*CELL, "ratio"] if pool == "each" else CELL
+    for rival in against if isinstance(against, list) else [against or method]:
         theirs = _series(losses, rival, against_stage or stage, column)
-        if isinstance(ratios, list):
-            mine = mine[mine["ratio"].round(6).isin([round(r, 6) for r in ratios])]
+        keys = [*CELL, "seed", "ratio"]
         if against_ratio is not None:
-            theirs = _by_seed(theirs, ratio=float(against_ratio))
-        keys = [*CELL, "seed"]
-        if against_ratio is None and rival != "dense":
-            keys.append("ratio")
-        pairs = mine.merge(theirs.drop(columns="ratio") if "ratio" not in keys else theirs, on=keys)
+            theirs = chosen(theirs, {"ratio": float(against_ratio)})
+        if against_ratio is not None or rival == "dense":
+            theirs, keys = theirs.drop(columns="ratio"), keys[:-1]
+        pairs = mine.merge(theirs, on=keys)
         if pairs.empty:
             raise InputError(f"no results to compare {method} ({stage}) with {rival}")
         pairs["value"] = np.log(pairs["loss_x"] / pairs["loss_y"])
-        split = [*CELL, "ratio"] if pool == "each" else CELL
-        for cell, group in pairs.groupby(split, sort=False):
-            name = _label(cell[:2], noisy, f"against {rival}" if rival != method else "")
-            name += f", ratio {cell[2]:g}" if pool == "each" else ""
-            means = group.groupby("seed")["value"].mean()
-            rows += [{"cell": name, "seed": seed, "value": value} for seed, value in means.items()]
-    return frame(rows)
+        means = pairs.groupby([*split, "seed"], sort=False)["value"].mean().reset_index()
+        more = [f"against {rival}" if rival != method else ""]
+        more += [lambda row: f"ratio {row.ratio:g}"] if pool == "each" else []
+        found.append(_labelled(means, noisy, *more))
+    return pd.concat(found, ignore_index=True)
 
 
 def _series(losses: pd.DataFrame, method: str, stage: str, column: str) -> pd.DataFrame:
-    table = losses[(losses["method"] == method) & (losses["stage"] == stage)]
-    return table[[*CELL, "seed", "ratio", column]].rename(columns={column: "loss"})
+    table = chosen(losses, {"method": method, "stage": stage}, [*CELL, "seed", "ratio", column])
+    return table.rename(columns={column: "loss"})
 
 
 @statistic(log=False)
@@ -95,15 +94,16 @@ def ratio_kept(tables, *, method, stage, factor, against="dense"):
     The level is the loss of the dense network before pruning, or, for ``against="first"``, that of the same method at
     its lowest ratio.
     """
-    noisy, rows = tables["losses"]["noise"].nunique() > 1, []
-    dense = _series(tables["losses"], "dense", "trained", "loss").set_index([*CELL, "seed"])["loss"]
-    mine = _series(tables["losses"], method, stage, "loss").sort_values("ratio")
-    for key, group in mine.groupby([*CELL, "seed"], sort=False):
-        level = group["loss"].iloc[0] if against == "first" else dense.loc[key]
-        good = (group["loss"] < factor * level).cumprod().astype(bool)
-        value = group.loc[good, "ratio"].max() if good.any() else 0.0
-        rows.append({"cell": _label(key[:2], noisy), "seed": key[2], "value": float(value)})
-    return frame(rows)
+    losses, keys = tables["losses"], [*CELL, "seed"]
+    mine = _series(losses, method, stage, "loss").sort_values("ratio")
+    if against == "first":
+        mine["level"] = mine.groupby(keys)["loss"].transform("first")
+    else:
+        mine = mine.merge(_series(losses, "dense", "trained", "loss"), on=keys, suffixes=("", "_dense"))
+        mine["level"] = mine["loss_dense"]
+    good = (mine["loss"] < factor * mine["level"]).groupby([mine[key] for key in keys]).cummin()
+    kept = mine["ratio"].where(good, 0.0).groupby([mine[key] for key in keys], sort=False).max()
+    return _labelled(kept.rename("value").reset_index(), _several(losses))
 
 
 @statistic(log=True)
@@ -121,80 +121,54 @@ def gain_difference(tables, *, noises):
 @statistic(log=True)
 def loss_level(tables, *, method, stage, ratio, floor, column="loss"):
     """Log of a loss over a floor that the study measured, e.g. the variance of the noise."""
-    losses = _by_seed(tables["losses"], method=method, stage=stage, ratio=float(ratio))
-    floors = _by_seed(tables["floors"], name=floor)[[*CELL, "seed", "value"]]
-    pairs = losses.merge(floors, on=[*CELL, "seed"])
-    noisy = tables["losses"]["noise"].nunique() > 1
-    return frame(
-        {
-            "cell": _label((row.widths, row.noise), noisy),
-            "seed": row.seed,
-            "value": np.log(getattr(row, column) / row.value),
-        }
-        for row in pairs.itertuples()
-    )
+    keys = [*CELL, "seed"]
+    where = {"method": method, "stage": stage, "ratio": float(ratio)}
+    losses = chosen(tables["losses"], where, [*keys, column])
+    pairs = losses.merge(chosen(tables["floors"], {"name": floor}, [*keys, "value"]), on=keys)
+    pairs["value"] = np.log(pairs[column] / pairs["value"])
+    return _labelled(pairs, _several(tables["losses"]))
 
 
 @statistic(log=False)
 def share_worse(tables, *, method, against, factor):
     """Share of points (stage, ratio) where ``method`` has more than ``factor`` times the loss of ``against``."""
-    losses = tables["losses"]
     keys = [*CELL, "seed", "ratio", "stage"]
-    mine = losses[losses["method"] == method][[*keys, "loss"]]
-    pairs = mine.merge(losses[losses["method"] == against][[*keys, "loss"]], on=keys)
-    pairs["worse"] = pairs["loss_x"] > factor * pairs["loss_y"]
-    shares = pairs.groupby([*CELL, "seed"], sort=False)["worse"].mean().reset_index()
-    return frame(
-        {
-            "cell": _label((row.widths, row.noise), True, f"factor {factor}"),
-            "seed": row.seed,
-            "value": row.worse,
-        }
-        for row in shares.itertuples()
-    )
+    mine, theirs = (chosen(tables["losses"], {"method": name}, [*keys, "loss"]) for name in (method, against))
+    pairs = mine.merge(theirs, on=keys)
+    pairs["value"] = pairs["loss_x"] > factor * pairs["loss_y"]
+    shares = pairs.groupby([*CELL, "seed"], sort=False)["value"].mean().reset_index()
+    return _labelled(shares, True, f"factor {factor}")
 
 
 @statistic(log=False)
 def rank_agreement(tables, *, noises, stage):
     """Kendall's tau between the orders of the paper's methods at two noise levels, averaged over ratios."""
-    losses = tables["losses"]
-    losses = losses[(losses["stage"] == stage) & losses["method"].isin(PAPER_METHODS)]
-    rows = []
-    for (widths, seed), group in losses.groupby(["widths", "seed"], sort=False):
-        first, second = (
-            _by_seed(group, noise=float(noise)).pivot_table(index="method", columns="ratio", values="loss")
-            for noise in noises
-        )
-        shared = first.columns.intersection(second.columns)
-        if not len(shared):  # this seed was not run at both noise levels yet
-            continue
-        taus = [kendalltau(first[ratio], second[ratio].reindex(first.index)).statistic for ratio in shared]
-        rows.append({"cell": f"{widths}, {stage}", "seed": seed, "value": float(np.mean(taus))})
-    return frame(rows)
+    losses = chosen(tables["losses"], {"stage": stage, "method": list(PAPER_METHODS)})
+    point = ["widths", "seed", "ratio"]
+    wide = losses.pivot_table(index=[*point, "method"], columns="noise", values="loss", sort=False)
+    both = wide.reindex(columns=noises).dropna()  # without the seeds that were not run at both levels yet
+    taus = both.groupby(level=point, sort=False).apply(lambda rows: kendall(*rows.to_numpy().T))
+    means = taus.groupby(level=point[:2], sort=False).mean() if len(taus) else []
+    return frame(
+        {"cell": f"{widths}, {stage}", "seed": seed, "value": value}
+        for (widths, seed), value in dict(means).items()
+    )
 
 
 @statistic(log=False)
 def stability(tables, *, ranking):
     """Rank correlation between the scores from two halves of the training set."""
-    chosen = _by_seed(tables["stability"], ranking=ranking)
-    return frame(
-        {"cell": f"{row.widths}, {ranking}", "seed": row.seed, "value": row.spearman}
-        for row in chosen.itertuples()
-    )
+    rows = chosen(tables["stability"], {"ranking": ranking})
+    return _labelled(rows.assign(value=rows["spearman"]), False, ranking)
 
 
 @statistic(log=True)
 def cost_ratio(tables, *, what, against, per_weight=False):
     """Log of the time of ``what`` over that of ``against``; ``per_weight`` counts the latter once a weight."""
-    cost = tables["cost"]
     keys = [*CELL, "seed"]
-    mine = _by_seed(cost, what=what)[[*keys, "seconds", "weights"]]
-    pairs = mine.merge(_by_seed(cost, what=against)[[*keys, "seconds"]], on=keys)
-    return frame(
-        {
-            "cell": f"{row.widths}, against {against}" + (" a weight" if per_weight else ""),
-            "seed": row.seed,
-            "value": np.log(row.seconds_x / row.seconds_y / (row.weights if per_weight else 1)),
-        }
-        for row in pairs.itertuples()
-    )
+    mine = chosen(tables["cost"], {"what": what}, [*keys, "seconds", "weights"])
+    theirs = chosen(tables["cost"], {"what": against}, [*keys, "seconds"])
+    pairs = mine.merge(theirs, on=keys)
+    times = pairs["weights"] if per_weight else 1
+    pairs["value"] = np.log(pairs["seconds_x"] / pairs["seconds_y"] / times)
+    return _labelled(pairs, False, f"against {against}" + " a weight" * per_weight)

@@ -1,83 +1,93 @@
 """Statistics of any tidy table: a value, a ratio, a difference or a share of rows, a cell and a seed at a time."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import pandas as pd
 
 from prunebook.errors import InputError
-from prunebook.evidence.statistics.registry import frame, statistic
-
-POOLS = {"mean": "mean", "max": "max", "min": "min", "median": "median"}
+from prunebook.evidence.statistics.registry import statistic
 
 
-def chosen(table: pd.DataFrame, where: dict) -> pd.DataFrame:
-    """Rows in which each named column has the value, one of the values of a list, or lies between {above, below}."""
-    for column, wanted in where.items():
-        if column not in table:
-            raise InputError(f"the table has no column {column!r}: it has {', '.join(table.columns)}")
+def chosen(table: pd.DataFrame, where: dict, columns: Iterable[str] | None = None) -> pd.DataFrame:
+    """Rows in which each named column has the value, one of the values of a list, or lies between {above, below}.
+
+    ``columns`` are those that are wanted, each once however often it is named; None: all. Raises InputError for a
+    column that the table does not have.
+    """
+    wanted = list(table.columns if columns is None else dict.fromkeys(columns))
+    if missing := [column for column in (*where, *wanted) if column not in table]:
+        raise InputError(f"the table has no column {missing[0]!r}: it has {', '.join(table.columns)}")
+    keep = np.ones(len(table), bool)
+    for column, value in where.items():
         values = table[column]
-        if isinstance(wanted, dict):
-            keep = pd.Series(True, index=table.index)
-            if "above" in wanted:
-                keep &= values > wanted["above"]
-            if "below" in wanted:
-                keep &= values < wanted["below"]
-        elif isinstance(wanted, list):
-            keep = pd.concat([_equal(values, item) for item in wanted], axis=1).any(axis=1)
+        if isinstance(value, dict):
+            keep &= (values > value.get("above", -np.inf)) & (values < value.get("below", np.inf))
         else:
-            keep = _equal(values, wanted)
-        table = table[keep]
-    return table
+            items = value if isinstance(value, list) else [value]
+            keep &= np.any([_equal(values, item) for item in items], axis=0)
+    return table.loc[keep, wanted]
 
 
-def _equal(values: pd.Series, wanted) -> pd.Series:
+def _equal(values: pd.Series, wanted) -> np.ndarray:
     if isinstance(wanted, float):
-        return pd.Series(np.isclose(values, wanted, atol=0), index=values.index)
-    return values == wanted
+        return np.isclose(values, wanted, atol=0)
+    return (values == wanted).to_numpy(bool)
 
 
-def pooled(table: pd.DataFrame, cells: list[str], pool: str) -> pd.DataFrame:
+def pooled(table: pd.DataFrame, cells: Sequence[str], pool: str = "mean") -> pd.DataFrame:
     """One value a cell and seed from the column ``value``. Raises InputError where there is nothing to pool."""
     if table.empty:
         raise InputError("no results fit this condition")
+    groups = table.groupby([*cells, "seed"], sort=False, dropna=False)["value"].agg(pool).reset_index()
     # "case easy", but "0.5" alone says little: numbers go with the name of their column.
     names = [
-        table[c].astype(str)
-        if table[c].dtype.kind in "OUTS" or c == "widths"
-        else c + " " + table[c].map("{:g}".format)
-        for c in cells
+        groups[c].map(lambda value, c=c: value if isinstance(value, str) else f"{c} {value:g}") for c in cells
     ]
-    label = names[0].str.cat(names[1:], sep=", ") if names else pd.Series("all", index=table.index)
-    groups = table.assign(cell=label).groupby(["cell", "seed"], sort=False)["value"]
-    return frame(groups.agg(POOLS[pool]).reset_index().to_dict("records"))
+    return groups.assign(cell=names[0].str.cat(names[1:], sep=", ") if names else "all")[
+        ["cell", "seed", "value"]
+    ]
 
 
 @statistic(log=False)
 def measured(tables, *, table, column, where=None, cells=(), pool="mean"):
     """A column of a table where the rows are as in ``where``, pooled within ``cells``."""
-    rows = chosen(tables[table], where or {})
-    return pooled(rows.assign(value=rows[column].astype(float)), list(cells), pool)
+    rows = chosen(tables[table], where or {}, [*cells, "seed", column])
+    return pooled(rows.assign(value=rows[column].astype(float)), cells, pool)
 
 
 @statistic(log=False)
 def share(tables, *, table, column, where=None, cells=(), above=None, at_most=None):
     """Share of the rows in which a column is above a limit, or at most a limit."""
-    rows = chosen(tables[table], where or {})
+    rows = chosen(tables[table], where or {}, [*cells, "seed", column])
     hit = rows[column] > above if at_most is None else rows[column] <= at_most
-    return pooled(rows.assign(value=hit.astype(float)), list(cells), "mean")
+    return pooled(rows.assign(value=hit.astype(float)), cells)
 
 
 @statistic(log=False)
 def difference(tables, *, table, column, minus, where=None, cells=(), pool="mean"):
     """One column minus another, pooled."""
-    rows = chosen(tables[table], where or {})
-    return pooled(rows.assign(value=rows[column] - rows[minus]), list(cells), pool)
+    rows = chosen(tables[table], where or {}, [*cells, "seed", column, minus])
+    return pooled(rows.assign(value=rows[column] - rows[minus]), cells, pool)
 
 
 @statistic(log=True)
 def quotient(tables, *, table, column, over, where=None, cells=(), pool="mean"):
     """Log of one column over another, row by row, pooled."""
-    rows = chosen(tables[table], where or {})
-    return pooled(rows.assign(value=np.log(rows[column] / rows[over])), list(cells), pool)
+    rows = chosen(tables[table], where or {}, [*cells, "seed", column, over])
+    return pooled(rows.assign(value=np.log(rows[column] / rows[over])), cells, pool)
+
+
+def _beside(
+    table: pd.DataFrame, column: str, where: dict, against: dict, keys: Iterable[str]
+) -> pd.DataFrame:
+    """A column in the rows of ``where``, and as ``other`` in those with entries of ``where`` replaced."""
+    keys = [*dict.fromkeys(keys)]
+    mine, theirs = (chosen(table, rows, [*keys, column]) for rows in (where, {**where, **against}))
+    pairs = mine.merge(theirs.rename(columns={column: "other"}), on=keys)
+    if pairs.empty:
+        raise InputError(f"there are no rows to compare {where} with {against}")
+    return pairs
 
 
 @statistic(log=True)
@@ -87,39 +97,39 @@ def change(tables, *, table, column, where, against, beside=(), cells=(), pool="
 
     ``against`` replaces entries of ``where``.
     """
-    keys = [*dict.fromkeys([*cells, *beside, "seed"])]
-    mine = chosen(tables[table], where)
-    theirs = chosen(tables[table], {**where, **against})
-    pairs = mine.merge(theirs[[*keys, column]], on=keys, suffixes=("", "_other"))
-    if pairs.empty:
-        raise InputError(f"no rows of {table} to compare {where} with {against}")
-    return pooled(pairs.assign(value=np.log(pairs[column] / pairs[f"{column}_other"])), list(cells), pool)
+    pairs = _beside(tables[table], column, where, against, [*cells, *beside, "seed"])
+    return pooled(pairs.assign(value=np.log(pairs[column] / pairs["other"])), cells, pool)
+
+
+@statistic(log=False)
+def contrast(tables, *, table, column, where, against, beside=(), cells=(), pool="mean"):
+    """A column minus the same column in other rows, which are found as for ``change``."""
+    pairs = _beside(tables[table], column, where, against, [*cells, *beside, "seed"])
+    return pooled(pairs.assign(value=pairs[column] - pairs["other"]), cells, pool)
 
 
 @statistic(log=True)
 def spread(tables, *, table, column, where=None, cells=()):
     """Log of the largest over the smallest value of a column."""
-    rows = chosen(tables[table], where or {})
+    rows = chosen(tables[table], where or {}, [*cells, "seed", column])
     logs = rows.assign(value=np.log(rows[column]))
-    high, low = (pooled(logs, list(cells), pool) for pool in ("max", "min"))
+    high, low = (pooled(logs, cells, pool) for pool in ("max", "min"))
     return high.assign(value=high["value"] - low["value"])
 
 
 @statistic(log=False)
 def slope(tables, *, table, column, by, where=None, cells=()):
     """Slope of the line through log(column) against log(by)."""
-    rows = chosen(tables[table], where or {})
-    found = []
-    for keys, group in rows.groupby([*cells, "seed"], sort=False):
-        value = np.polyfit(np.log(group[by]), np.log(group[column]), 1)[0]
-        found.append({**dict(zip([*cells, "seed"], keys, strict=True)), "value": value})
-    return pooled(pd.DataFrame(found), list(cells), "mean")
+    rows = chosen(tables[table], where or {}, [*cells, "seed", column, by])
+    groups = np.log(rows.set_index([*cells, "seed"])).groupby([*cells, "seed"], sort=False)
+    slopes = groups.apply(lambda group: np.polyfit(group[by], group[column], 1)[0])
+    return pooled(slopes.rename("value").reset_index(), cells)
 
 
 @statistic(log=False)
 def disorder(tables, *, table, column, by, rising, where=None, cells=()):
     """Share of neighbouring rows, ordered by ``by``, in which a column moves the wrong way."""
-    rows = chosen(tables[table], where or {}).sort_values(by)
+    rows = chosen(tables[table], where or {}, [*cells, "seed", column, by]).sort_values(by)
     step = rows.groupby([*cells, "seed"], sort=False)[column].diff()
     wrong = step < 0 if rising else step > 0
-    return pooled(rows.assign(value=wrong.astype(float))[step.notna()], list(cells), "mean")
+    return pooled(rows.assign(value=wrong.astype(float))[step.notna()], cells)

@@ -5,10 +5,10 @@ A pair is a ranking with a compensation. Controls are no pairs. One network is o
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.general import chosen, pooled
+from prunebook.evidence.statistics.ranks import kendall
 from prunebook.evidence.statistics.registry import statistic
 
 CONTROLS = ("dense", "narrow")
@@ -48,7 +48,7 @@ def spread_left(tables, *, stage, of, without=CHANCE, compensation="none", colum
         .mean()
         for name in (stage, of)
     )
-    return pooled(np.log(later / before).rename("value").reset_index(), ["net"], "mean")
+    return pooled(np.log(later / before).rename("value").reset_index(), ["net"])
 
 
 @statistic(log=True)
@@ -57,7 +57,7 @@ def behind_best(tables, *, ranking, stage, compensation="none", where=None, colu
     rows = pairs_at(tables["losses"], stage, **(where or {}))
     best = rows.groupby(POINT)[column].min().rename("best").reset_index()
     mine = chosen(rows, {"ranking": ranking, "compensation": compensation}).merge(best, on=POINT)
-    return pooled(mine.assign(value=np.log(mine[column] / mine["best"])), ["net"], "mean")
+    return pooled(mine.assign(value=np.log(mine[column] / mine["best"])), ["net"])
 
 
 @statistic(log=False)
@@ -69,10 +69,10 @@ def order_kept(tables, *, stages, without=CHANCE, column="loss"):
     )
     both = pd.concat({"one": one, "other": other}, axis=1).dropna()
     rows = [
-        {**dict(zip(POINT, key, strict=True)), "value": kendalltau(part["one"], part["other"]).statistic}
+        {**dict(zip(POINT, key, strict=True)), "value": kendall(part["one"], part["other"])}
         for key, part in both.groupby(level=POINT)
     ]
-    return pooled(pd.DataFrame(rows), ["net"], "mean")
+    return pooled(pd.DataFrame(rows), ["net"])
 
 
 @statistic(log=True)
@@ -86,4 +86,4 @@ def compensated(tables, *, ranking, compensations, stage, column="loss"):
             f"no rows of {ranking} at stage {stage!r} with and without {', '.join(compensations)}"
         )
     value = np.log(pairs[column] / pairs[f"{column}_none"])
-    return pooled(pairs.assign(value=value), ["net", "compensation"], "mean")
+    return pooled(pairs.assign(value=value), ["net", "compensation"])

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.general import chosen, pooled
+from prunebook.evidence.statistics.ranks import spearman
 from prunebook.evidence.statistics.registry import frame, statistic
 
 KEYS = [
@@ -14,27 +14,7 @@ KEYS = [
     "step",
     "set",
     "amount",
-]  # one point: what all scores and both replacements are compared at
-
-
-@statistic(log=False)
-def contrast(tables, *, table, column, where, against, beside=(), cells=(), pool="mean"):
-    """A column minus the same column in other rows; rows belong together if they agree in seed, cells and ``beside``.
-
-    ``against`` replaces entries of ``where``.
-    """
-    keys = [*dict.fromkeys([*cells, *beside, "seed"])]
-    mine = chosen(tables[table], where)
-    theirs = chosen(tables[table], {**where, **against})
-    pairs = mine.merge(theirs[[*keys, column]], on=keys, suffixes=("", "_other"))
-    if pairs.empty:
-        raise InputError(f"no rows of {table} to compare {where} with {against}")
-    return pooled(pairs.assign(value=pairs[column] - pairs[f"{column}_other"]), list(cells), pool)
-
-
-def _by_replacement(penalties: pd.DataFrame, column: str = "penalty") -> pd.DataFrame:
-    keys = [*KEYS, "score"]
-    return penalties.pivot_table(index=keys, columns="replacement", values=column).reset_index()
+]  # one point: all scores and both replacements are compared at it
 
 
 @statistic(log=False)
@@ -42,12 +22,12 @@ def below_diagonal(
     tables, *, scores, sets=None, amounts=None, tolerance=1e-6, cells=("net",), column="penalty"
 ):
     """Share of points at which the mean leaves no larger penalty than zero, ties within the tolerance left out."""
-    rows = chosen(tables["penalties"], {"score": list(scores)} | ({"set": list(sets)} if sets else {}))
-    if amounts:
-        rows = chosen(rows, {"amount": [float(a) for a in amounts]})
-    pairs = _by_replacement(rows, column)
+    where = {"score": list(scores)} | ({"set": list(sets)} if sets else {})
+    where |= {"amount": [float(amount) for amount in amounts]} if amounts else {}
+    rows = chosen(tables["penalties"], where, [*KEYS, "score", "replacement", column])
+    pairs = rows.pivot_table(index=[*KEYS, "score"], columns="replacement", values=column).reset_index()
     pairs = pairs[(pairs["zero"] - pairs["mean"]).abs() > tolerance]
-    return pooled(pairs.assign(value=(pairs["mean"] <= pairs["zero"]).astype(float)), list(cells), "mean")
+    return pooled(pairs.assign(value=(pairs["mean"] <= pairs["zero"]).astype(float)), cells)
 
 
 def profile_areas(penalties: pd.DataFrame, scores=None) -> pd.DataFrame:
@@ -71,7 +51,7 @@ def profile_gain(tables, *, scores):
         index=["net", "seed", "score"], columns="replacement", values="area"
     ).reset_index()
     wide = wide[wide["score"].isin(scores)]
-    return pooled(wide.assign(value=wide["mean"] - wide["zero"]), ["net", "score"], "mean")
+    return pooled(wide.assign(value=wide["mean"] - wide["zero"]), ["net", "score"])
 
 
 @statistic(log=False)
@@ -83,7 +63,7 @@ def profile_difference(tables, *, score, against, replacements=("zero", "mean"))
     ).reset_index()
     wide = wide[wide["replacement"].isin(replacements)]
     rivals = wide[against] if isinstance(against, list) else wide[[against]]
-    return pooled(wide.assign(value=wide[score] - rivals.max(axis=1)), ["net", "replacement"], "mean")
+    return pooled(wide.assign(value=wide[score] - rivals.max(axis=1)), ["net", "replacement"])
 
 
 def covered(followed: pd.DataFrame, since: int = 0, until: int | None = None) -> pd.DataFrame:
@@ -105,7 +85,7 @@ def coverage(tables, *, scores, since=0, until=None, minus_since=None, minus_unt
         other = covered(tables["followed"], minus_since or 0, minus_until)
         found = found.merge(other, on=["net", "seed", "score"], suffixes=("", "_other"))
         found["share"] -= found["share_other"]
-    return pooled(found.assign(value=found["share"]), ["net", "score"], "mean")
+    return pooled(found.assign(value=found["share"]), ["net", "score"])
 
 
 @statistic(log=False)
@@ -115,7 +95,7 @@ def coverage_rank(tables):
     areas = areas[areas["replacement"] == "mean"]
     joined = covered(tables["followed"]).merge(areas, on=["net", "seed", "score"])
     return frame(
-        {"cell": net, "seed": seed, "value": spearmanr(group["share"], group["area"])[0]}
+        {"cell": net, "seed": seed, "value": spearman(group["share"], group["area"])}
         for (net, seed), group in joined.groupby(["net", "seed"])
     )
 
@@ -128,7 +108,7 @@ def chosen_alike(tables, *, score, against):
     sets = rows.groupby(["net", "seed", "step", "score"])["unit"].agg(set)
     pairs = sets.unstack("score").dropna()  # noqa: PD010 - sets cannot be averaged
     overlap = [len(a & b) / len(a | b) for a, b in zip(pairs[score], pairs[against], strict=True)]
-    return pooled(pairs.reset_index().assign(value=overlap), ["net"], "mean")
+    return pooled(pairs.reset_index().assign(value=overlap), ["net"])
 
 
 @statistic(log=False)
@@ -139,21 +119,24 @@ def energy_contrast(tables, *, score, against):
     medians = logs.pivot_table(
         index=["net", "seed"], columns="score", values="log", aggfunc="median"
     ).reset_index()
-    return pooled(medians.assign(value=medians[score] - medians[against]), ["net"], "mean")
+    return pooled(medians.assign(value=medians[score] - medians[against]), ["net"])
 
 
 @statistic(log=False)
 def foresight(tables, *, scores, replacement):
     """Rank correlation of a score with the true penalty of single units, averaged over steps."""
     single = chosen(tables["single_units"], {"replacement": replacement})
-    rows = []
-    for (net, seed), runs in single.groupby(["net", "seed"]):
-        for score in scores:
-            values = [
-                spearmanr(group[f"score_{score}"], group["penalty"])[0] for _, group in runs.groupby("step")
-            ]
-            rows.append({"cell": f"{net}, {score}", "seed": seed, "value": float(np.nanmean(values))})
-    return frame(rows)
+    rows = [
+        {
+            "net": net,
+            "score": score,
+            "seed": seed,
+            "value": spearman(group[f"score_{score}"], group["penalty"]),
+        }
+        for (net, seed, _), group in single.groupby(["net", "seed", "step"])
+        for score in scores
+    ]
+    return pooled(pd.DataFrame(rows), ["net", "score"])
 
 
 @statistic(log=False)
@@ -163,21 +146,18 @@ def best_alpha(tables, *, layer_set, scores):
     rows = chosen(tables["constants"], {"set": layer_set, "score": list(scores)})
     keys = ["net", "seed", "step", "score"]
     least = rows.loc[rows.groupby(keys)["penalty"].idxmin()]
-    return pooled(least.assign(value=least["alpha"]), ["net"], "mean")
+    return pooled(least.assign(value=least["alpha"]), ["net"])
 
 
 @statistic(log=False)
 def late_signal(tables, *, score, early, late):
     """Signed over unsigned score late in training minus early, averaged over layers and steps."""
-    rows = tables["agreement"][tables["agreement"]["score"] == score]
-    late_rows = rows.assign(value=rows["signal"])[rows["step"] > late]
-    early_rows = rows.assign(value=rows["signal"])[rows["step"] <= early]
-    high, low = (pooled(part, ["net"], "mean") for part in (late_rows, early_rows))
-    joined = high.merge(low, on=["cell", "seed"])
-    return frame(
-        {"cell": row.cell, "seed": row.seed, "value": row.value_x - row.value_y}
-        for row in joined.itertuples()
+    rows = chosen(tables["agreement"], {"score": score}, ["net", "seed", "step", "signal"])
+    kept = rows[(rows["step"] > late) | (rows["step"] <= early)].assign(
+        late=lambda table: table["step"] > late
     )
+    means = kept.pivot_table(index=["net", "seed"], columns="late", values="signal").dropna()
+    return pooled((means[True] - means[False]).rename("value").reset_index(), ["net"])
 
 
 def _tuning_gains(tables, since: int, until: int) -> pd.DataFrame:
@@ -199,7 +179,7 @@ def tuning_gain(tables, *, steps, minus_steps=None, since=0, until=10**9):
     """
     gains = _tuning_gains(tables, since, until)
     value = gains[steps] if minus_steps is None else gains[steps] - gains[minus_steps]
-    return pooled(value.rename("value").reset_index(), ["net"], "mean")
+    return pooled(value.rename("value").reset_index(), ["net"])
 
 
 @statistic(log=False)

@@ -1,14 +1,14 @@
-"""Small tables for the page on mean replacement. Networks with batch norm are networks of their own."""
+"""Small tables for the pages on mean replacement. Networks with batch norm are networks of their own."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from prunebook.errors import InputError
 from prunebook.evidence.intervals import half_width
-from prunebook.evidence.statistics.mean_replacement import KEYS, covered, profile_areas
+from prunebook.evidence.statistics.mean_replacement import covered, profile_areas
+from prunebook.evidence.statistics.ranks import spearman
 from prunebook.pages.figures.mr_parts import (
     FORETOLD,
     LOOKS,
@@ -19,7 +19,6 @@ from prunebook.pages.figures.mr_parts import (
     network_name,
     paired,
 )
-from prunebook.pages.figures.tables import need
 
 LARGE = 0.01  # nats: two penalties further apart than this differ by what one would notice
 
@@ -42,14 +41,12 @@ def networks(table: pd.DataFrame) -> str:
 
 def main_network(table: pd.DataFrame, first: str = "medium", *, enough: int = 4) -> str:
     """The network without batch norm that figures show: ``first`` if it has ``enough`` seeds, else that of the most."""
-    need(table, ("net", "seed", "batch_norm"), "penalties")
     seeds = table[~table["batch_norm"].astype(bool)].groupby("net", sort=False)["seed"].nunique()
     return first if seeds.get(first, 0) >= enough else str(seeds.idxmax())
 
 
 def longest(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of each network's longest training: some are followed for a while only until a GPU can be had."""
-    need(table, ("net", "batch_norm", "steps"), "results")
     return table[table["steps"] == table.groupby(["net", "batch_norm"])["steps"].transform("max")]
 
 
@@ -59,13 +56,13 @@ def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame
     ``difference`` is zero minus mean; ``half_width_80`` and ``half_width_95`` are those of its Student-t intervals over
     seeds, empty for one seed. Raises InputError for an amount that was not measured.
     """
-    need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
-    points = paired(named(_at(penalties, amount))).rename_axis(columns=None)
+    return _in_order(_gains(_at(penalties, amount), ["net", "score", "set"]))
+
+
+def _gains(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    points = paired(named(rows)).rename_axis(columns=None)
     points["difference"] = points["zero"] - points["mean"]
-    keys = ["net", "score", "set"]
-    runs = points.groupby([*keys, "seed"])[["zero", "mean", "difference"]].mean(skipna=False)
-    table = _over_seeds(runs.reset_index(), keys, ["zero", "mean", "difference"], "difference")
-    return _in_order(table)
+    return _over_seeds(points, keys, ["zero", "mean", "difference"], "difference")
 
 
 def gains_along_training(
@@ -75,9 +72,7 @@ def gains_along_training(
 
     Means over seeds; half widths as in ``gains``, of the scoring subset.
     """
-    need(penalties, (*KEYS, "score", "replacement", "penalty", "test_penalty"), "penalties")
-    at = _at(penalties, amount)
-    at = named(at[at["set"] == layer_set])
+    at = named(_at(penalties, amount, layer_set))
     points = {"gain": paired(at), "test_gain": paired(at, "test_penalty")}
     keys = ["net", "score", "step"]
     runs = [
@@ -89,19 +84,15 @@ def gains_along_training(
 
 def means_over(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
     """Mean of a column for each network and each of ``keys``, with half widths and number of seeds as in ``gains``."""
-    need(table, ("net", "seed", *keys, column), "to average")
     keys = ["net", *keys]
-    runs = named(table).groupby([*keys, "seed"])[column].mean(skipna=False).reset_index()
-    return _in_order(_over_seeds(runs, keys, [column], column))
+    return _in_order(_over_seeds(named(table), keys, [column], column))
 
 
 def along_training(
     penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1, column: str = "penalty"
 ) -> pd.DataFrame:
     """Penalties of one layer set and amount against step: a row for each network, score, replacement and step."""
-    need(penalties, (*KEYS, "score", "replacement", column), "penalties")
-    at = _at(penalties, amount)
-    return means_over(at[at["set"] == layer_set], ["score", "replacement", "step"], column)
+    return means_over(_at(penalties, amount, layer_set), ["score", "replacement", "step"], column)
 
 
 def shares(
@@ -112,7 +103,6 @@ def shares(
     A row for each network and each score or, with ``by="set"``, layer set. ``large`` counts the points at which the two
     penalties differ by more than ``LARGE``, ``below_large`` is the share of these at which means have the lower one.
     """
-    need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
     points = paired(named(penalties[penalties["score"].isin(list(scores))]))
     tied = (points["zero"] - points["mean"]).abs() <= TIE
     large = (points["zero"] - points["mean"]).abs() > LARGE
@@ -138,10 +128,9 @@ def foresight_table(
     penalty over the tenth of the units that the score puts lowest, ``all_units`` that over all. Means over seeds, with
     half widths of the correlation as in ``gains``; averaged over steps first without ``by_step``.
     """
-    need(single_units, ("net", "seed", "step", "replacement", "penalty"), "single_units")
     rows = [
         {"net": net, "score": score, "replacement": replacement, "step": step, "seed": seed,
-         "correlation": spearmanr(group[f"score_{score}"], group["penalty"])[0],
+         "correlation": spearman(group[f"score_{score}"], group["penalty"]),
          "lowest_tenth": group.nsmallest(max(1, len(group) // 10), f"score_{score}")["penalty"].mean(),
          "all_units": group["penalty"].mean()}
         for score, replacement in pairs
@@ -151,13 +140,11 @@ def foresight_table(
     ]  # fmt: skip
     keys = ["net", "score", "replacement", *(["step"] if by_step else [])]
     values = ["correlation", "lowest_tenth", "all_units"]
-    runs = pd.DataFrame(rows).groupby([*keys, "seed"])[values].mean(skipna=False).reset_index()
-    return _in_order(_over_seeds(runs, keys, values, "correlation"))
+    return _in_order(_over_seeds(pd.DataFrame(rows), keys, values, "correlation"))
 
 
 def at_the_end(constants: pd.DataFrame, *, layer_set: str, scores: Sequence[str]) -> float:
     """Share of seeds, steps and scores whose least penalty is at the largest multiple of the mean that was tried."""
-    need(constants, ("net", "seed", "step", "score", "set", "alpha", "penalty"), "constants")
     rows = constants[(constants["set"] == layer_set) & constants["score"].isin(list(scores))]
     least = rows.loc[rows.groupby(["net", "seed", "step", "score"])["penalty"].idxmin(), "alpha"]
     return float((least == rows["alpha"].max()).mean())
@@ -168,7 +155,6 @@ def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataF
 
     Scores in ``without`` are left out before the best and the worst are sought. Half widths as in ``gains``.
     """
-    need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
     kept = [score for score in penalties["score"].unique() if score not in without]
     runs = profile_areas(named(penalties), kept)
     table = _over_seeds(runs, ["net", "score", "replacement"], ["area"], "area")
@@ -187,7 +173,6 @@ def coverage_table(
     Means over seeds; a row for each network and score. Steps after ``until``, where the figure ends, do not count; None
     takes all.
     """
-    need(followed, ("net", "seed", "step", "score", "site", "unit", "width"), "followed")
     followed = named(followed)
     keys = ["net", "score"]
     columns = {"from the start": 0, f"from step {since:,}": since}
@@ -199,20 +184,14 @@ def coverage_table(
 
 def readings(conventions: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
     """As ``gains``, for other readings of the scores and one layer set; averaged over the steps measured."""
-    need(conventions, (*KEYS, "score", "replacement", "penalty"), "conventions")
-    at = _at(conventions, amount)
-    points = paired(named(at[at["set"] == layer_set])).rename_axis(columns=None)
-    points["difference"] = points["zero"] - points["mean"]
-    keys = ["net", "score"]
-    runs = points.groupby([*keys, "seed"])[["zero", "mean", "difference"]].mean(skipna=False)
-    return _over_seeds(runs.reset_index(), keys, ["zero", "mean", "difference"], "difference")
+    return _gains(_at(conventions, amount, layer_set), ["net", "score"])
 
 
 def border_table(borders: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
     """Penalty with means for each way to fold at a border: a row a network and score, a column a way."""
-    need(borders, (*KEYS, "score", "border", "penalty"), "borders")
-    at = _at(borders, amount)
-    means = named(at[at["set"] == layer_set]).groupby(["net", "score", "border", "seed"])["penalty"].mean()
+    means = (
+        named(_at(borders, amount, layer_set)).groupby(["net", "score", "border", "seed"])["penalty"].mean()
+    )
     table = means.groupby(["net", "score", "border"]).mean().unstack("border")  # noqa: PD010 - few and complete
     ways = [way for way in ("exact", "response-mean", "all-taps") if way in table]
     return _in_order(table[ways].rename_axis(columns=None).reset_index())
@@ -223,24 +202,86 @@ def batch_norm_table(batch_norm: pd.DataFrame) -> pd.DataFrame:
 
     A row for each network and score; means over steps and seeds, but for the last column.
     """
-    need(batch_norm, ("net", "seed", "step", "score", "zero", "mean", "difference"), "batch_norm")
     groups = named(batch_norm).groupby(["net", "score"])
     table = groups[["zero", "mean"]].mean().assign(largest_difference=groups["difference"].max())
     return _in_order(table.reset_index())
 
 
-def _at(table: pd.DataFrame, amount: float) -> pd.DataFrame:
+def advantage(tuning: pd.DataFrame, *, late: float | int = 25_000, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Penalty with zeros minus that with means: a row for early and late pruning and each number of steps tuned.
+
+    The median over the networks pruned, as in the claims' rules; with ``by``, within each value of these columns.
+    Columns: ``by``, pruned, tuned, advantage, half_width (95 % Student-t interval over seeds; empty for one), kept
+    (share of the advantage before fine-tuning), held_out (the advantage on test images), seeds.
+    """
+    cell = ["seed", "step", "set", "amount", "score", "pruned", "tuned"]
+    values = {"penalty": "advantage", "test_penalty": "held_out"}
+    wide = _halved(tuning, late).set_index([*cell, "replacement"])[list(values)]
+    wide = wide.unstack("replacement")  # noqa: PD010 - two indexes at once
+    gains = pd.DataFrame(
+        {name: wide[column]["zero"] - wide[column]["mean"] for column, name in values.items()}
+    )
+    keys = [*by, "pruned", "tuned"]
+    runs = gains.groupby([*keys, "seed"]).median().reset_index()
+    table = _over_seeds(runs, keys, list(values.values()), "advantage")
+    table = table.rename(columns={"half_width_95": "half_width"})
+    table["kept"] = table["advantage"] / table.groupby([*by, "pruned"])["advantage"].transform("first")
+    return table[[*keys, "advantage", "half_width", "kept", "held_out", "seeds"]]
+
+
+def losses(tuning: pd.DataFrame, untouched: pd.DataFrame, *, late: float | int = 25_000) -> pd.DataFrame:
+    """What the penalties are made of: median losses of pruned networks beside those of the network trained on unpruned.
+
+    A row for early and late starts and each number of steps. Columns: pruned, tuned, and the losses unpruned, mean and
+    zero, the same for held-out images; means over seeds.
+    """
+    parts = []
+    for name, table in (("unpruned", untouched), *tuning.groupby("replacement")):
+        runs = _halved(table, late).groupby(["pruned", "tuned", "seed"])[["loss", "test_loss"]].median()
+        part = runs.groupby(["pruned", "tuned"]).mean()
+        parts.append(part.set_axis([name, f"{name}, held out"], axis=1))
+    return pd.concat(parts, axis=1).reset_index()
+
+
+def _halved(table: pd.DataFrame, late: float | int) -> pd.DataFrame:
+    """With the column ``pruned``: before the step ``late`` or from there on."""
+    names = (f"from {late:,.0f} on", f"before {late:,.0f}")
+    return table.assign(pruned=np.where(table["step"] >= late, *names))
+
+
+def removed(removal: pd.DataFrame) -> pd.DataFrame:
+    """Networks without their pruned units: a row for each layer set and amount.
+
+    Columns: layers, pruned (share of units), weights and weights left, time for one batch and what is left of it in
+    milliseconds, speed-up, and the largest difference of a logit.
+    """
+    groups = removal.groupby(["set", "amount"])
+    mean, most = groups.mean(numeric_only=True), groups["difference"].max()
+    return pd.DataFrame(
+        {
+            "weights": mean["weights"].map("{:,.0f}".format),
+            "left": mean["weights_left"].map("{:,.0f}".format),
+            "ms": 1000 * groups["seconds"].median(),
+            "ms left": 1000 * groups["seconds_left"].median(),
+            "times faster": groups["seconds"].median() / groups["seconds_left"].median(),
+            "largest difference": most.map("{:.1e}".format),
+        }
+    ).reset_index()
+
+
+def _at(table: pd.DataFrame, amount: float, layer_set: str | None = None) -> pd.DataFrame:
     at = table[np.isclose(table["amount"], amount)]
     if at.empty:
         there = ", ".join(f"{value:g}" for value in sorted(table["amount"].unique()))
         raise InputError(f"an amount of {amount:g} was not measured: choose one of {there}")
-    return at
+    return at if layer_set is None else at[at["set"] == layer_set]
 
 
-def _over_seeds(runs: pd.DataFrame, keys: list[str], columns: list[str], judged: str) -> pd.DataFrame:
-    """Means over seeds, the number of seeds, and half the widths of the 80 and 95 % intervals of one column."""
-    groups = runs.groupby(keys)
-    table = groups[columns].mean(skipna=False)
+def _over_seeds(rows: pd.DataFrame, keys: list[str], columns: list[str], judged: str) -> pd.DataFrame:
+    """Means over each seed's rows and then over seeds, the number of seeds, and half the widths of the 80 and 95 %
+    intervals of one column."""
+    groups = rows.groupby([*keys, "seed"])[columns].mean(skipna=False).groupby(keys)
+    table = groups.mean(skipna=False)
     count, spread = groups.size(), groups[judged].std()
     for level in (80, 95):
         table[f"half_width_{level}"] = half_width(spread, count, level / 100)
