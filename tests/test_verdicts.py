@@ -137,8 +137,8 @@ sys.meta_path.insert(0, Blocked())
 @pytest.mark.parametrize(
     "code",
     [
-        "import prunebook.store.reading, prunebook.evidence.intervals, prunebook.store.results, prunebook.evidence.statistics",
-        "from prunebook.evidence import judging, kept, ledger",
+        "import prunebook.store.reading, prunebook.store.results, prunebook.evidence.statistics",
+        "from prunebook.evidence import claims, intervals, judging, kept",
         "from prunebook.cli import app; app(['verdicts', '--json'])",
         "from prunebook.pages.findings import findings_text; print(findings_text())",
         "from prunebook.evidence.invariants import invariants; assert not invariants()['broken'].any()",
