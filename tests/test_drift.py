@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from prunebook.errors import InputError
+from prunebook.store import comparison
 from prunebook.store.collect import collect, stored
 from prunebook.store.results import Store
 from prunebook.studies import STUDIES
@@ -19,7 +20,7 @@ TABLE = pd.DataFrame(
 
 def compared(now, **allowed):
     entry = {"t": {"rows": ["method"], "loss": allowed}}
-    return drift.compare({"t": TABLE}, {"t": now}, entry).iloc[0]
+    return comparison.compare({"t": TABLE}, {"t": now}, entry).iloc[0]
 
 
 def test_equal_tables_do_not_differ_in_any_order():
@@ -53,15 +54,15 @@ def test_rows_that_are_named_twice_are_refused():
 def test_only_the_rows_that_are_asked_for_count():
     entry = {"t": {"rows": ["method"], "where": {"method": ["a", "b"]}, "loss": {"absolute": 0}}}
     moved = TABLE.assign(loss=[1.0, 2.0, 9.0, 9.0])
-    assert drift.compare({"t": TABLE}, {"t": moved}, entry)["ok"].all()
+    assert comparison.compare({"t": TABLE}, {"t": moved}, entry)["ok"].all()
 
 
 def test_declared_tolerances_fit_the_committed_results():
-    for name, tolerances in drift.read_tolerances().items():
+    for name, tolerances in comparison.read_tolerances().items():
         if results := stored(STUDIES[name], "paper"):
             # One of each configuration: their tables need not have the same rows.
             for result in {result.record["config_hash"]: result for result in results.results}.values():
-                found = drift.compare(result.tables, result.tables, tolerances)
+                found = comparison.compare(result.tables, result.tables, tolerances)
                 assert found["largest"].max() == 0, result.path
 
 
@@ -95,7 +96,7 @@ def test_broken_tolerances_are_refused(tmp_path, text, message):
     path = tmp_path / "tolerances.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        drift.read_tolerances(path)
+        comparison.read_tolerances(path)
 
 
 @pytest.mark.parametrize(("name", "place"), [("ec-pde", 0), ("head-to-head", 1)])
@@ -155,9 +156,9 @@ def test_what_cannot_be_drawn_is_told_before_any_work(tmp_path):
 def test_groups_are_counted_apart():
     entry = {"t": {"rows": ["method", "kind"], "by": ["kind"], "loss": {"absolute": 0, "share": 0.5}}}
     table = TABLE.assign(kind=["x", "x", "y", "y"])
-    found = drift.compare({"t": table}, {"t": table.assign(loss=[1.0, 2.0, 9.0, 9.0])}, entry)
+    found = comparison.compare({"t": table}, {"t": table.assign(loss=[1.0, 2.0, 9.0, 9.0])}, entry)
     assert list(found["group"]) == ["x", "y"]
     assert list(found["ok"]) == [True, False]
-    assert "group" not in drift.compare(
+    assert "group" not in comparison.compare(
         {"t": table}, {"t": table}, {"t": {"rows": ["method"], "loss": {"absolute": 0}}}
     )

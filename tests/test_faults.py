@@ -56,8 +56,8 @@ CRASHES = """
     from torch import nn
     from prunebook import trajectories
     from prunebook.errors import ResultError
-    from prunebook.results import ResultMissing, Store
-    from prunebook.sgd import Recipe
+    from prunebook.store.results import ResultMissing, Store
+    from prunebook.training.sgd import Recipe
 
     torch.set_num_threads(1)
     root = Path(sys.argv[1])

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from prunebook.cli import app
 from prunebook.errors import InputError
 from prunebook.store import fingerprints
 from prunebook.store.probes import PROBES
@@ -20,7 +21,7 @@ def test_a_study_does_what_it_did(name):
         name, fingerprints.differences(then, fingerprints.take(study), fingerprints.tolerances(name))
     )
     assert not wrong, wrong
-    taken, now = fingerprints.versions()[name]["protocol"], fingerprints.protocol(study)
+    taken, now = fingerprints.versions()[name]["protocol"], study.version
     assert taken == now, (
         f"the fingerprint of {name} is of version {taken}, the study of version {now}: write it anew"
     )
@@ -114,7 +115,7 @@ def test_what_is_written_is_read_again(tmp_path):
     assert again.keys() == tables.keys()
     for name, table in tables.items():
         pd.testing.assert_frame_equal(again[name], table)
-    assert fingerprints.versions(tmp_path)[study.name]["protocol"] == fingerprints.protocol(study)
+    assert fingerprints.versions(tmp_path)[study.name]["protocol"] == study.version
 
 
 def test_what_is_not_there_is_told(tmp_path):
@@ -125,10 +126,6 @@ def test_what_is_not_there_is_told(tmp_path):
 
 
 def test_the_command_refuses_an_unknown_study():
-    import typer
-
-    app = typer.Typer()
-    app.command()(fingerprints.main)
-    found = CliRunner().invoke(app, ["nothing"])
+    found = CliRunner().invoke(app, ["fingerprint", "nothing"])
     assert found.exit_code == 2
-    assert "unknown study" in found.output
+    assert "there is no study 'nothing'" in found.output

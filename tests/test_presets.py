@@ -17,8 +17,8 @@ from prunebook.studies.mean_replacement.config import AlongTraining
 from prunebook.weights import COMPENSATIONS, CRITERIA, METHODS
 
 ADDRESSES = """
-from prunebook.configurations import config_hash
-from prunebook.experiments import STUDIES
+from prunebook.studies import STUDIES
+from prunebook.studies.configuration import config_hash
 for name, study in STUDIES.items():
     for scale, configs in study.presets.items():
         print(name, scale, *map(config_hash, configs))
@@ -38,12 +38,12 @@ def test_the_list_of_studies_loads_neither_torch_nor_what_draws():
 def test_what_a_registry_gains_moves_no_address():
     more = """
 from prunebook import units, weights
-from prunebook.weights import rankings, compensations
-rankings.RANKINGS["new"] = rankings.RANKINGS["magnitude"]
+from prunebook.weights import criteria, compensations
+criteria.CRITERIA["new"] = criteria.CRITERIA["magnitude"]
 compensations.COMPENSATIONS["new"] = compensations.COMPENSATIONS["mean"]
 weights.register(weights.Method("new", "New", "new", "new", scope="row", from_paper=True))
 units.SCORES["new"] = units.SCORES["norm"]
-assert all("new" in names for names in (weights.METHODS, weights.RANKINGS, weights.COMPENSATIONS, units.SCORES))
+assert all("new" in names for names in (weights.METHODS, weights.CRITERIA, weights.COMPENSATIONS, units.SCORES))
 """
     plain = printed(ADDRESSES)
     assert len(plain.splitlines()) == 3 * len(STUDIES)

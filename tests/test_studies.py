@@ -399,7 +399,7 @@ WORKER = """
     import pandas as pd
     # Only asked for its number of threads here, and it takes long to import.
     sys.modules["torch"] = SimpleNamespace(get_num_threads=lambda: 1)
-    from prunebook.results import Store
+    from prunebook.store.results import Store
     from prunebook.collection import collect
     from prunebook.studies import Study
 

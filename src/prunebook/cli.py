@@ -265,10 +265,11 @@ def drift(
 ) -> None:
     """Measure a sample of the stored results again, and say how far the numbers are."""
     with _told():
+        from prunebook.store import comparison
         from prunebook.studies.configuration import SCALES
         from prunebook.workflow import drift as drifting
 
-        known, declared = _studies(*(studies or ())), drifting.read_tolerances()
+        known, declared = _studies(*(studies or ())), comparison.read_tolerances()
         if scale not in SCALES:
             raise InputError(f"--scale {scale}: use one of {', '.join(SCALES)}")
         if at_most is not None and not at_most > 0:
@@ -300,4 +301,27 @@ def drift(
                     )
         typer.echo(f"kept in {kept}")
         if drifted:
+            raise typer.Exit(1)
+
+
+@app.command()
+def fingerprint(
+    studies: Annotated[list[str] | None, typer.Argument(help="Which; left out: all.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Take what is found as the fingerprint.")] = False,
+) -> None:
+    """Measure the tiny probes of studies, and say what differs from their committed fingerprints."""
+    with _told():
+        from prunebook.store import fingerprints
+
+        differs = False
+        for name, study in _studies(*(studies or ())).items():
+            tables = fingerprints.take(study)
+            if write:
+                fingerprints.write(study, tables)
+            told = fingerprints.told(
+                name, fingerprints.differences(fingerprints.read(name), tables, fingerprints.tolerances(name))
+            )
+            typer.echo(told or f"{name}: the same")
+            differs |= bool(told)
+        if differs:
             raise typer.Exit(1)

@@ -12,23 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 from unittest.mock import patch
 
 import pandas as pd
 import torch
-import typer
 import yaml
 
 from prunebook.errors import InputError
 from prunebook.networks import convnets
-from prunebook.store import machine
+from prunebook.paths import DATA
+from prunebook.store import comparison, machine
 from prunebook.store.probes import PLANS, PROBES, write_pictures
-from prunebook.studies.study import Study, registered
-from prunebook.training import snapshots, timing
-from prunebook.workflow import drift
+from prunebook.studies.study import Study
+from prunebook.training import timing
 
-FOLDER = Path(__file__).parents[3] / "data" / "fingerprints"
+FOLDER = DATA / "fingerprints"
 TIMINGS = ("seconds", "seconds_left", "milliseconds")
 MOST = 300  # rows of a table and probe that are kept, evenly spaced
 Tables = dict[str, pd.DataFrame]
@@ -59,7 +57,6 @@ def _conditions() -> Iterator[Path]:
         stack.enter_context(timing.one_thread())
         stack.enter_context(patch.dict(os.environ, {"PRUNEBOOK_CACHE": f"{folder}/cache"}))
         stack.enter_context(patch.dict(convnets.PLANS, PLANS))
-        stack.enter_context(patch.object(snapshots, "half_precision", lambda device: False))
         stack.enter_context(patch.object(timing, "BUDGET", 0.0))  # no timing is kept
         os.environ.pop("PRUNEBOOK_DATA", None)
         yield write_pictures(Path(folder) / "pictures")
@@ -83,7 +80,7 @@ def _read(file) -> pd.DataFrame:
 def read(name: str, folder: Path = FOLDER) -> Tables:
     """The committed fingerprint of a study. Raises InputError where there is none."""
     if not (found := sorted((folder / name).glob("*.csv"))):
-        raise InputError(f"{name} has no fingerprint: python -m prunebook.store.fingerprints {name} --write")
+        raise InputError(f"{name} has no fingerprint: prunebook fingerprint {name} --write")
     return {path.stem: _read(path) for path in found}
 
 
@@ -96,18 +93,13 @@ def write(study: Study, tables: Tables, folder: Path = FOLDER) -> None:
     for name, table in tables.items():
         (home / f"{name}.csv").write_text(_text(table), encoding="utf-8")
     taken = {
-        "protocol": protocol(study),
+        "protocol": study.version,
         "torch": str(torch.__version__),
         "taken": datetime.now(UTC).date().isoformat(),
         "machine": machine.hardware()["cpu"],
     }
     everything = dict(sorted((versions(folder) | {study.name: taken}).items()))
     (folder / "versions.yaml").write_text(yaml.safe_dump(everything, sort_keys=False), encoding="utf-8")
-
-
-def protocol(study: Study) -> int:
-    """The version of the study's protocol that the code stands at."""
-    return getattr(study, "version", 1)
 
 
 def versions(folder: Path = FOLDER) -> dict[str, dict]:
@@ -118,14 +110,14 @@ def versions(folder: Path = FOLDER) -> dict[str, dict]:
 
 def tolerances(name: str, path: Path = FOLDER / "tolerances.yaml") -> dict:
     """Of the tables of a study. Raises InputError where the study has none."""
-    declared = drift.read_tolerances(path)
+    declared = comparison.read_tolerances(path)
     if name not in declared:
         raise InputError(f"{path.name} has no tolerances for {name}")
     return declared[name]
 
 
 def differences(then: Tables, now: Tables, allowed: Mapping) -> pd.DataFrame:
-    """One row a table, column and group, as of ``drift.compare``: the columns ``by`` of each probe make the groups.
+    """One row a table, column and group, as of ``compare``: the columns ``by`` of each probe make the groups.
 
     A table or column that is in one of the two only is a row that is not ok. Probes that ``now`` lacks are not looked
     at. Raises InputError for a number that has no tolerance.
@@ -150,7 +142,7 @@ def differences(then: Tables, now: Tables, allowed: Mapping) -> pd.DataFrame:
             "by": ["probe", *(name for name in entry.get("by", ()) if name in left.columns)],
             **{name: entry[name] for name in numbers},
         }
-    return pd.concat([pd.DataFrame(found), drift.compare(then, now, compared)], ignore_index=True)
+    return pd.concat([pd.DataFrame(found), comparison.compare(then, now, compared)], ignore_index=True)
 
 
 def told(name: str, found: pd.DataFrame) -> str:
@@ -164,24 +156,5 @@ def told(name: str, found: pd.DataFrame) -> str:
     return (
         f"{len(bad)} of {len(columns)} columns of {name} differ, first {first['table']}.{first['metric']} of "
         f"{first['group'] or 'all'}: a mistake, or raise the version of the study and write the fingerprint anew "
-        f"with python -m prunebook.store.fingerprints {name} --write"
+        f"with prunebook fingerprint {name} --write"
     )
-
-
-def main(
-    study: Annotated[list[str] | None, typer.Argument(help="Names of studies; left out: all.")] = None,
-    write_: Annotated[bool, typer.Option("--write", help="Take what is found as the fingerprint.")] = False,
-) -> None:
-    """Take the fingerprint of studies anew, and say what differs from the committed one."""
-    known = registered()
-    for name in study or known:
-        if name not in known:
-            raise typer.BadParameter(f"unknown study {name!r}: choose from {', '.join(known)}")
-        tables = take(known[name])
-        if write_:
-            write(known[name], tables)
-        typer.echo(told(name, differences(read(name), tables, tolerances(name))) or f"{name}: the same")
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,7 +1,7 @@
 """Tiny configurations of every study, which together reach every line that measures.
 
-A fingerprint of behaviour is taken from them: see ``prunebook.store.fingerprints``. They learn from embedded digits, from
-solved trajectories, and from a folder of generated pictures, and need no download. They reach what the smallest
+A fingerprint of behaviour is taken from them: see ``fingerprints``. They learn from embedded digits, from solved
+trajectories, and from a folder of generated pictures, and need no download. They reach what the smallest
 presets do not: convolutions that pad, batch norm, every circumstance of training, and every method, score and
 compensation. Ratios and widths are such that rounding and cutting off counts differ.
 """

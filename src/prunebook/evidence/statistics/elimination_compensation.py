@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from prunebook.errors import InputError
-from prunebook.evidence.statistics.general import chosen
 from prunebook.evidence.statistics.ranks import kendall
 from prunebook.evidence.statistics.registry import frame, statistic
+from prunebook.tables import chosen
 
 PAPER_METHODS = (
     "elimination-compensation",

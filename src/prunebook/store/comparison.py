@@ -1,0 +1,90 @@
+"""How far two sets of tables are apart: rows matched by their keys, each metric within its own tolerance."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from prunebook.errors import InputError
+from prunebook.paths import DATA
+from prunebook.tables import chosen
+
+TOLERANCES_FILE = DATA / "tolerances.yaml"
+
+
+def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
+    """Tolerances by study and table. Raises InputError for a metric without exactly one of absolute and relative."""
+    tolerances = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    for study, tables in tolerances.items():
+        for table, entry in tables.items():
+            if not entry.get("rows"):
+                raise InputError(
+                    f"{path.name}: {study}, {table} does not say which columns name a row (rows)"
+                )
+            if extra := sorted(set(entry.get("by", ())) - set(entry["rows"])):
+                raise InputError(
+                    f"{path.name}: {study}, {table} groups by {', '.join(extra)}, which is not of its rows"
+                )
+            for metric, allowed in _metrics(entry).items():
+                if len({"absolute", "relative"} & set(allowed)) != 1:
+                    raise InputError(
+                        f"{path.name}: {study}, {table}, {metric} needs one of absolute, relative"
+                    )
+    return tolerances
+
+
+def _metrics(entry: Mapping) -> dict:
+    return {name: allowed for name, allowed in entry.items() if name not in ("rows", "where", "by")}
+
+
+def compare(
+    then: Mapping[str, pd.DataFrame], now: Mapping[str, pd.DataFrame], tolerances: Mapping
+) -> pd.DataFrame:
+    """One row a metric: table, metric, rows, largest (difference, in the unit of the tolerance), allowed, unit,
+    within (share of rows), share (that is asked for), ok.
+
+    Rows of both tables are matched by the columns ``rows``. Two missing numbers agree, one does not. With columns
+    ``by`` there is one row a metric and group of equal values in them, with a column ``group``: a share over all rows
+    would forgive one method what the others do right.
+    """
+    found = []
+    for table, entry in tolerances.items():
+        if table not in then or table not in now:
+            raise InputError(f"there is no table {table!r} in both results: {', '.join(then)}")
+        left, right = (chosen(tables[table], entry.get("where", {})) for tables in (then, now))
+        for metric, allowed in _metrics(entry).items():
+            columns = [*entry["rows"], metric]
+            if left.duplicated(entry["rows"]).any() or right.duplicated(entry["rows"]).any():
+                raise InputError(f"{table}: {', '.join(entry['rows'])} name more than one row")
+            pairs = left[columns].merge(
+                right[columns], on=entry["rows"], how="outer", suffixes=("_then", "_now"), indicator=True
+            )
+            a, b = (pairs[f"{metric}_{side}"].to_numpy(float) for side in ("then", "now"))
+            unit = "absolute" if "absolute" in allowed else "relative"
+            with np.errstate(divide="ignore", invalid="ignore"):
+                gap = np.abs(a - b) / (np.abs(a) if unit == "relative" else 1.0)
+            gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.where(np.isnan(gap), np.inf, gap))
+            gap = np.where(pairs["_merge"] == "both", gap, np.inf)
+            share, by = float(allowed.get("share", 1.0)), entry.get("by", [])
+            groups = (
+                pairs.groupby(by, sort=False, dropna=False).indices.items() if by else [((), slice(None))]
+            )
+            for names, rows in groups:
+                within = float((gap[rows] <= allowed[unit]).mean())
+                found.append(
+                    {
+                        "table": table,
+                        "metric": metric,
+                        "rows": len(gap[rows]),
+                        "largest": float(gap[rows].max()),
+                        "allowed": float(allowed[unit]),
+                        "unit": unit,
+                        "within": within,
+                        "share": share,
+                        "ok": within >= share,
+                        **({"group": "/".join(map(str, names))} if by else {}),
+                    }
+                )
+    return pd.DataFrame(found)
