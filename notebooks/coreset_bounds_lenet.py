@@ -27,7 +27,7 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook.pages import explore, figures, notebook
+from prunebook.pages import figures, notebook, widgets
 from prunebook.pages.tables import coreset_bounds
 
 page = notebook.begin(globals(), study="cb-lenet", notebook="coreset_bounds_lenet")
@@ -187,7 +187,7 @@ page.figure(
     alt="Rows of panels for epsilon and observed error, draws and sparsity, against the share of labels kept, for each training circumstance.",
     table=main["epsilon_first"],
     name="cb-lenet-sweep",
-    interactive=explore.draws(main["epsilon_first"]),
+    interactive=widgets.draws(main["epsilon_first"]),
 )
 page.verdict("CB-11", "CB-12")
 
@@ -212,7 +212,7 @@ page.figure(
     alt="Rows of panels, accuracy, error of units and error of weights against sparsity, for four ways of pruning, seen and guaranteed.",
     table=main["sparsity_first"],
     name="cb-lenet-guaranteed",
-    interactive=explore.guarantees(main["sparsity_first"]),
+    interactive=widgets.guarantees(main["sparsity_first"]),
 )
 page.table(
     coreset_bounds.useful_until(main["sparsity_first"]),
@@ -290,8 +290,8 @@ page.verdict("CB-10")
 # %% tags=["hide-input"]
 page.figure(
     figures.waterfall(main["waterfall"]),
-    caption="The bound with one factor after the other replaced by its measured value. Bars are geometric means over cases and seeds; the numbers beside them are the factor to the bar above.",
-    alt="Horizontal bars on a log axis from the stated bound down to the error at a typical image, for units and for weights.",
+    caption="The bound with one factor after the other replaced by its measured value. Large points are geometric means over cases and seeds; the numbers beside them are the factor to the point above.",
+    alt="Points on a log axis, joined by a line, from the stated bound down to the error at a typical image, for units and for weights.",
     table=main["waterfall"],
     name="cb-lenet-waterfall",
 )

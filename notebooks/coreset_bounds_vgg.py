@@ -146,8 +146,8 @@ page.table(
 # %% tags=["hide-input"]
 page.figure(
     figures.waterfall(page.tables["waterfall"]),
-    caption="The bound with one factor after the other replaced by its measured value. Bars are geometric means over cases and seeds; the numbers beside them are the factor to the bar above.",
-    alt="Horizontal bars on a log axis from the stated bound down to the error at a typical image, for units and for weights.",
+    caption="The bound with one factor after the other replaced by its measured value. Large points are geometric means over cases and seeds; the numbers beside them are the factor to the point above.",
+    alt="Points on a log axis, joined by a line, from the stated bound down to the error at a typical image, for units and for weights.",
     table=page.tables["waterfall"],
     name="cb-vgg-waterfall",
 )

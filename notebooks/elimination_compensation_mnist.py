@@ -28,7 +28,7 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook.pages import explore, figures, notebook
+from prunebook.pages import figures, notebook, widgets
 from prunebook.pages.tables import elimination_compensation
 
 page = notebook.begin(globals(), study="ec-mnist", notebook="elimination_compensation_mnist")
@@ -94,11 +94,11 @@ page.claims()
 losses = page.tables["losses"]
 page.figure(
     figures.losses_by_ratio(losses),
-    caption="Test loss against pruning ratio; rows are networks. Points are means over seeds, violins show the seeds where there are three or more.",
+    caption="Test loss against pruning ratio; rows are networks. Points are means over seeds; bands reach from the lowest to the highest seed. Ratios stand on a logit scale, so that .9 to .95 has room.",
     alt="Four panels of test loss on a log axis against pruning ratio for six methods: two networks, right after pruning and after fine-tuning.",
     table=elimination_compensation.losses_summary(losses),
     name="ec-mnist-losses",
-    interactive=explore.losses(losses),
+    interactive=widgets.losses(losses),
 )
 
 # %% tags=["remove-cell"]
@@ -137,7 +137,7 @@ page.figure(
     alt="Four panels of test accuracy against pruning ratio for six methods: two networks, right after pruning and after fine-tuning.",
     table=elimination_compensation.losses_summary(losses, column="accuracy"),
     name="ec-mnist-accuracy",
-    interactive=explore.losses(losses, "accuracy"),
+    interactive=widgets.losses(losses, "accuracy"),
 )
 
 # %% [markdown]
@@ -210,7 +210,7 @@ page.figure(
     alt="Small panels, one a layer, of the share of kept weights against pruning ratio for several methods.",
     table=elimination_compensation.layers_summary(page.tables["layers"]),
     name="ec-mnist-layers",
-    interactive=explore.layers(page.tables["layers"]),
+    interactive=widgets.layers(page.tables["layers"]),
 )
 
 # %% [markdown]

@@ -28,7 +28,7 @@ fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
 from prunebook.data.diffusion_sorption import convergence as solver_checks
-from prunebook.pages import explore, figures, notebook
+from prunebook.pages import figures, notebook, widgets
 from prunebook.pages.tables import elimination_compensation
 
 page = notebook.begin(globals(), study="ec-pde", notebook="elimination_compensation_pde")
@@ -94,7 +94,7 @@ for number, (widths, part) in enumerate(losses.groupby("widths", sort=False), st
         alt=f"Panels of test loss on a log axis against pruning ratio for six methods on architecture {number}: a row for each noise level, right after pruning and after fine-tuning.",
         table=elimination_compensation.losses_summary(part),
         name=f"ec-pde-losses-{number}",
-        interactive=explore.losses(part, floors=floors[floors["widths"] == widths]),
+        interactive=widgets.losses(part, floors=floors[floors["widths"] == widths]),
     )
 
 # %% tags=["hide-input"]
@@ -113,7 +113,7 @@ for number, (widths, part) in enumerate(losses.groupby("widths", sort=False), st
         alt=f"Panels of test loss on clean targets against pruning ratio for six methods on architecture {number}.",
         table=elimination_compensation.losses_summary(part, column="clean_loss"),
         name=f"ec-pde-clean-{number}",
-        interactive=explore.losses(part, "clean_loss"),
+        interactive=widgets.losses(part, "clean_loss"),
     )
 
 # %% [markdown]

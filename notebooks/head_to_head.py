@@ -131,7 +131,7 @@ for net in nets:
 at = {net: head_to_head.middle(losses, net) for net in nets}
 page.figure(
     figures.rankings_by_compensations(losses, at),
-    caption="Loss over the dense network's loss for every pair at one ratio, geometric means over seeds. Dark is low; white was not measured.",
+    caption="Loss over the dense network's loss for every pair at one ratio, geometric means over seeds. The colour tells how many times the lowest loss of its panel each one is, on one scale for all panels; white was not measured.",
     alt="Grids of numbers on a colour scale, rankings in rows and compensations in columns, right after pruning on the left and after fine-tuning on the right, a row of grids for each network.",
     table=figures.grid_of_pairs(losses, at),
     name="head-to-head-pairs",

@@ -26,7 +26,7 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook.pages import explore, figures, notebook
+from prunebook.pages import figures, notebook, widgets
 from prunebook.pages.tables import mean_replacement
 
 page = notebook.begin(globals(), study="mr-training", notebook="mean_replacement")
@@ -110,18 +110,18 @@ page.glue(
 #
 # ## The penalty through training
 #
-# The paper's Figure 2: a tenth of the units of every layer pruned, with means (solid) and with zeros (dashed). If the paper is right, each solid line runs below the dashed one of its colour.
+# The paper's Figure 2: a tenth of the units of every layer pruned, with means (solid) and with zeros (dashed). If the paper is right, each solid line runs below the dashed one.
 
 # %% tags=["hide-input"]
 page.figure(
     figures.penalties_through_training(penalties, of("network"), net=net),
-    caption=f"{name}: penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed); below, loss and accuracy of the unpruned network. A penalty axis that spans much is logarithmic on both sides of zero.",
-    alt="Four panels: penalties of unsigned and of signed scores against training step, and the loss and accuracy of the unpruned network on training and test images.",
+    caption=f"{name}: penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed), each score on its own scale; last, loss and accuracy of the unpruned network.",
+    alt="A panel for each score, penalty with means and with zeros against training step, then the loss and accuracy of the unpruned network on training and test images.",
     table=mean_replacement.means_over(
-        explore.penalty_rows(penalties), ["set", "amount", "score", "replacement", "step"], "penalty"
+        widgets.penalty_rows(penalties), ["set", "amount", "score", "replacement", "step"], "penalty"
     ),
     name="mr-penalties",
-    interactive=explore.penalties(penalties),
+    interactive=widgets.penalties(penalties),
 )
 page.verdict("MR-1", "MR-1b", "MR-2")
 
@@ -131,8 +131,8 @@ page.verdict("MR-1", "MR-1b", "MR-2")
 # %% tags=["hide-input"]
 page.figure(
     figures.penalties_by_network(everywhere, until=None),
-    caption="Penalty averaged over training with a tenth of all units pruned, with means (filled) and with zeros (hollow), for each network measured.",
-    alt="Pairs of points, penalty with means and with zeros, for each score and network.",
+    caption="Penalty with zeros minus penalty with means, averaged over training with a tenth of all units pruned, for each network measured: right of the line the mean is better. Written above each difference: the penalty with zeros, then the one with means.",
+    alt="A panel for each score: difference of the penalties with zeros and with means, with its interval, a row for each network.",
     table=mean_replacement.gains(everywhere).query("set == 'all'"),
     name="mr-networks",
 )
@@ -171,8 +171,8 @@ page.verdict("MR-3", "MR-13")
 # %% tags=["hide-input"]
 page.figure(
     figures.penalties_by_set(penalties, until=None),
-    caption=f"{name}: penalty averaged over training with a tenth of the units pruned, with means (filled) and with zeros (hollow), for each set of layers.",
-    alt="Pairs of points, penalty with means and with zeros, for each score and set of layers.",
+    caption=f"{name}: penalty with zeros minus penalty with means, averaged over training with a tenth of the units pruned, for each set of layers. Written above each difference: the penalty with zeros, then the one with means.",
+    alt="A panel for each score: difference of the penalties with zeros and with means, with its interval, a row for each set of layers.",
     table=mean_replacement.gains(penalties),
     name="mr-sets",
 )
@@ -191,7 +191,7 @@ page.figure(
     alt="Curves of the share of points below the threshold against tau for twelve methods, with their areas in the legend.",
     table=mean_replacement.areas(penalties),
     name="mr-profiles",
-    interactive=explore.profiles(penalties),
+    interactive=widgets.profiles(penalties),
 )
 page.figure(
     figures.performance_profiles(penalties, without=("rs", "mrs")),
@@ -210,7 +210,7 @@ page.verdict("MR-6a", "MR-6b", "MR-6c", "MR-6d")
 # %% tags=["hide-input"]
 page.figure(
     figures.single_layer(penalties, followed, layer_set=layer_set, amount=amount),
-    caption=f"{name}, left: penalty with means (solid) and with zeros (dashed) when one layer is pruned. Right: squared activations of the units chosen, summed over images and places; ticks at the top are medians.",
+    caption=f"{name}, left: penalty with means (solid) and with zeros (dashed) when one layer is pruned. Right: squared activations of the units chosen, summed over images and places; marks at the top are medians.",
     alt="Left: penalties of abs_mrs, rand and mrs against step. Right: distributions of the squared activations of the units they choose.",
     table=mean_replacement.along_training(penalties, layer_set=layer_set, amount=amount),
     name="mr-single-layer",
@@ -283,8 +283,8 @@ page.verdict("MR-X3", "MR-17")
 # %% tags=["hide-input"]
 page.figure(
     figures.train_against_test(of("penalties", ours), net=ours),
-    caption=f"{our_name}: penalty with zeros minus penalty with means, a tenth of all units pruned, on the scoring subset (solid) and on test images (dashed).",
-    alt="Gain of mean replacement against step on training and on test images, for each score.",
+    caption=f"{our_name}: penalty with zeros minus penalty with means, a tenth of all units pruned, on the scoring subset (solid) and on test images (dashed), each score on its own scale.",
+    alt="A panel for each score: gain of mean replacement against step on training and on test images.",
     table=mean_replacement.gains_along_training(of("penalties", ours)),
     name="mr-held-out",
 )
@@ -336,7 +336,7 @@ for other in others:
     page.figure(
         figures.penalties_through_training(rows, of("network", other), net=other),
         caption=f"{other_name}: penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed), and loss and accuracy of the unpruned network.",
-        alt=f"{other_name}: penalties of the scores against training step, and the loss and accuracy of the unpruned network.",
+        alt=f"{other_name}: a panel for each score, penalty against training step, then the loss and accuracy of the unpruned network.",
         table=mean_replacement.along_training(rows),
         name=f"mr-penalties-{other}",
     )

@@ -68,7 +68,7 @@ for net in nets:
     name, rows = mean_replacement.network_name(net), of("tuning", net)
     page.figure(
         figures.after_tuning(rows, net=net, late=late),
-        caption=f"{name}. Above: penalty with zeros minus penalty with means against steps of fine-tuning, by what was pruned. Below: every penalty with means over the same with zeros.",
+        caption=f"{name}. Above: penalty with zeros minus penalty with means against steps of fine-tuning, by what was pruned, each on its own scale; bars are 95 % intervals over seeds. Below: every penalty with means over the same with zeros.",
         alt=f"{name}: advantage of mean replacement against fine-tuning steps, for networks pruned early and late in training, and scatter plots after each number of steps.",
         table=mean_replacement.advantage(rows, late=late, by=["set", "amount"]),
         name=f"mr-tuning-{net}",

@@ -15,8 +15,10 @@ from prunebook.data.tasks import Problem
 from prunebook.errors import InputError, RunError
 from prunebook.evidence.statistics import STATISTICS
 from prunebook.networks.mlp import mlp, narrowed, weight_count
+from prunebook.pages import vocabulary
 from prunebook.pages.figures import head_to_head, head_to_head_costs
 from prunebook.pages.figures import head_to_head_parts as names
+from prunebook.pages.figures.style import look
 from prunebook.pages.tables import advice, best
 from prunebook.pages.tables import head_to_head as head_summaries
 from prunebook.studies import STUDIES
@@ -542,7 +544,7 @@ def test_figures_and_tables_of_a_run(tables, small):
         for column in ("loss", "accuracy"):
             assert len(head_to_head.pairs_by_ratio(losses, net, column=column).axes) == 2
     figure = head_to_head.rankings_by_compensations(losses, at)
-    assert len(figure.axes) == 4
+    assert len(figure.axes) == 5, "four grids and one scale of colours"
     shown = [text.get_text() for text in figure.axes[0].texts]
     cell = head_to_head.grid_of_pairs(losses, at).query(
         "net == 'lenet' and stage == 'pruned' and ranking == 'magnitude' and compensation == 'mean'"
@@ -560,10 +562,10 @@ def test_figures_and_tables_of_a_run(tables, small):
 
 
 def test_pairs_have_names_and_registered_methods_their_own_look():
-    assert names.pair_name("elimination-compensation", "mean") == "EC, mean shift"
-    assert names.pair_name("norm", "none", "units") == "norm, zeros"
+    assert vocabulary.pair_name("elimination-compensation", "mean") == "EC, mean shift"
+    assert vocabulary.pair_name("norm", "none", "units") == "norm, zeros"
     for method in METHODS.values():
-        assert names.pair_look(method.ranking, method.compensation).colour == names.look(method.name).colour
+        assert names.pair_look(method.ranking, method.compensation).colour == look(method.name).colour
     assert names.pair_look("norm", "none", "units").dash != names.pair_look("norm", "mean", "units").dash
     shown = [names.pair_look(*pair) for pair in names.SHOWN]
     assert len({look.marker for look in shown}) == len(shown)

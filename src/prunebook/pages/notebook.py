@@ -95,8 +95,8 @@ class Page:
             caption, alt: plain text. ``alt`` says what is drawn to somebody who does not see it.
             table: the numbers that are drawn.
             name: file name of the CSV, without suffix; also the anchor of the figure.
-            interactive: the same figure for the browser, from ``prunebook.pages.explore``; it takes the place of the
-                static one where scripts run.
+            interactive: the same figure from ``prunebook.pages.widgets``; a button shows it in place of the static one
+                where scripts run.
         """
         self.figures += 1
         display(HTML(figure_html(figure, self.figures, caption, alt, table, name, interactive)))

@@ -26,12 +26,10 @@ from prunebook.pages.figures.mr_probes import multiples_of_mean, signed_signal, 
 from prunebook.pages.figures.mr_scatter import zero_against_mean
 from prunebook.pages.figures.mr_tuning import after_tuning
 from prunebook.pages.figures.pde import error_map, profiles, solver_check
-from prunebook.pages.figures.style import COLOURS, DASHES, MARKERS, house_style, in_house_style, look
+from prunebook.pages.figures.style import LOOKS, house_style, in_house_style, look
 
 __all__ = [
-    "COLOURS",
-    "DASHES",
-    "MARKERS",
+    "LOOKS",
     "after_tuning",
     "draws_by_share",
     "effect",

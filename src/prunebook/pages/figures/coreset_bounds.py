@@ -3,41 +3,47 @@ from a sparsity to a guarantee.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
 
 from prunebook.pages.figures.coreset_parts import (
-    BAND,
-    DOTS,
-    GREY,
-    LOOKS,
-    SHAPES,
-    SHORT,
-    SPARE,
     WAYS,
-    ZONE,
-    arrow_handles,
     case_looks,
     cells,
-    grey,
-    handle,
     label_axes,
-    log_panels,
-    mean_line,
     panels_of_cells,
-    percent_axis,
-    share_axis,
     shown_of,
     unit_of,
 )
-from prunebook.pages.figures.layout import grid, legend_below, panel_label
-from prunebook.pages.figures.style import INK, Look, in_house_style
+from prunebook.pages.figures.layout import grid, legend_below, log_axis, panel_label, share_axis
+from prunebook.pages.figures.lines import (
+    RANGE,
+    arrow_handles,
+    mean_line,
+    off_axis,
+    over_seeds,
+    range_handle,
+)
+from prunebook.pages.figures.style import (
+    BAND,
+    DOTS,
+    GREY,
+    INK,
+    LOOKS,
+    SHORT,
+    SPARE,
+    ZONE,
+    Look,
+    grey,
+    handle,
+    in_house_style,
+)  # fmt: skip
+from prunebook.pages.vocabulary import KINDS
 
 CUT = 1_000_000  # draws above which the paper computed nothing
 
@@ -50,12 +56,10 @@ def label_bands(example: pd.DataFrame, margins: pd.DataFrame) -> Figure:
     at the dotted line. The image is that of the difficult circumstance and the lowest seed. Right: share of the
     correct labels that survive any change of the logits by epsilon; bands are the range of epsilon over seeds.
     """
-    images = cells(example, ("class", "logit", "label", "epsilon"), "example")
-    found = cells(margins, ("unit", "share", "epsilon"), "margins")
+    images, found = cells(example), cells(margins)
     name, image = next((cell for cell in images if cell[0] == "difficult"), images[0])
     image = image[image["seed"] == image["seed"].min()].sort_values("class")
-    figure, axes = grid(1, 2, 3.0)
-    left, right = axes[0]
+    figure, ((left, right),) = grid(1, 2, 3.0)
     logit, epsilon = image["logit"].to_numpy(), float(image["epsilon"].iloc[0])
     true = (image["class"] == image["label"]).to_numpy()
     for chosen, colour, marker in ((~true, GREY, "o"), (true, "#d55e00", "D")):
@@ -70,17 +74,17 @@ def label_bands(example: pd.DataFrame, margins: pd.DataFrame) -> Figure:
     left.set_ylim(logit.min() - 1.6 * epsilon, logit.max() + 1.6 * epsilon)
     panel_label(left, 0, f"An image ({name}), ε = {epsilon:.3g}")
     looks = case_looks(found)
-    for label, cell in found:
-        style = looks[label].line | {"marker": ""}
-        epsilons = cell[cell["unit"] == "additive"].groupby("share")["epsilon"]
-        right.plot(epsilons.mean(), list(epsilons.groups), **style)
-        if (epsilons.size() > 1).any():
-            ends = (epsilons.min(), epsilons.max())
-            right.fill_betweenx(list(epsilons.groups), *ends, color=style["color"], **BAND)
+    for label, cell in found:  # the share is given and epsilon measured, so that bands lie flat
+        curve = over_seeds(cell[cell["unit"] == "additive"], "share", "epsilon", bands=(RANGE,))
+        right.plot(curve["mean"], curve["x"], **(looks[label].line | {"marker": ""}))
+        right.fill_betweenx(curve["x"], curve["low 0"], curve["high 0"], color=looks[label].colour, **BAND)
+        infinite = curve.loc[np.isposinf(curve["mean"]), "x"]
+        off_axis(right, infinite, 0.97, "right", looks[label].colour, "x")
+        off_axis(right, curve.loc[curve["mean"] <= 0, "x"], 0.03, "left", looks[label].colour, "x")
     right.axvline(epsilon, color=INK, linewidth=0.9, label="_image")
     right.set(xlabel="Additive error ε of every logit", ylabel="Correct labels that stay")
-    percent_axis([right])
-    arrows = log_panels([right], "x")
+    share_axis([right])
+    log_axis(right, "x", 5)
     panel_label(right, 1, "All held-out images")
     legend_below(
         figure,
@@ -89,7 +93,8 @@ def label_bands(example: pd.DataFrame, margins: pd.DataFrame) -> Figure:
             Patch(color=GREY, alpha=0.25, linewidth=0, label="± ε"),
             *(handle(looks[label], marker="") for label, _ in found),
             grey("Largest ε that this image tolerates", color=INK, linewidth=0.9),
-            *arrow_handles(arrows),
+            *range_handle(margins),
+            *arrow_handles(figure),
         ],
     )
     return figure
@@ -98,31 +103,29 @@ def label_bands(example: pd.DataFrame, margins: pd.DataFrame) -> Figure:
 @in_house_style
 def layer_errors(layers: pd.DataFrame) -> Figure:
     """All layers pruned by magnitude: what each layer's largest error can do to the logits, their sum, the truth."""
-    found = cells(layers, ("ratio", "layer", "at_output", "bound", "observed", "observed_mean"), "layers")
+    found = cells(layers)
     figure, axes = panels_of_cells(found, 1, 2.7)
     numbers = sorted(layers["layer"].unique())
     looks = {
-        layer: Look(
-            SPARE[place % len(SPARE)], SHAPES[place % len(SHAPES)], (), f"Layer {layer}, at the output"
-        )
-        for place, layer in enumerate(numbers)
+        layer: replace(SPARE[k % len(SPARE)], dash=(), label=f"Layer {layer}, at the output")
+        for k, layer in enumerate(numbers)
     }
     totals = {
-        "bound": {"color": INK, "linestyle": SHORT, "linewidth": 1.8, "label": "Sum: the bound"},
-        "observed": {"color": INK, "linewidth": 1.8, "label": "Largest error seen"},
-        "observed_mean": {"color": INK, "linestyle": DOTS, "linewidth": 1.8, "label": "Mean error seen"},
+        "bound": Look(INK, "", SHORT[1], "Sum: the bound"),
+        "observed": Look(INK, "", (), "Largest error seen"),
+        "observed_mean": Look(INK, "", DOTS[1], "Mean error seen"),
     }
     for axis, (_, cell) in zip(axes[0], found, strict=True):
         for layer, part in cell.groupby("layer"):
-            mean_line(axis, part, "ratio", "at_output", "ratio", looks[layer].line)
-        whole = cell[cell["layer"] == numbers[0]]
-        for column, style in totals.items():
-            mean_line(axis, whole, "ratio", column, "ratio", style)
-    share_axis(axes)
-    arrows = log_panels(axes.flat)
+            mean_line(axis, part, "ratio", "at_output", looks[layer], positive=True)
+        for column, look in totals.items():
+            whole = cell[cell["layer"] == numbers[0]]
+            mean_line(axis, whole, "ratio", column, look, positive=True, linewidth=1.8)
+        log_axis(axis, most=5)
+    share_axis(axes.flat, "x", few=len(found) > 3)
     label_axes(axes, "Pruning ratio", ["Error of a logit"])
-    handles = [*map(handle, looks.values()), *(Line2D([], [], **style) for style in totals.values())]
-    legend_below(figure, handles + arrow_handles(arrows))
+    handles = [*map(handle, looks.values()), *(handle(look, linewidth=1.8) for look in totals.values())]
+    legend_below(figure, handles + range_handle(layers) + arrow_handles(figure))
     return figure
 
 
@@ -135,8 +138,7 @@ def draws_by_share(epsilon_first: pd.DataFrame, kinds: Sequence[str] = ("neurons
     zero. Other bands are over seeds. Dotted lines across are the number of units or weights there are. Hollow points
     lie beyond the number of draws at which the paper stopped and showed a sparsity of 0; a cross was not sampled here.
     """
-    columns = ("kind", "share", "epsilon", "samples", "size", "observed", "observed_sd", "observed_max")
-    found = cells(epsilon_first, (*columns, "sparsity", "beyond_cut"), "epsilon_first")
+    found = cells(epsilon_first)
     shown = shown_of(epsilon_first, "kind", kinds, "epsilon_first")
     figure, axes = panels_of_cells(found, len(shown) + 2, 1.5)
     unsampled = False
@@ -144,62 +146,55 @@ def draws_by_share(epsilon_first: pd.DataFrame, kinds: Sequence[str] = ("neurons
         for top, kind in zip(column, shown, strict=False):
             part = cell[cell["kind"] == kind]
             if not part.empty:
-                _errors(top, part, LOOKS[kind].line)
-                unsampled |= _draws(*column[-2:], part, LOOKS[kind].line)
-    share_axis(axes, percent=True)
-    arrows = log_panels(axes[-2], high=20 * CUT)
-    for row in axes[:-2]:
-        arrows |= log_panels(row)
+                _errors(top, part, LOOKS[kind])
+                unsampled |= _draws(*column[-2:], part, LOOKS[kind])
+    share_axis(axes.flat, "x", few=len(found) > 3)
+    for axis in axes[:-1].flat:
+        log_axis(axis, most=5)
+    draws = epsilon_first.loc[epsilon_first["kind"].isin(shown) & np.isfinite(epsilon_first["samples"])]
     for axis in axes[-2]:
+        axis.set_ylim(top=2 * max(20 * CUT, draws["samples"].max()))
         axis.axhspan(CUT, axis.get_ylim()[1], **ZONE)
     most = epsilon_first.loc[epsilon_first["kind"].isin(shown), "sparsity"].max()
+    share_axis(axes[-1])
     for axis in axes[-1]:
         axis.set_ylim(-0.05, np.nanmax([0.25, 1.1 * most]))
-        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    errors = [f"{LOOKS[kind].label}:\n{unit_of(kind)}" for kind in shown]
-    label_axes(axes, "Labels to keep (%)", (*errors, "Draws asked for", "Sparsity"))
-    handles = [handle(LOOKS[kind]) for kind in shown]
+    errors = [f"{KINDS[kind]}:\n{unit_of(kind)}" for kind in shown]
+    label_axes(axes, "Labels to keep", (*errors, "Draws asked for", "Sparsity"))
+    handles = [handle(kind) for kind in shown]
     handles += [grey("Error allowed: ε", linestyle=SHORT), grey("Error seen, mean")]
     handles += [grey("Error seen, largest", linestyle=DOTS, linewidth=0.9)]
     handles += [grey("Size of the layer", linestyle=DOTS)]
     handles += [Patch(**ZONE, label="Beyond the paper's cut-off")]
     handles += [grey("Not sampled", linestyle="", marker="x")] if unsampled else []
-    legend_below(figure, handles + arrow_handles(arrows))
+    legend_below(figure, handles + arrow_handles(figure))
     return figure
 
 
-def _errors(axis: Axes, part: pd.DataFrame, style: dict) -> None:
+def _errors(axis: Axes, part: pd.DataFrame, look: Look) -> None:
     """The error allowed, the mean and the largest error seen."""
-    means = part.groupby("share")[["epsilon", "observed", "observed_sd", "observed_max"]].mean()
-    colour = style["color"]
-    axis.plot(means.index, means["epsilon"], color=colour, linestyle=SHORT, label="_epsilon")
-    axis.plot(means.index, means["observed"], **style)
-    axis.plot(
-        means.index, means["observed_max"], color=colour, linestyle=DOTS, linewidth=0.9, label="_largest"
-    )
+    plain = {"bands": (), "positive": True, "marker": ""}
+    mean_line(axis, part, "share", "epsilon", look, linestyle=SHORT, label="_epsilon", **plain)
+    mean_line(axis, part, "share", "observed", look, bands=(), positive=True)
+    largest = {"linestyle": DOTS, "linewidth": 0.9, "label": "_largest"}
+    mean_line(axis, part, "share", "observed_max", look, **largest, **plain)
+    means = part.groupby("share")[["observed", "observed_sd"]].mean()
     low, high = (means["observed"] + sign * means["observed_sd"] for sign in (-1, 1))
-    axis.fill_between(means.index, low, high, where=low > 0, color=colour, alpha=0.15, linewidth=0)
+    axis.fill_between(means.index, low, high, where=low > 0, color=look.colour, **BAND)
 
 
-def _draws(middle: Axes, bottom: Axes, part: pd.DataFrame, style: dict) -> bool:
+def _draws(middle: Axes, bottom: Axes, part: pd.DataFrame, look: Look) -> bool:
     """The draws asked for and the sparsity that they leave. Says whether some of them were not sampled."""
-    mean_line(middle, part, "share", "samples", "share", style)
-    middle.axhline(part["size"].iloc[0], color=style["color"], linestyle=DOTS, label="_size")
-    mean_line(bottom, part, "share", "sparsity", "share", style)
-    sums = part.groupby("share")[["samples", "sparsity"]].agg(lambda v: v.mean(skipna=False))
-    beyond = sums[part.groupby("share")["beyond_cut"].any()]
-    hollow = style | {
-        "linestyle": "",
-        "markerfacecolor": "white",
-        "markeredgecolor": style["color"],
-        "markeredgewidth": 1.1,
-        "label": "_beyond",
-    }
-    drawable = beyond[np.isfinite(beyond["samples"])]  # the line itself gets an arrow elsewhere
-    middle.plot(drawable.index, drawable["samples"], **hollow)
-    bottom.plot(beyond.index, beyond["sparsity"], **hollow)
-    missing = sums.index[sums["sparsity"].isna()]
-    bottom.plot(missing, np.zeros(len(missing)), "x", color=style["color"], label="_unsampled")
+    draws = mean_line(middle, part, "share", "samples", look, positive=True)
+    middle.axhline(part["size"].iloc[0], color=look.colour, linestyle=DOTS, label="_size")
+    sparsity = mean_line(bottom, part, "share", "sparsity", look)
+    beyond = part.groupby("share")["beyond_cut"].any().to_numpy()
+    hollow = look.hollow | {"label": "_beyond"}
+    for axis, found in ((middle, draws), (bottom, sparsity)):
+        there = found[beyond & np.isfinite(found["mean"])]
+        axis.plot(there["x"], there["mean"], **hollow)
+    missing = sparsity.loc[sparsity["mean"].isna(), "x"]
+    bottom.plot(missing, np.zeros(len(missing)), "x", color=look.colour, label="_unsampled")
     return len(missing) > 0
 
 
@@ -209,33 +204,27 @@ def guaranteed_accuracy(sparsity_first: pd.DataFrame, ways: Sequence[str] = WAYS
 
     Errors of units and of weights have rows of their own, because they are measured in different units.
     """
-    columns = ("way", "ratio", "sparsity", "accuracy", "implied_accuracy", "observed", "epsilon")
-    found = cells(sparsity_first, columns, "sparsity_first")
+    found = cells(sparsity_first)
     shown = shown_of(sparsity_first, "way", ways, "sparsity_first")
     units = list(dict.fromkeys(unit_of(way) for way in shown))
     figure, axes = panels_of_cells(found, 1 + len(units), 1.9)
     for column, (_, cell) in zip(axes.T, found, strict=True):
         for way in shown:
-            part, style = cell[cell["way"] == way], LOOKS[way].line
+            part, by = cell[cell["way"] == way], {"point": "ratio"}
             # Hybrid often equals deterministic: the wide line below stays in sight.
-            style |= {"linewidth": 2.6, "markersize": 7} if way == "deterministic" else {}
-            promised = style | {"linestyle": SHORT, "label": f"_{way}"}
+            by |= {"linewidth": 2.6, "markersize": 7} if way == "deterministic" else {}
+            promised = by | {"linestyle": SHORT, "label": f"_{way}"}
             below = column[1 + units.index(unit_of(way))]
-            for axis, seen, bound in (
-                (column[0], "accuracy", "implied_accuracy"),
-                (below, "observed", "epsilon"),
-            ):
-                mean_line(axis, part, "sparsity", seen, "ratio", style)
-                mean_line(axis, part, "sparsity", bound, "ratio", promised)
-    share_axis(axes)
-    percent_axis(axes[0])
-    arrows = False
-    for row in axes[1:]:
-        arrows |= log_panels(row)
+            mean_line(column[0], part, "sparsity", "accuracy", LOOKS[way], **by)
+            mean_line(column[0], part, "sparsity", "implied_accuracy", LOOKS[way], **promised)
+            mean_line(below, part, "sparsity", "observed", LOOKS[way], positive=True, **by)
+            mean_line(below, part, "sparsity", "epsilon", LOOKS[way], positive=True, **promised)
+    share_axis(axes.flat, "x", few=len(found) > 3)
+    share_axis(axes[0])
+    for axis in axes[1:].flat:
+        log_axis(axis, most=5)
     names = ["Weights:\nrelative error" if "relative" in unit else f"Units:\n{unit}" for unit in units]
     label_axes(axes, "Sparsity", ("Accuracy", *names))
-    handles = [handle(LOOKS[way]) for way in shown]
-    legend_below(
-        figure, [*handles, grey("Seen"), grey("Guaranteed", linestyle=SHORT), *arrow_handles(arrows)]
-    )
+    kinds = [grey("Seen"), grey("Guaranteed", linestyle=SHORT)]
+    legend_below(figure, [*map(handle, shown), *kinds, *range_handle(sparsity_first), *arrow_handles(figure)])
     return figure

@@ -2,36 +2,25 @@
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from prunebook.errors import InputError
-from prunebook.pages.figures.coreset_parts import (
-    GREY,
-    LOOKS,
-    ZONE,
-    arrow_handles,
-    case_looks,
-    cells,
-    grey,
-    handle,
-    log_panels,
-    mean_line,
-    shown_of,
-)
-from prunebook.pages.figures.layout import grid, legend_below, number, panel_label
-from prunebook.pages.figures.style import INK, Look, in_house_style
+from prunebook.pages.figures.coreset_parts import case_looks, cells, shown_of
+from prunebook.pages.figures.layout import grid, legend_below, log_axis, panel_label
+from prunebook.pages.figures.lines import arrow_handles, mean_line, off_axis, range_handle
+from prunebook.pages.figures.style import INK, LOOKS, RED, ZONE, Look, grey, handle, in_house_style
+from prunebook.pages.numbers import factor
 
 BOUNDS = {  # of the number of draws
     "stated": Look("#d55e00", "D", (), "Units, as stated"),
     "hoeffding": Look("#882255", "v", (), "Units, Hoeffding"),
-    "weights": Look("#0072b2", "o", (), "Weights"),
+    "weights": LOOKS["weights"],
 }
 INPUTS = {
     "data": Look(INK, "o", (), "Held-out data"),
     "ball": Look("#3fa5dd", "s", (), "Ball"),
-    "orthant": Look("#cc3311", "^", (), "Positive part of the ball"),
+    "orthant": Look(RED, "^", (), "Positive part of the ball"),
 }
 STEPS = {  # of the waterfall, in words that fit beside it
     "bound as stated": "As stated, all the ball",
@@ -53,12 +42,11 @@ def other_inputs(inputs: pd.DataFrame) -> Figure:
 
     The same sampled units see all inputs. Means over seeds; a line joins the mean and the largest error.
     """
-    found = cells(inputs, ("inputs", "epsilon", "error", "error_max"), "inputs")
+    found = cells(inputs)
     kinds = [kind for kind in INPUTS if kind in set(inputs["inputs"])]
     if len(kinds) < inputs["inputs"].nunique():
         raise InputError(f"inputs must be of {', '.join(INPUTS)}, not {sorted(set(inputs['inputs']))}")
-    figure, axes = grid(1, 1, 0.5 + 0.62 * len(found))
-    axis = axes[0, 0]
+    figure, ((axis,),) = grid(1, 1, 0.5 + 0.62 * len(found))
     for row, (_, cell) in enumerate(found):
         means = cell.groupby("inputs")[["error", "error_max", "epsilon"]].mean()
         epsilon = cell.groupby("seed")["epsilon"].first().mean()
@@ -70,18 +58,16 @@ def other_inputs(inputs: pd.DataFrame) -> Figure:
             low, high = means.loc[kind, ["error", "error_max"]]
             axis.plot([low, high], [y, y], color=look.colour, linewidth=1.2, label="_range")
             axis.plot([low], [y], **look.points)
-            hollow = {"markerfacecolor": "white", "markeredgecolor": look.colour, "markeredgewidth": 1.2}
-            axis.plot([high], [y], **(look.points | hollow | {"label": f"_{kind}"}))
+            axis.plot([high], [y], **(look.hollow | {"label": f"_{kind}"}))
     axis.set_yticks(range(len(found)), [label for label, _ in found])
     axis.set_ylim(len(found) - 0.5, -0.5)
     axis.grid(visible=False, axis="y")
     axis.set_xlabel("Error of a logit")
-    arrows = log_panels([axis], "x")
-    handles = [Line2D([], [], **INPUTS[kind].points) for kind in kinds]
+    log_axis(axis, "x", 5)
+    handles = [handle(INPUTS[kind], linestyle="") for kind in kinds]
     handles += [grey("Mean", linestyle="", marker="o")]
     handles += [grey("Largest", linestyle="", marker="o", markerfacecolor="white")]
-    handles += [Line2D([], [], color=INK, linewidth=2.6, label="Error allowed: ε"), *arrow_handles(arrows)]
-    legend_below(figure, handles)
+    legend_below(figure, [*handles, grey("Error allowed: ε", color=INK, linewidth=2.6)])
     return figure
 
 
@@ -92,35 +78,31 @@ def scaling(table: pd.DataFrame) -> Figure:
     A thin line a circumstance, told apart by dashes. Right: largest error over points and classes, averaged over
     draws, over the error allowed: above 1 the guarantee is broken.
     """
-    found = cells(table, ("bound", "alpha", "samples", "largest_over_epsilon"), "scaling")
+    found = cells(table)
     if unknown := set(table["bound"]) - set(BOUNDS):
         raise InputError(f"no bound {', '.join(sorted(unknown))} to draw: choose among {', '.join(BOUNDS)}")
-    lines = [look.line["linestyle"] for look in case_looks(found).values()]
-    figure, axes = grid(1, 2, 3.0)
-    left, right = axes[0]
-    for dash, (_, cell) in zip(lines, found, strict=True):
+    dashes = {name: look.line["linestyle"] for name, look in case_looks(found).items()}
+    figure, ((left, right),) = grid(1, 2, 3.0)
+    for name, cell in found:
         for bound, look in BOUNDS.items():
             part = cell[cell["bound"] == bound]
-            style = look.line | {"linewidth": 1.0, "linestyle": dash}
-            if not part.empty:
-                mean_line(left, part, "alpha", "samples", "alpha", style)
+            style = {"linewidth": 1.0, "linestyle": dashes[name], "positive": True}
+            mean_line(left, part, "alpha", "samples", look, **style)
             if part["largest_over_epsilon"].notna().any():
-                mean_line(right, part, "alpha", "largest_over_epsilon", "alpha", style)
+                mean_line(right, part, "alpha", "largest_over_epsilon", look, **style)
     right.axhline(1, color=INK, linewidth=1.1, label="_one")
-    arrows = log_panels([left]) | log_panels([right], high=3)
+    for place, axis in enumerate((left, right)):
+        log_axis(axis, "x", 5), log_axis(axis, "y", 5)
+        axis.set_xlabel("Last layer times α")
+        panel_label(axis, place)
+    right.set_ylim(top=max(3, right.get_ylim()[1]))
     right.axhspan(1, right.get_ylim()[1], **ZONE)
     right.text(0.03, 0.97, "guarantee broken", transform=right.transAxes, va="top", color="#a32a0e")
-    for axis in axes[0]:
-        log_panels([axis], "x", low=table["alpha"].min(), high=table["alpha"].max())
-        axis.set_xlabel("Last layer times α")
     left.set_ylabel("Draws asked for")
     right.set_ylabel("Largest error / ε")
-    panel_label(left, 0), panel_label(right, 1)
     handles = [handle(look) for bound, look in BOUNDS.items() if bound in set(table["bound"])]
-    handles += [
-        grey(look.label, linestyle=dash) for dash, look in zip(lines, case_looks(found).values(), strict=True)
-    ]
-    legend_below(figure, handles + arrow_handles(arrows))
+    handles += [grey(case_looks(found)[name].label, linestyle=dash) for name, dash in dashes.items()]
+    legend_below(figure, handles + range_handle(table) + arrow_handles(figure))
     return figure
 
 
@@ -128,57 +110,48 @@ def scaling(table: pd.DataFrame) -> Figure:
 def waterfall(table: pd.DataFrame) -> Figure:
     """From the stated bound to what a typical point sees, one factor of the bound after the other measured.
 
-    Bars are geometric means over circumstances and seeds, points those of each circumstance. Right of each bar: its
-    length over the one above. A factor above 1 means that what was replaced had been too small.
+    Large points are geometric means over circumstances and seeds, joined from step to step; small points are those of
+    each circumstance. At each step, the factor to the one above: above 1, what was replaced had
+    been too small.
     """
-    found = cells(table, ("kind", "order", "name", "epsilon"), "waterfall")
+    found = cells(table)
     kinds = shown_of(table, "kind", list(dict.fromkeys(table["kind"])), "waterfall")
-    looks = case_looks(found)
-    most = table.groupby("kind")["name"].nunique().max()
+    looks, most = case_looks(found), table.groupby("kind")["name"].nunique().max()
     figure, axes = grid(1, len(kinds), 0.7 + 0.33 * most)
-    arrows = False
     for place, (axis, kind) in enumerate(zip(axes[0], kinds, strict=True)):
         part = table[table["kind"] == kind]
         steps = part.groupby("order")["name"].first()
-        bars = part.groupby("order")["epsilon"].agg(_geometric)
+        means = part.groupby("order")["epsilon"].agg(_geometric).to_numpy()
+        there, rows = np.isfinite(means) & (means > 0), np.arange(len(means))
+        axis.plot(
+            np.where(there, means, np.nan), rows, color=LOOKS[kind].colour, linewidth=1.8, label="_mean"
+        )
         for lane, (label, cell) in enumerate(found):
             points = cell[cell["kind"] == kind].groupby("order")["epsilon"].agg(_geometric)
-            style = looks[label].points | {"color": INK, "markersize": 4.5}
             y = steps.index.get_indexer(points.index) + 0.5 * ((lane + 0.5) / len(found) - 0.5)
-            axis.plot(points, y, **style, zorder=4)
-        arrows |= log_panels([axis], "x", low=bars.min() / 2)
-        start = axis.get_xlim()[0]
-        finite = bars.where(np.isfinite(bars), axis.get_xlim()[1])
-        axis.barh(range(len(bars)), finite - start, 0.62, start, color=LOOKS[kind].colour, alpha=0.4)
-        factors = (bars / bars.shift()).to_numpy()
-        for row, factor in enumerate(factors[1:], 1):
-            axis.annotate(
-                _times(factor),
-                (1, row),
-                (4, 0),
-                xycoords=axis.get_yaxis_transform(),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-            )
-        axis.set_yticks(range(len(bars)), [STEPS.get(name, name) for name in steps])
-        axis.set_ylim(len(bars) - 0.5, -0.5)
+            shown = (points > 0) & np.isfinite(points)
+            style = looks[label].points | {"color": INK, "markersize": 4.5}
+            axis.plot(points[shown], y[shown], **style, zorder=4)
+            off_axis(axis, y[np.isposinf(points)], 0.97, "right", INK, "x")
+            off_axis(axis, y[points <= 0], 0.03, "left", INK, "x")
+        sns.scatterplot(
+            x=means[there], y=rows[there], color=LOOKS[kind].colour, s=70, ax=axis, zorder=3, legend=False
+        )
+        log_axis(axis, "x", 5)
+        for row, ratio in enumerate(means[1:] / means[:-1], 1):
+            offset = {"xycoords": axis.get_yaxis_transform(), "textcoords": "offset points"}
+            axis.annotate(factor(ratio), (1, row), (4, 0), va="center", fontsize=9, **offset)
+        axis.set_yticks(rows, [STEPS.get(name, name) for name in steps])
+        axis.set_ylim(len(means) - 0.5, -0.5)
         axis.grid(visible=False, axis="y")
-        axis.set_xlabel("Error of a logit" if kind == "neurons" else "Relative error")
+        axis.set(xlabel="Error of a logit" if kind == "neurons" else "Relative error", ylabel="")
         panel_label(axis, place, LOOKS[kind].label)
-    handles = [Line2D([], [], **(look.points | {"color": INK})) for look in looks.values()]
-    bar = Patch(color=GREY, alpha=0.4, label="Mean, with the factor to the bar above")
-    legend_below(figure, [*handles, bar, *arrow_handles(arrows)])
+    handles = [handle(look, color=INK, linestyle="") for look in looks.values()]
+    mean = grey("Mean, with the factor to the step above", marker="o", markersize=8, linewidth=1.8)
+    legend_below(figure, [*handles, mean, *arrow_handles(figure)])
     return figure
 
 
 def _geometric(values: pd.Series) -> float:
     with np.errstate(divide="ignore"):
         return float(np.exp(np.log(values).mean(skipna=False)))
-
-
-def _times(factor: float) -> str:
-    """A factor in words: a division below 1."""
-    if not np.isfinite(factor) or factor <= 0:
-        return "–"
-    return f"× {number(float(f'{factor:.2g}'))}" if factor >= 1 else f"÷ {number(float(f'{1 / factor:.2g}'))}"

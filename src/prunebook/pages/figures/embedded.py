@@ -9,6 +9,8 @@ import re
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from prunebook.pages.figures.style import house_style
+
 
 def figure_html(
     figure,
@@ -21,7 +23,10 @@ def figure_html(
 ) -> str:
     """A figure as one piece of HTML that carries its picture and its numbers. Arguments as for ``Page.figure``."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight")
+    with house_style():
+        figure.savefig(
+            buffer, format="svg"
+        )  # the layout leaves no margins: a tight save would only draw it twice
     plt.close(figure)
     svg = _short_numbers(buffer.getvalue())
     image = base64.b64encode(svg.encode()).decode()
@@ -30,7 +35,8 @@ def figure_html(
         f'<figure class="pb-figure" id="{html.escape(name)}">'
         f'<div class="pb-scroll" tabindex="0" role="region" aria-label="Figure {number}">'
         f'<img alt="{html.escape(alt)}" {_size(svg)} src="data:image/svg+xml;base64,{image}"></div>'
-        f"{_embedded(interactive)}<figcaption><b>Figure {number}.</b> {html.escape(caption)} "
+        f"{_embedded(interactive)}<figcaption><b>Figure {number}.</b> "
+        f'<span class="pb-caption">{html.escape(caption)}</span> '
         f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{csv}">Numbers (CSV)</a>'
         "</figcaption></figure>"
     )

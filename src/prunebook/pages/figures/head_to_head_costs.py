@@ -4,18 +4,25 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from prunebook.pages.figures.ec_parts import ratio_axis
-from prunebook.pages.figures.head_to_head import COLUMNS, grid_of_pairs
-from prunebook.pages.figures.head_to_head_parts import SHOWN, STAGES, net_name, pair_look
-from prunebook.pages.figures.layout import column_heads, grid, legend_below, log_axis, panel_label
-from prunebook.pages.figures.style import INK, Look, in_house_style
-from prunebook.pages.figures.tables import need, positions
+from prunebook.pages.figures.head_to_head import grid_of_pairs
+from prunebook.pages.figures.head_to_head_parts import SHOWN, pair_look
+from prunebook.pages.figures.layout import (
+    column_heads,
+    grid,
+    legend_below,
+    log_axis,
+    panel_label,
+    ratio_axis,
+)
+from prunebook.pages.figures.style import INK, Look, handle, in_house_style
+from prunebook.pages.vocabulary import STAGES, net_name
 
 FORMS = {
-    ("masked", 1): Look("#999999", "x", (1.2, 1.8), "Masked, one input"),
+    ("masked", 1): Look("#999999", ">", (1.2, 1.8), "Masked, one input"),
     ("masked", 256): Look("#4d4d4d", "P", (), "Masked, 256 inputs"),
     ("sparse rows", 1): Look("#3fa5dd", "o", (1.2, 1.8), "Sparse rows, one input"),
     ("sparse rows", 256): Look("#332288", "s", (), "Sparse rows, 256 inputs"),
@@ -45,9 +52,8 @@ def cost_against_loss(losses: pd.DataFrame, cost: pd.DataFrame, at: Mapping[str,
 
     Pairs with a look of their own in the figures by ratio keep it; all others are small grey dots.
     """
-    need(losses, COLUMNS, "losses")
-    need(cost, ("net", "part", "name", "seconds"), "cost")
     points = prices(losses, cost, at)
+    points["seconds"] = points["seconds"].clip(lower=1e-4)
     nets = [net for net in at if (points["net"] == net).any()]
     figure, axes = grid(2, len(nets), 2.6, sharex="col")
     column_heads(axes, map(net_name, nets))
@@ -55,21 +61,17 @@ def cost_against_loss(losses: pd.DataFrame, cost: pd.DataFrame, at: Mapping[str,
     for (row, side), axis in np.ndenumerate(axes):
         panel_label(axis, row * len(nets) + side)
         part = points[(points["net"] == nets[side]) & (points["stage"] == list(STAGES)[row])]
-        for point in part.itertuples():
-            known = point.kind == "units" or (point.ranking, point.compensation) in SHOWN
-            style = pair_look(point.ranking, point.compensation, point.kind)
-            look = (
-                style.points if known else style.points | {"color": "#999999", "marker": ".", "markersize": 4}
-            )
-            hollow = {"markerfacecolor": "none", "markeredgecolor": style.colour}
+        known = [p.kind == "units" or (p.ranking, p.compensation) in SHOWN for p in part.itertuples()]
+        rest = part[~np.array(known, dtype=bool)]
+        sns.scatterplot(rest, x="seconds", y="relative", color="#999999", s=8, linewidth=0, ax=axis)
+        for point in part[known].itertuples():
+            look = pair_look(point.ranking, point.compensation, point.kind)
             zeros = point.kind == "units" and point.compensation == "none"
-            axis.plot([max(point.seconds, 1e-4)], [point.relative], **(look | hollow if zeros else look))
-            if known:
-                handles[style.label] = Line2D([], [], **(look | hollow if zeros else look))
-        log_axis(axis, "x", 5)
-        log_axis(axis, "y", 5)
-        if row == 1:
-            axis.set_xlabel("Seconds of one thread")
+            style = look.hollow if zeros else look.points
+            axis.plot([point.seconds], [point.relative], **style)
+            handles[look.label] = Line2D([], [], **style)
+        log_axis(axis, "x", 5), log_axis(axis, "y", 5)
+        axis.set(xlabel="Seconds of one thread" if row == 1 else "", ylabel="")
     for axis, head in zip(axes[:, 0], STAGES.values(), strict=True):
         axis.set_ylabel(f"{head}\nloss / dense loss")
     legend_below(figure, list(handles.values()))
@@ -90,24 +92,21 @@ def speeds(latency: pd.DataFrame) -> pd.DataFrame:
 @in_house_style
 def time_of_a_pass(latency: pd.DataFrame) -> Figure:
     """Time of a forward pass over that of the dense network against ratio, a panel a network. Below 1 it is faster."""
-    need(latency, ("net", "seed", "ratio", "form", "batch", "milliseconds", "bytes"), "latency")
     table = speeds(latency)
     nets = list(dict.fromkeys(table["net"]))
-    figure, axes = grid(1, len(nets), 2.7)
-    handles: dict[str, Line2D] = {}
+    figure, axes = grid(1, len(nets), 2.7, sharey=True)
+    forms = [form for form in FORMS if form in set(zip(table["form"], table["batch"], strict=True))]
     for place, (axis, net) in enumerate(zip(axes[0], nets, strict=True)):
         panel_label(axis, place, net_name(net))
         mine = table[table["net"] == net]
-        ticks = np.sort(mine["ratio"].unique())
         axis.axhline(1, color=INK, linewidth=1.1)
-        for (form, batch), part in mine.groupby(["form", "batch"], sort=False):
-            style = FORMS[form, batch]
-            axis.plot(positions(part["ratio"].to_numpy(), ticks), part["time"], **style.line)
-            handles[style.label] = Line2D([], [], **style.line)
-        log_axis(axis, "y", 6)
-        ratio_axis(np.array([[axis]]), ticks)
-        if "removed" in set(mine["form"]):
-            axis.set_xlabel("Share of units pruned")
-    axes[0, 0].set_ylabel("Time / time of dense")
-    legend_below(figure, list(handles.values()))
+        for form, batch in forms:
+            part = mine[(mine["form"] == form) & (mine["batch"] == batch)]
+            sns.lineplot(part, x="ratio", y="time", ax=axis, errorbar=None, **FORMS[form, batch].line)
+        units = "removed" in set(mine["form"])
+        ratio_axis([axis], mine["ratio"], "Share of units pruned" if units else "Pruning ratio")
+        axis.set_ylabel("Time / time of dense")
+        axis.get_legend().remove()
+    log_axis(axes[0, 0], "y", 6)
+    legend_below(figure, [handle(FORMS[form]) for form in forms])
     return figure

@@ -3,55 +3,33 @@
 Lines, bands, networks and ``until`` as in ``prunebook.pages.figures.mr_parts``.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from prunebook.pages.figures.coreset_parts import DOTS, SHORT, grey, percent_axis
-from prunebook.pages.figures.layout import grid, panel_label
+from prunebook.pages.figures.layout import panel_label, share_axis, wrapped
+from prunebook.pages.figures.lines import mean_line, over_seeds, t_bands
 from prunebook.pages.figures.mr_parts import (
-    HOLLOW,
+    DASHED,
     LOOKS,
     PAPER_END,
     SETS,
-    SIGNED,
     ZERO_LINE,
-    band_handles,
-    bands,
-    by_seed,
     choose,
     finish,
     named,
     network_name,
     paired,
-    replaced_handles,
     scores_in,
-    seed_line,
     step_axis,
-    symlog_axis,
+    two_lines,
 )
-from prunebook.pages.figures.style import INK, Look, in_house_style
-from prunebook.pages.figures.tables import need
+from prunebook.pages.figures.style import DOTS, GREY, INK, Look, grey, in_house_style
+from prunebook.pages.numbers import number
 
-
-def _two_panels(axes: Iterable[Axes], shown: Sequence[str], draw: Callable[[Axes, str], None]) -> None:
-    """Unsigned scores left, signed ones right, as theirs are far larger."""
-    for place, (axis, scores) in enumerate(zip(axes, _by_sign(shown), strict=True)):
-        axis.axhline(0, **ZERO_LINE)
-        for score in scores:
-            draw(axis, score)
-        if not scores:
-            axis.text(0.5, 0.5, "Not measured", transform=axis.transAxes, ha="center", va="center")
-            axis.set_yticks([])
-        panel_label(axis, place, ("Unsigned scores", "Signed scores")[place])
-
-
-def _by_sign(shown: Sequence[str]) -> tuple[list[str], list[str]]:
-    return [s for s in shown if s not in SIGNED], [s for s in shown if s in SIGNED]
+KINDS = [grey("Mean replacement", marker="o"), grey("Zero", **DASHED)]
 
 
 @in_house_style
@@ -64,40 +42,39 @@ def penalties_through_training(
     amount: float | int = 0.1,
     until: int | None = PAPER_END,
 ) -> Figure:
-    """Penalties of every score along training, with means (solid) and zeros (dashed), and the network itself.
+    """Penalties along training, with means (solid) and zeros (dashed), a panel a score, and the network itself.
 
-    Below: loss and accuracy of the unpruned network on the subset that scores and penalties are taken on, and on a
+    Last: loss and accuracy of the unpruned network on the subset that scores and penalties are taken on, and on a
     test subset.
     """
-    columns = ("step", "score", "replacement", "penalty")
-    where = {"set": layer_set, "amount": float(amount)}
-    rows = choose(penalties, columns, "penalties", net=net, until=until, **where)
-    losses = ("loss", "test_loss", "accuracy", "test_accuracy")
-    own = choose(network, ("step", *losses), "network", net=net, until=until)
+    rows = choose(penalties, "penalties", net=net, until=until, set=layer_set, amount=float(amount))
+    own = choose(network, "network", net=net, until=until)
     shown = scores_in(rows)
-    figure, axes = grid(2, 2, 2.6, sharex=True)
-
-    def draw(axis: Axes, score: str) -> None:
-        for replacement, change in (("zero", {"linestyle": SHORT, "label": f"_{score}"}), ("mean", {})):
-            part = rows[(rows["score"] == score) & (rows["replacement"] == replacement)]
-            seed_line(axis, part, "step", "penalty", LOOKS[score].line | change)
-
-    _two_panels(axes[0], shown, draw)
-    for axis, scores in zip(axes[0], _by_sign(shown), strict=True):
-        mine = rows[rows["score"].isin(scores)].groupby(["step", "score", "replacement"])["penalty"]
-        symlog_axis([axis], mine.mean())
-    axes[0, 0].set_ylabel("Penalty")
+    figure, panels = wrapped(len(shown) + 2, 2.0, sharex=True)
+    for place, (axis, score) in enumerate(zip(panels, shown, strict=False)):
+        mine = rows[rows["score"] == score]
+        two_lines(axis, *(mine[mine["replacement"] == kind] for kind in ("mean", "zero")), "penalty", score)
+        axis.set_ylabel("" if place % 3 else "Penalty")
+        panel_label(axis, place, score)
     subsets = {"": ("Scoring subset", "-"), "test_": ("Test subset", DOTS)}
-    for place, (axis, column) in enumerate(zip(axes[1], ("loss", "accuracy"), strict=True)):
+    for place, column in enumerate(("loss", "accuracy"), start=len(shown)):
         for prefix, (label, dash) in subsets.items():
-            style = {"color": INK, "linestyle": dash, "linewidth": 1.5, "label": label}
-            seed_line(axis, own, "step", prefix + column, style)
-        panel_label(axis, 2 + place, f"Unpruned, {column}")
-    axes[1, 0].set_ylim(bottom=min(0, axes[1, 0].get_ylim()[0]))
-    percent_axis(axes[1, 1:])
-    step_axis(axes[1])
+            line = {"linestyle": dash, "linewidth": 1.5}
+            mean_line(
+                panels[place],
+                own,
+                "step",
+                prefix + column,
+                Look(INK, "", (), label),
+                bands=t_bands(own),
+                **line,
+            )
+        panel_label(panels[place], place, f"Unpruned, {column}")
+    panels[-2].set_ylim(bottom=min(0, panels[-2].get_ylim()[0]))
+    share_axis(panels[-1:])
+    step_axis(panels)
     unpruned = [grey(label, color=INK, linestyle=dash, linewidth=1.5) for label, dash in subsets.values()]
-    return finish(figure, [*replaced_handles(shown), *unpruned, *band_handles(rows)])
+    return finish(figure, [*KINDS, *unpruned], rows)  # fmt: skip
 
 
 @in_house_style
@@ -110,26 +87,16 @@ def train_against_test(
     until: int | None = PAPER_END,
 ) -> Figure:
     """Penalty with zeros minus that with means, on the subset that the means are taken on and on a test subset."""
-    columns = ("step", "score", "replacement", "penalty", "test_penalty")
-    where = {"set": layer_set, "amount": float(amount)}
-    rows = choose(penalties, columns, "penalties", net=net, until=until, **where)
-    gains = {}
-    for column in ("penalty", "test_penalty"):
-        wide = paired(rows, column)
-        gains[column] = wide.assign(gain=wide["zero"] - wide["mean"])
+    rows = choose(penalties, "penalties", net=net, until=until, set=layer_set, amount=float(amount))
+    gains = [paired(rows, column) for column in ("penalty", "test_penalty")]
     shown = scores_in(rows)
-    figure, axes = grid(1, 2, 3.0, sharex=True)
-
-    def draw(axis: Axes, score: str) -> None:
-        for column, change in (("test_penalty", {"linestyle": SHORT, "label": f"_{score}"}), ("penalty", {})):
-            part = gains[column][gains[column]["score"] == score]
-            seed_line(axis, part, "step", "gain", LOOKS[score].line | change)
-
-    _two_panels(axes[0], shown, draw)
-    axes[0, 0].set_ylabel("Penalty, zeros minus means")
-    step_axis(axes[0])
-    subsets = {"penalty": "Scoring subset", "test": "Test subset"}
-    return finish(figure, [*replaced_handles(shown, subsets), *band_handles(rows)])
+    figure, panels = wrapped(len(shown), 2.0, sharex=True)
+    for place, (axis, score) in enumerate(zip(panels, shown, strict=True)):
+        two_lines(axis, *(gain[gain["score"] == score] for gain in gains), "gain", score)
+        axis.set_ylabel("" if place % 3 else "Zeros minus means")
+        panel_label(axis, place, score)
+    step_axis(panels)
+    return finish(figure, [grey("Scoring subset", marker="o"), grey("Test subset", **DASHED)], rows)
 
 
 @in_house_style
@@ -140,14 +107,15 @@ def penalties_by_set(
     amount: float | int = 0.1,
     until: int | None = PAPER_END,
 ) -> Figure:
-    """Penalties averaged over training, for each layer set and score: with means (filled) and with zeros (hollow).
+    """What means save against zeros, for each layer set and score: a forest of paired differences.
 
-    A thin line joins the two; the wide ones are bands over seeds. Signed scores have a panel of their own.
+    Penalties are averaged over training within a seed. Written beside each difference: the penalty with zeros, and the
+    one with means.
     """
-    columns = ("step", "score", "set", "replacement", "penalty")
-    rows = choose(penalties, columns, "penalties", net=net, until=until, amount=float(amount))
-    sets = [name for name in SETS if name in set(rows["set"])]
-    return _dots({SETS[name]: rows[rows["set"] == name] for name in sets})
+    rows = choose(penalties, "penalties", net=net, until=until, amount=float(amount))
+    return _forest(
+        {label: rows[rows["set"] == name] for name, label in SETS.items() if name in set(rows["set"])}
+    )
 
 
 @in_house_style
@@ -159,51 +127,51 @@ def penalties_by_network(
     until: int | None = PAPER_END,
 ) -> Figure:
     """As ``penalties_by_set``, with a row for each network and one layer set."""
-    need(penalties, ("net", "seed", "step", "score", "replacement", "penalty"), "penalties")
-    nets = list(dict.fromkeys(named(penalties)["net"]))
     where = {"set": layer_set, "amount": float(amount)}
-    found = {net: choose(penalties, (), "penalties", net=net, until=until, **where) for net in nets}
-    return _dots({network_name(net).replace(" with", "\nwith"): rows for net, rows in found.items()})
+    found = {}
+    for net in named(penalties)["net"].unique():
+        rows = choose(penalties, "penalties", net=net, until=until, **where)
+        label = f"{network_name(net)}, n = {rows['seed'].nunique()}"
+        found[label.replace(" with", "\nwith")] = rows
+    return _forest(found)
 
 
-def _dots(found: dict[str, pd.DataFrame]) -> Figure:
+def _forest(found: Mapping[str, pd.DataFrame]) -> Figure:
+    """A panel a score, a row for each of the tables: zeros minus means, averaged over steps, with its interval."""
     together = pd.concat(found.values())
     shown = scores_in(together)
-    groups = [group for group in _by_sign(shown) if group]
-    figure, axes = grid(1, len(groups), 0.8 + 0.62 * len(found), sharey=True)
-    for place, (axis, scores) in enumerate(zip(axes[0], groups, strict=True)):
-        drawn: list[float] = []
-        for row, rows in enumerate(found.values()):
-            for lane, score in enumerate(scores):
-                y = row + 0.74 * ((lane + 0.5) / len(scores) - 0.5)
-                part = rows[rows["score"] == score]
-                drawn += _pair_of_dots(axis, by_seed(part, "replacement", "penalty"), y, LOOKS[score])
+    figure, panels = wrapped(len(shown), 0.7 + 0.42 * len(found), sharey=True)
+    for place, (axis, score) in enumerate(zip(panels, shown, strict=True)):
         axis.axvline(0, **ZERO_LINE)
-        for line in np.arange(len(found) - 1) + 0.5:
-            axis.axhline(line, color="#e4e4e4", linewidth=0.7, label="_between")
-        symlog_axis([axis], drawn, "x", apart=0.15)
-        axis.set_yticks(range(len(found)), list(found))
-        axis.set_ylim(len(found) - 0.5, -0.5)
+        for row, rows in enumerate(found.values()):
+            pairs = paired(rows[rows["score"] == score]) if (rows["score"] == score).any() else rows[:0]
+            if pairs.empty:
+                axis.text(
+                    0.5, row, "Not measured", transform=axis.get_yaxis_transform(), ha="center", va="center"
+                )
+                continue
+            line = over_seeds(pairs.assign(row=row), "row", "gain", bands=t_bands(rows)).iloc[0]
+            for k, width in enumerate((1.2, 3.2)[: len(t_bands(rows))]):
+                ends = line[[f"low {k}", f"high {k}"]]
+                axis.plot(ends, [row, row], color=LOOKS[score].colour, linewidth=width, label="_interval")
+            axis.plot(line["mean"], row, **LOOKS[score].points, zorder=3)
+            zero, mean = pairs.groupby("seed")[["zero", "mean"]].mean().mean(skipna=False).map(number)
+            axis.annotate(
+                f"{zero} → {mean}",
+                (1, row),
+                (0, 7),
+                fontsize=8.5,
+                ha="right",
+                va="center",
+                xycoords=axis.get_yaxis_transform(),
+                textcoords="offset points",
+                color=GREY,
+            )
         axis.grid(visible=False, axis="y")
-        axis.set_xlabel("Penalty, averaged over training")
-        panel_label(axis, place, "Signed scores" if scores[0] in SIGNED else "Unsigned scores")
-    dots = [Line2D([], [], **LOOKS[score].points) for score in shown]
-    kinds = [grey("Mean replacement", linestyle="", marker="o")]
-    kinds += [grey("Zero", linestyle="", marker="o", **HOLLOW)]
-    return finish(figure, [*dots, *kinds, *band_handles(together)])
-
-
-def _pair_of_dots(axis: Axes, seeds: pd.DataFrame, y: float, look: Look) -> list[float]:
-    """The two replacements of one score in one row. Gives back what was drawn."""
-    means = seeds.mean(axis=1, skipna=False)
-    found = bands(seeds)
-    axis.plot(means, [y] * len(means), color=look.colour, linewidth=1.0, label="_pair")
-    for replacement, value in means.items():
-        for (low, high), _ in found:
-            ends = [low[replacement], high[replacement]]
-            axis.plot(ends, [y, y], color=look.colour, alpha=0.2, linewidth=5, label="_seeds")
-        hollow = {**HOLLOW, "markeredgecolor": look.colour, "label": f"_{look.label}"}
-        if look.marker == "x":  # has no inside
-            hollow = {"marker": "o", **hollow}
-        axis.plot([value], [y], **(look.points | (hollow if replacement == "zero" else {})), zorder=3)
-    return means.tolist()
+        axis.margins(x=0.15)
+        panel_label(axis, place, score)
+        axis.set_xlabel("Zeros minus means" if place >= len(shown) - 3 else "")
+    panels[0].set_yticks(np.arange(len(found)), list(found))
+    panels[0].set_ylim(len(found) - 0.4, -0.7)
+    marks = [grey("Difference, 80 and 95 % intervals", marker="o")]
+    return finish(figure, [*marks, grey("Penalty with zeros → with means", linestyle="")])

@@ -7,30 +7,28 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.mean_replacement import KEYS, profile_areas
-from prunebook.pages.figures.coreset_parts import DOTS, SHORT, grey, handle, log_panels, percent_axis
-from prunebook.pages.figures.layout import grid, panel_label
+from prunebook.pages.figures.layout import grid, log_axis, panel_label, share_axis
+from prunebook.pages.figures.lines import mean_line, t_bands
 from prunebook.pages.figures.mr_parts import (
+    DASHED,
     GROUND,
     LOOKS,
     PAPER_END,
-    band_handles,
+    ZERO_LINE,
     choose,
     finish,
     named,
-    replaced_handles,
     scores_in,
-    seed_line,
     step_axis,
     symlog_axis,
 )
-from prunebook.pages.figures.style import INK, in_house_style
-from prunebook.pages.figures.tables import need
+from prunebook.pages.figures.style import DOTS, INK, grey, handle, in_house_style
 
 TAUS = np.linspace(0, 1, 201)
 
@@ -73,30 +71,24 @@ def performance_profiles(penalties: pd.DataFrame, *, without: Sequence[str] = ()
     are equal there. Scores in ``without`` are left out before the best and the worst are sought. No bands: they would
     cover the other lines.
     """
-    need(penalties, (*KEYS, "score", "replacement", "penalty"), "penalties")
     shown = [score for score in scores_in(penalties) if score not in without]
     if not shown:
         raise InputError(f"no score is left without {', '.join(without)}")
     rows = named(penalties[penalties["score"].isin(shown)])
     curves = profile_curves(rows).groupby(level=["score", "replacement"]).mean()
-    areas = profile_areas(rows).groupby(["score", "replacement"])["area"].mean()
+    areas = profile_areas(rows).groupby(["score", "replacement"])["area"].mean().sort_values(ascending=False)
     figure, axes = grid(1, 1, 4.0)
-    axis, handles = axes[0, 0], {}
-    kinds = {"mean": {}, "zero": {"linestyle": SHORT}}
-    for kind, change in kinds.items():
-        for place, score in enumerate(shown):
-            if (score, kind) not in curves.index:
-                continue
-            label = f"{score}, {kind}: {areas[score, kind]:.3f}"
-            style = LOOKS[score].line | change | {"label": label, "linewidth": 1.6}
-            axis.plot(curves.columns, curves.loc[(score, kind)], markevery=(7 + 5 * place, 40), **style)
-            handles[score, kind] = Line2D([], [], **style)
-    axis.set(
-        xlim=(0, 1), xlabel="τ: 0 is the worst of all, 1 the best", ylabel="Share of points below threshold"
-    )
-    percent_axis([axis])
-    best_first = sorted(handles, key=lambda method: -areas[method])
-    return finish(figure, [handles[method] for method in best_first])
+    handles = []
+    for score, kind in areas.index:
+        style = LOOKS[score].line | ({"linestyle": DASHED["linestyle"]} if kind == "zero" else {})
+        style |= {"label": f"{score}, {kind}: {areas[score, kind]:.3f}", "linewidth": 1.6}
+        style |= {"markevery": (7 + 5 * shown.index(score), 40)}
+        sns.lineplot(x=curves.columns, y=curves.loc[(score, kind)], ax=axes[0, 0], legend=False, **style)
+        handles.append(axes[0, 0].lines[-1])
+    axes[0, 0].set(xlabel="τ: 0 is the worst of all, 1 the best", ylabel="Share of points below threshold")
+    share_axis(axes.flat)
+    axes[0, 0].set_xlim(0, 1)
+    return finish(figure, handles)
 
 
 @in_house_style
@@ -116,56 +108,64 @@ def single_layer(
     every unit chosen at every step and seed, by its sum of squared activations over samples and places; a line at the
     top marks the median. Units that are silent have no place on the axis: their share is told.
     """
-    where = {"set": layer_set, "amount": float(amount)}
-    columns = ("step", "score", "replacement", "penalty")
-    rows = choose(penalties, columns, "penalties", net=net, until=until, **where)
-    units = choose(followed, ("step", "score", "unit", "energy"), "followed", net=net, until=until)
+    rows = choose(penalties, "penalties", net=net, until=until, set=layer_set, amount=float(amount))
+    units = choose(followed, "followed", net=net, until=until)
     shown = scores_in(rows, scores)
     figure, axes = grid(1, 2, 3.0)
     left, right = axes[0]
-    left.axhline(0, color=INK, linewidth=0.8, label="_zero")
+    left.axhline(0, **ZERO_LINE)
     for score in shown:
-        for replacement, change in (("zero", {"linestyle": SHORT, "label": f"_{score}"}), ("mean", {})):
-            part = rows[(rows["score"] == score) & (rows["replacement"] == replacement)]
-            seed_line(left, part, "step", "penalty", LOOKS[score].line | change)
+        for kind, change in (("zero", DASHED | {"label": f"_{score}"}), ("mean", {})):
+            part = rows[(rows["score"] == score) & (rows["replacement"] == kind)]
+            mean_line(left, part, "step", "penalty", LOOKS[score], bands=t_bands(part), **change)
     mine = rows[rows["score"].isin(shown)].groupby(["step", "score", "replacement"])["penalty"]
-    symlog_axis([left], mine.mean())
+    symlog_axis(left, mine.mean())
     step_axis([left])
     left.set_ylabel("Penalty")
     panel_label(left, 0, "Penalty")
     _energies(right, units, scores_in(units, shown))
     panel_label(right, 1, "Units chosen")
-    median = grey("Median", linestyle="", marker="|", markersize=8, markeredgewidth=2.5)
-    return finish(figure, [*replaced_handles(shown), median, *band_handles(rows)])
+    kinds = [
+        grey("Mean replacement", marker="o"),
+        grey("Zero", **DASHED),
+        grey("Median", linestyle="", marker="v"),
+    ]
+    return finish(figure, [*(handle(score) for score in shown), *kinds], rows)
 
 
 def _energies(axis: Axes, units: pd.DataFrame, shown: Sequence[str]) -> None:
-    """Step histograms of the logarithm of the energies, as shares of all that a score chose."""
-    loud = units.loc[units["score"].isin(shown) & (units["energy"] > 0), "energy"]
+    """Histograms of the logarithm of the energies, as shares of all that a score chose."""
+    loud = units[units["score"].isin(shown) & (units["energy"] > 0)]
     if loud.empty:
         raise InputError("the table followed holds no unit with an energy above zero")
-    edges = np.logspace(np.log10(loud.min()) - 1e-9, np.log10(loud.max()) + 1e-9, 41)
+    of_all = loud["score"].map(1 / units["score"].value_counts())
+    colours = {score: LOOKS[score].colour for score in shown}
+    bars = {
+        "hue": "score",
+        "hue_order": shown,
+        "palette": colours,
+        "element": "step",
+        "alpha": 0.15,
+        "legend": False,
+    }
+    sns.histplot(loud, x="energy", weights=of_all, bins=40, log_scale=True, ax=axis, **bars)
     silent = []
     for score in shown:
-        energy = units.loc[units["score"] == score, "energy"].to_numpy()
-        counts, _ = np.histogram(energy, edges)
-        axis.stairs(counts / len(energy), edges, color=LOOKS[score].colour, linewidth=1.4, label=score)
-        axis.stairs(counts / len(energy), edges, color=LOOKS[score].colour, alpha=0.15, fill=True)
-        median = np.median(energy)
-        if median > 0:
-            axis.plot(
-                [median] * 2,
-                [0.93, 1],
-                color=LOOKS[score].colour,
-                linewidth=2.5,
-                label=f"_median {score}",
-                transform=axis.get_xaxis_transform(),
-            )
+        energy = units.loc[units["score"] == score, "energy"]
+        mark = {
+            "color": colours[score],
+            "marker": "v",
+            "linestyle": "",
+            "label": f"_median {score}",
+            "clip_on": False,
+        }
+        if energy.median() > 0:
+            axis.plot(energy.median(), 1, transform=axis.get_xaxis_transform(), **mark)
         if (energy == 0).any():
-            silent.append(f"{score} {np.mean(energy == 0):.1%}")
-    axis.set_ylim(0, axis.get_ylim()[1] * 1.1)
+            silent.append(f"{score} {(energy == 0).mean():.1%}")
     axis.set(xlabel="Sum of squared activations", ylabel="Share of choices")
-    log_panels([axis], "x", low=edges[0], high=edges[-1])
+    log_axis(axis, "x", 5)
+    axis.set_ylim(0, axis.get_ylim()[1] * 1.1)
     if silent:
         text = "Silent: " + ", ".join(silent)
         axis.text(0.03, 0.9, text, va="top", fontsize=8.5, transform=axis.transAxes, bbox=GROUND)
@@ -188,6 +188,7 @@ def chosen_so_far(followed: pd.DataFrame, since: int = 0) -> tuple[pd.DataFrame,
     share = new.reindex(columns=steps, fill_value=0).cumsum(axis=1)
     share = share.div(rows.groupby(layer)["width"].first(), axis=0).groupby(level=["score", "seed"]).mean()
     long = share.reset_index().melt(["score", "seed"], var_name="step", value_name="share")
+    long["step"] = long["step"].astype(int)
     long = long[long["step"] <= long["seed"].map(rows.groupby("seed")["step"].max())]
     at_once = rows.groupby([*layer, "step"])["width"].agg(lambda width: len(width) / width.iloc[0])
     counts = np.arange(1, len(steps) + 1)
@@ -207,18 +208,18 @@ def unit_coverage(
 
     Dotted: what fresh random choices would reach.
     """
-    columns = ("step", "score", "site", "unit", "width")
-    rows = choose(followed, columns, "followed", net=net, until=until)
+    rows = choose(followed, "followed", net=net, until=until)
     shown = scores_in(rows)
     figure, axes = grid(1, len(since), 3.0, sharex=True, sharey=True)
     for place, (axis, start) in enumerate(zip(axes[0], since, strict=True)):
         share, random = chosen_so_far(rows, start)
         axis.plot(random.index, random, color=INK, linestyle=DOTS, linewidth=1.6, label="_random", zorder=4)
         for score in shown:
-            seed_line(axis, share[share["score"] == score], "step", "share", LOOKS[score].line)
+            mine = share[share["score"] == score]
+            mean_line(axis, mine, "step", "share", LOOKS[score], bands=t_bands(mine))
         panel_label(axis, place, "From the start" if start == 0 else f"From step {start:,}")
-    percent_axis(axes[0])
+    share_axis(axes[0])
     step_axis(axes[0])
     axes[0, 0].set_ylabel("Units chosen so far")
     expected = grey("Expected of random choices", color=INK, linestyle=DOTS, linewidth=1.6)
-    return finish(figure, [*(handle(LOOKS[score]) for score in shown), expected, *band_handles(rows)])
+    return finish(figure, [*(handle(score) for score in shown), expected], rows)

@@ -4,20 +4,27 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from prunebook.errors import InputError
-from prunebook.pages.figures.layout import grid, legend_below, log_axis, log_ticks, number, panel_label
-from prunebook.pages.figures.style import INK, in_house_style
-from prunebook.pages.figures.tables import need, one_cell
+from prunebook.pages.figures.layout import grid, legend_below, log_axis, panel_label
+from prunebook.pages.figures.lines import rounded
+from prunebook.pages.figures.style import INK, Look, grey, handle, in_house_style
+from prunebook.pages.figures.tables import one_cell
+from prunebook.pages.numbers import tick
 
 NETWORKS = {"dense": "Dense", "pruned": "Right after pruning", "fine_tuned": "After fine-tuning"}
-SCHEMES = {"face": ("#0072b2", "o", "Face values (this study)"), "ghost": ("#d55e00", "s", "Ghost cells")}
+SCHEMES = {
+    "face": Look("#0072b2", "o", (), "Face values (this study)"),
+    "ghost": Look("#d55e00", "s", (), "Ghost cells"),
+}
+ORDERS = {"face": 2, "ghost": 1}
 _STATES = ("#6a3d9a", "#0b7a75", "#c98a00")  # low, middle and high initial state
 _NOISY = {"color": "#555555", "marker": ".", "markersize": 3, "linestyle": "", "label": "Noisy data"}
 _CLEAN = {"color": INK, "linewidth": 0.7, "label": "Clean solution"}
@@ -41,7 +48,6 @@ def profiles(
         times: each a column of panels; must be among the times of the table.
         u0s: up to three initial states, the nearest in the table are taken; None takes the lowest, middle, highest.
     """
-    need(predictions, ("u0", "t", "x", "noisy", "clean", "pruned", "fine_tuned"), "predictions")
     one_cell(predictions, "predictions")
     states = _states(predictions, u0s)
     half_width = float(predictions["noise"].iloc[0]) if "noise" in predictions else 0.0
@@ -71,7 +77,7 @@ def profiles(
     handles = [
         Line2D([], [], color=c, label=f"$u_0$ = {u0:.3f}") for u0, c in zip(states, _STATES, strict=False)
     ]
-    handles += [Line2D([], [], color="#666666", label=NETWORKS[name], **_LINES[name]) for name in _LINES]
+    handles += [grey(NETWORKS[name], **_LINES[name]) for name in _LINES]
     handles += [Line2D([], [], **_NOISY), Line2D([], [], **_CLEAN)]
     if half_width:
         handles.append(Patch(color=INK, alpha=0.12, linewidth=0, label=f"Noise, ±{half_width:g}"))
@@ -98,7 +104,6 @@ def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORK
         predictions: the study's table ``predictions`` for one network and seed.
         networks: columns of the table, a panel each.
     """
-    need(predictions, ("u0", "t", "x", "clean", *networks), "predictions")
     one_cell(predictions, "predictions")
     squares = predictions[["t", "x"]].assign(
         **{name: (predictions[name] - predictions["clean"]).astype(float) ** 2 for name in networks}
@@ -118,21 +123,13 @@ def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORK
             table.columns, table.index, table, norm=LogNorm(low, high), shading="nearest", rasterized=True
         )
         total = float(np.sqrt(squares[name].mean()))
-        panel_label(axis, column, f"{NETWORKS.get(name, name)}\nrms {number(float(f'{total:.2g}'))}")
+        panel_label(axis, column, f"{NETWORKS.get(name, name)}\nrms {rounded(total)}")
         axis.grid(visible=False)
         axis.set(xlabel="x", xticks=(0, 0.5, 1), xticklabels=("0", "½", "1"))
     axes[0, 0].set_ylabel("t")
-    bar = figure.colorbar(
-        mesh,
-        ax=list(axes[0]),
-        location="bottom",
-        aspect=40,
-        shrink=0.7,
-        extend="min" if mask_lowest < low else "neither",
-        label="rms error",
-    )
-    bar.set_ticks(ticks := log_ticks(low, high), labels=[number(tick) for tick in ticks])
-    bar.ax.xaxis.set_minor_locator(NullLocator())
+    style = {"location": "bottom", "aspect": 40, "shrink": 0.7, "label": "rms error"}
+    ends = "min" if mask_lowest < low else "neither"
+    log_axis(figure.colorbar(mesh, ax=list(axes[0]), extend=ends, **style).ax, "x")
     return figure
 
 
@@ -144,42 +141,35 @@ def solver_check(convergence: pd.DataFrame, difference: pd.DataFrame) -> Figure:
         convergence: columns ``scheme`` ("face" or "ghost"), ``cells``, ``error``.
         difference: columns ``x``, ``t``, ``u_face``, ``u_ghost``; a line for each time.
     """
-    need(convergence, ("scheme", "cells", "error"), "convergence")
-    need(difference, ("x", "t", "u_face", "u_ghost"), "difference")
     if unknown := set(convergence["scheme"]) - set(SCHEMES):
         raise InputError(f"no scheme {sorted(unknown)} to draw: choose among {sorted(SCHEMES)}")
-    figure, axes = grid(1, 2, 3.0)
-    left, right = axes[0]
-    handles = []
-    for scheme, (colour, marker, label) in SCHEMES.items():
+    figure, ((left, right),) = grid(1, 2, 3.0)
+    shown = [scheme for scheme in SCHEMES if scheme in set(convergence["scheme"])]
+    for scheme in shown:
         part = convergence[convergence["scheme"] == scheme].sort_values("cells")
-        if not part.empty:
-            handles += left.plot(part["cells"], part["error"], color=colour, marker=marker, label=label)
-            order = {"face": 2, "ghost": 1}[scheme]
-            guide = part["error"].iloc[0] * (part["cells"].iloc[0] / part["cells"]) ** order / 1.6
-            left.plot(part["cells"], guide, color="#888888", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-            middle = (part["cells"].iloc[len(part) // 2], guide.iloc[len(part) // 2])
-            left.annotate(
-                f"order {order}", middle, (-5, -3), textcoords="offset points", ha="right", va="top"
-            )
-    left.set(xlabel="Cells", ylabel="Largest error")
+        sns.lineplot(part, x="cells", y="error", ax=left, legend=False, **SCHEMES[scheme].line)
+        guide = part["error"].iloc[0] * (part["cells"].iloc[0] / part["cells"]) ** ORDERS[scheme] / 1.6
+        left.plot(part["cells"], guide, color="#888888", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+        middle = (part["cells"].iloc[len(part) // 2], guide.iloc[len(part) // 2])
+        words = {"textcoords": "offset points", "ha": "right", "va": "top"}
+        left.annotate(f"order {ORDERS[scheme]}", middle, (-5, -3), **words)
     log_axis(left, "x"), log_axis(left, "y")
-    left.set_xticks(
-        cells := sorted(convergence["cells"].unique()), [f"{count:,}" for count in cells], rotation=30
-    )
+    sizes = sorted(convergence["cells"].unique())
+    left.set_xticks(sizes, [f"{count:,}" for count in sizes], rotation=30)
+    left.set(xlabel="Cells", ylabel="Largest error")
     panel_label(left, 0, "Error by grid")
+    difference = difference.assign(gap=difference["u_ghost"] - difference["u_face"])
     times = sorted(difference["t"].unique())
-    for time, shade in zip(times, np.linspace(0.1, 0.8, len(times)), strict=True):
-        part = difference[difference["t"] == time].sort_values("x")
-        colour = colormaps["viridis"](shade)
-        right.plot(part["x"], part["u_ghost"] - part["u_face"], color=colour, label=f"t = {time:g}")
+    shades = dict(zip(times, colormaps["viridis"](np.linspace(0.1, 0.8, len(times))), strict=True))
+    lines = {"hue": "t", "palette": shades, "estimator": None, "legend": False}
+    sns.lineplot(difference, x="x", y="gap", ax=right, **lines)
     right.axhline(0, color=INK, linewidth=0.8)
     right.yaxis.set_major_locator(MaxNLocator(6))
-    largest = (difference["u_ghost"] - difference["u_face"]).abs().max()
+    largest = difference["gap"].abs().max()
     power = int(np.floor(np.log10(largest))) if largest > 0 else 0
-    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 10.0**power:.3g}"))
+    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(float(f"{value / 10.0**power:.3g}"))))
     right.set(xlabel="x", ylabel=rf"u, ghost − face  ($\times\,10^{{{power}}}$)")
-    right.legend(loc="best")
+    right.legend(handles=[Line2D([], [], color=shades[t], label=f"t = {t:g}") for t in times], loc="best")
     panel_label(right, 1, "Difference of the solutions")
-    legend_below(figure, handles)
+    legend_below(figure, [handle(SCHEMES[scheme]) for scheme in shown])
     return figure

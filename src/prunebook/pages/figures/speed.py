@@ -3,18 +3,17 @@
 from textwrap import fill
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
-from prunebook.pages.figures.layout import grid, legend_below, log_axis
-from prunebook.pages.figures.style import Look, in_house_style
-from prunebook.pages.figures.tables import need
+from prunebook.pages.figures.layout import legend_below, log_axis, wrapped
+from prunebook.pages.figures.style import Look, handle, in_house_style
 
 LOOKS = {
     "seconds": Look("#0072b2", "o", (), "Our way"),
     "rival_seconds": Look("#d55e00", "s", (), "The straightforward way, partly extrapolated"),
     "floor": Look("#4d4d4d", "", (1.2, 1.8), "The arithmetic alone"),
 }
-COLUMNS = 3
 
 
 def sizes(rows: list[dict]) -> pd.DataFrame:
@@ -43,20 +42,13 @@ def sizes(rows: list[dict]) -> pd.DataFrame:
 @in_house_style
 def time_by_size(table: pd.DataFrame) -> Figure:
     """A panel a benchmark: seconds against size, both logarithmic. Raises InputError for a table without rows."""
-    need(table, ("panel", "of", "size", *LOOKS), "sizes")
     groups = list(table.groupby("panel"))
-    rows = -(-len(groups) // COLUMNS)
-    figure, axes = grid(rows, COLUMNS, 2.1)
-    for axis in axes.flat[len(groups) :]:
-        axis.set_visible(False)
-    for axis, (panel, rows_of) in zip(axes.flat, groups, strict=False):
+    figure, panels = wrapped(len(groups), 2.1)
+    for axis, (panel, rows) in zip(panels, groups, strict=True):
         for column, look in LOOKS.items():
-            axis.plot(rows_of["size"], rows_of[column], **look.line)
+            sns.lineplot(rows, x="size", y=column, errorbar=None, ax=axis, legend=False, **look.line)
         axis.set_title(fill(panel[0].upper() + panel[1:], 26), loc="left")
-        axis.set_xlabel(rows_of["of"].iloc[0])
-        log_axis(axis, "x", 4)
-        log_axis(axis, "y", 5)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("seconds")
-    legend_below(figure, axes.flat[0].get_lines())
+        axis.set(xlabel=rows["of"].iloc[0], ylabel="seconds" if axis.get_subplotspec().is_first_col() else "")
+        log_axis(axis, "x", 4), log_axis(axis, "y", 5)
+    legend_below(figure, [handle(look) for look in LOOKS.values()])
     return figure

@@ -1,7 +1,8 @@
-"""The house style: one look for each method everywhere, readable at 720 pixels and for colour-blind readers.
+"""The house style: a seaborn theme, and one look for each method everywhere.
 
-A figure is 7.2 inches wide at 100 dots per inch. Colours start from the Okabe-Ito set; those of one figure stay apart
-under simulated colour blindness. No two methods share a marker, so colour is never needed to tell them apart.
+A figure is 7.2 inches wide at 100 dots per inch and readable at 720 pixels. Colours start from the Okabe-Ito set;
+those of one figure stay apart under simulated colour blindness. No two looks share both colour and marker, so what is
+told apart is so without colour too.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,74 +11,122 @@ from dataclasses import dataclass
 from functools import wraps
 
 import matplotlib as mpl
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from prunebook.errors import InputError
-from prunebook.weights import METHODS
+from prunebook.pages import vocabulary
+from prunebook.pages.figures.tables import checked
 
 INK = "#1a1a1a"
+GREY = "#666666"
+RED = "#cc3311"
+DOTS = (0, (1, 1.5))
+SHORT = (0, (3, 1.5))
+BAND = {"alpha": 0.13, "linewidth": 0, "label": "_band"}
+ZONE = {"color": RED, "alpha": 0.1, "linewidth": 0}
 
-# Methods with the same ranking have neighbouring hues: blues for elimination-compensation, greens for magnitude.
-COLOURS = {
-    "elimination-compensation": "#0072b2",
-    "non-linear": "#d55e00",
-    "magnitude": "#009e73",
-    "gradient-magnitude": "#b8578f",
-    "random": "#999999",
-    "fully-connected": "#4d4d4d",
-    "obd": "#882255",
-    "wanda": "#5f3d1b",
-    "layerwise-obs": "#9846eb",
-    "mean-replacement": "#7a7a1f",
-    "joint-compensation": "#332288",
-    "ec-ranking-only": "#3fa5dd",
-    "magnitude-compensated": "#0b5d3b",
-    "dense": INK,
-}
-MARKERS = {
-    "elimination-compensation": "o",
-    "non-linear": "D",
-    "magnitude": "s",
-    "gradient-magnitude": "^",
-    "random": "x",
-    "fully-connected": "P",
-    "obd": "v",
-    "wanda": "<",
-    "layerwise-obs": "X",
-    "mean-replacement": "p",
-    "joint-compensation": "*",
-    "ec-ranking-only": "h",
-    "magnitude-compensated": "d",
-    "dense": "",
-}
-# On-off lengths in line widths; () is a solid line.
-DASHES: dict[str, tuple[float | int, ...]] = dict.fromkeys(COLOURS, ()) | {
-    "random": (1.2, 1.8),
-    "fully-connected": (5, 2),
-    "ec-ranking-only": (4, 1.5),
-    "magnitude-compensated": (4, 1.5),
-}
-_STROKES = ("x", "1", "2", "3", "4")  # markers without an inside
+
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn: colour, marker, on-off lengths of its line in line widths, name for the reader."""
+
+    colour: str
+    marker: str
+    dash: tuple[float | int, ...]
+    label: str
+
+    @property
+    def points(self) -> dict:
+        """Keyword arguments for points alone. A white rim keeps markers apart where they meet."""
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "linestyle": "",
+            "label": self.label,
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.5,
+            "markersize": _SIZES.get(self.marker, 5.5),
+        }
+
+    @property
+    def line(self) -> dict:
+        """Keyword arguments for points joined by a line."""
+        return self.points | {"linestyle": (0, self.dash) if self.dash else "-"}
+
+    @property
+    def hollow(self) -> dict:
+        """Keyword arguments for points with an outline only."""
+        return self.points | {
+            "markerfacecolor": "white",
+            "markeredgecolor": self.colour,
+            "markeredgewidth": 1.2,
+        }
+
+
 _SIZES = {"*": 9, "P": 7, "d": 7, "D": 5, "X": 6.5, "p": 6.5, "h": 6.5}  # to look equally large
-_SPARE_COLOURS = ("#cc3311", "#117733", "#5c4f9e", "#80522d")
-_SPARE_MARKERS = (">", "8", "H", "1", "2", "3", "4")
-_LABELS = {"fully-connected": "Fully-connected (narrower)", "dense": "Dense"}
+_NAMES = vocabulary.METHODS | vocabulary.KINDS | {score: score for score in vocabulary.SCORES}
+# Methods with the same ranking have neighbouring hues: blues for elimination-compensation, greens for magnitude.
+LOOKS = {
+    name: Look(colour, marker, dash, _NAMES[name])
+    for name, colour, marker, dash in (
+        ("elimination-compensation", "#0072b2", "o", ()),
+        ("non-linear", "#d55e00", "D", ()),
+        ("magnitude", "#009e73", "s", ()),
+        ("gradient-magnitude", "#b8578f", "^", ()),
+        ("random", "#999999", ">", (1.2, 1.8)),
+        ("fully-connected", "#4d4d4d", "P", (5, 2)),
+        ("obd", "#882255", "v", ()),
+        ("wanda", "#5f3d1b", "<", ()),
+        ("layerwise-obs", "#9846eb", "X", ()),
+        ("mean-replacement", "#7a7a1f", "p", ()),
+        ("joint-compensation", "#332288", "*", ()),
+        ("ec-ranking-only", "#3fa5dd", "h", (4, 1.5)),
+        ("magnitude-compensated", "#0b5d3b", "d", (4, 1.5)),
+        ("dense", INK, "", ()),
+        ("neurons", "#d55e00", "o", ()),
+        ("weights", "#0072b2", "s", ()),
+        ("weights, ratio", "#999999", "p", ()),
+        ("weights, CoreNet", "#5f3d1b", "*", ()),
+        ("sampling", "#0072b2", "s", ()),  # is "weights", under the name that it has among the ways
+        ("deterministic", "#5f3d1b", "P", ()),
+        ("hybrid", "#882255", "^", ()),
+        ("gates", "#332288", "v", ()),
+        ("norm", "#4d4d4d", ">", ()),
+        ("rand", "#999999", "H", ()),
+        ("rs", "#b8578f", "<", ()),
+        ("abs_rs", "#0072b2", "8", ()),
+        ("mrs", "#d55e00", "v", ()),
+        ("abs_mrs", "#009e73", "D", ()),
+    )
+}
+# For what has no name of its own, such as circumstances and layers: in this order.
+SPARE = [
+    Look(colour, marker, dash, "")
+    for colour, marker, dash in (
+        ("#3fa5dd", "o", ()),
+        ("#7a7a1f", "s", (5, 2)),
+        ("#332288", "D", (1.2, 1.8)),
+        (RED, "^", (5, 1.5, 1.2, 1.5)),
+        ("#5f3d1b", "v", (5, 1.2, 1.2, 1.2, 1.2, 1.2)),
+        (GREY, "P", (9, 2)),
+    )
+]
 
 _RC = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
-    "figure.facecolor": "white",
     "savefig.facecolor": "white",
-    "axes.facecolor": "white",
     "text.color": INK,
     "axes.labelcolor": INK,
-    "axes.edgecolor": "#666666",
-    "xtick.color": "#666666",
-    "ytick.color": "#666666",
+    "axes.edgecolor": GREY,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "font.family": "sans-serif",
+    "xtick.bottom": True,
+    "ytick.left": True,
     "font.sans-serif": ["DejaVu Sans"],  # ships with Matplotlib: the same figure on every machine
     "font.size": 9.5,
     "axes.titlesize": 9.5,
@@ -90,83 +139,54 @@ _RC = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "axes.grid": True,
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.7,
     "xtick.major.size": 3,
     "ytick.major.size": 3,
     "lines.linewidth": 1.3,
     "lines.markersize": 4.5,
-    "svg.fonttype": "path",
     "image.cmap": "viridis",
+    "svg.fonttype": "path",
 }
 
 
-@dataclass(frozen=True)
-class Look:
-    """How a method is drawn: colour, marker, on-off lengths of its line, name for the reader."""
-
-    colour: str
-    marker: str
-    dash: tuple[float | int, ...]
-    label: str
-
-    @property
-    def points(self) -> dict:
-        """Keyword arguments of ``Axes.plot`` for points alone. A white rim keeps markers apart where they meet."""
-        style = {"color": self.colour, "marker": self.marker, "linestyle": "", "label": self.label}
-        if self.marker in _STROKES:
-            return style | {"markersize": 5, "markeredgewidth": 1.3}
-        return style | {
-            "markeredgecolor": "white",
-            "markeredgewidth": 0.5,
-            "markersize": _SIZES.get(self.marker, 5.5),
-        }
-
-    @property
-    def line(self) -> dict:
-        """Keyword arguments of ``Axes.plot`` for points joined by a line."""
-        return self.points | {"linestyle": (0, self.dash) if self.dash else "-"}
-
-
 def look(method: str) -> Look:
-    """The look of a method. One that is registered but not listed here gets a spare look of its own, by the order of
-    registration. Raises InputError for a name that nothing knows.
-    """
-    if method not in METHODS and method not in _LABELS:
-        raise InputError(f"no method {method!r} to draw: choose one of {sorted({*METHODS, *_LABELS})}")
-    label = _LABELS.get(method) or METHODS[method].label
-    if method in COLOURS:
-        return Look(COLOURS[method], MARKERS[method], DASHES[method], label)
-    spare = [name for name in METHODS if name not in COLOURS].index(method)
-    colour = _SPARE_COLOURS[spare % len(_SPARE_COLOURS)]
-    return Look(colour, _SPARE_MARKERS[spare % len(_SPARE_MARKERS)], (), label)
+    """The look of a method. Raises InputError for one that has none."""
+    if method not in LOOKS:
+        raise InputError(
+            f"no method {method!r} to draw: choose one of {', '.join(LOOKS)}; a new method gets its name in "
+            "prunebook.pages.vocabulary and its look in prunebook.pages.figures.style"
+        )
+    return LOOKS[method]
 
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Figures made inside look like all others."""
+    """Figures made or drawn inside look like all others. Ticks take their style when they are drawn."""
     with mpl.rc_context():
         mpl.rcdefaults()  # nothing of a reader's own matplotlibrc
-        mpl.rcParams.update(_RC)
+        sns.set_theme(context="paper", style="whitegrid", rc=_RC)
         yield
 
 
 def in_house_style(function: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Make the figure in the house style. It is laid out at once, because ticks take their style when first drawn."""
+    """Make the figure in the house style, of tables that are :func:`checked`. It is laid out once, when it is drawn."""
+    drawing = checked(function)
 
     @wraps(function)
     def styled(*args, **kwargs) -> Figure:
         with house_style():
-            figure = function(*args, **kwargs)
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # laid out once is enough
-        return figure
+            return drawing(*args, **kwargs)
 
     return styled
 
 
-def handle(method: str, *, line: bool = True) -> Line2D:
-    """Entry of a method in a legend."""
-    return Line2D([], [], **(look(method).line if line else look(method).points))
+def handle(what: str | Look, **changes) -> Line2D:
+    """Entry of a look, or of a method's look, in a legend."""
+    style = look(what) if isinstance(what, str) else what
+    return Line2D([], [], **(style.line | changes))
+
+
+def grey(label: str, **style) -> Line2D:
+    """Entry of a kind of line, whatever its colour."""
+    return Line2D([], [], **({"color": GREY, "label": label} | style))

@@ -1,14 +1,38 @@
 """What the figures ask of a table, and the small sums they make of it."""
 
-from collections.abc import Iterable, Sequence, Sized
+import inspect
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 
-import numpy as np
 import pandas as pd
 
 from prunebook.errors import InputError
+from prunebook.evidence.statistics.elimination_compensation import CELL
 
-CELL = ["widths", "noise"]  # one network on one problem
-STAGES = {"pruned": "Right after pruning", "fine-tuned": "After fine-tuning"}
+
+def checked(function: Callable) -> Callable:
+    """The one place where tables are checked: where a function is entered with them.
+
+    Raises InputError for an empty table and, where the function asks for a column that is missing, says which.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def entered(*args, **kwargs):
+        given = signature.bind(*args, **kwargs).arguments
+        tables = {name: value for name, value in given.items() if isinstance(value, pd.DataFrame)}
+        if empty := [name for name, table in tables.items() if table.empty]:
+            raise InputError(f"the table {empty[0]} is empty: nothing to draw")
+        try:
+            return function(*args, **kwargs)
+        except KeyError as missing:
+            words = str(missing.args[0])
+            columns = ", ".join(re.findall("'([^']+)'", words)) or words.rpartition(": ")[2]
+            there = "; ".join(f"{name} has {', '.join(map(str, t.columns))}" for name, t in tables.items())
+            raise InputError(f"no column {columns} in the tables: {there}") from missing
+
+    return entered
 
 
 def need(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
@@ -51,34 +75,6 @@ def present(table: pd.DataFrame, methods: Sequence[str], name: str) -> list[str]
     if not found:
         raise InputError(f"the table {name} holds none of {', '.join(methods)}: it holds {sorted(there)}")
     return found
-
-
-def positions(ratios: Sequence | np.ndarray | pd.Index, ticks: Sequence | np.ndarray) -> np.ndarray:
-    """Places on an axis where the pruning ratios that were asked for stand at equal distances.
-
-    In between and outside the axis is linear, so that a network which reached .91 instead of .9 stands off the tick.
-    """
-    ratios, ticks = np.asarray(ratios, dtype=float), np.asarray(ticks, dtype=float)
-    if len(ticks) == 1:
-        return np.zeros_like(ratios)
-    piece = np.clip(np.searchsorted(ticks, ratios, side="right") - 1, 0, len(ticks) - 2)
-    return piece + (ratios - ticks[piece]) / (ticks[piece + 1] - ticks[piece])
-
-
-def dodge(place: int, count: int, ticks: Sized) -> float:
-    """Shift of the ``place``-th of ``count`` neighbours, about 4 pixels apart in a panel of half a page."""
-    return dodge_step(count, ticks) * (place - (count - 1) / 2)
-
-
-def dodge_step(count: int, ticks: Sized) -> float:
-    return min(0.8 / count, 0.0133 * max(len(ticks), 2))
-
-
-def mean_of(values: pd.Series, kind: str) -> float:
-    """Mean over seeds. A value that is not finite makes it infinite: a seed that exploded is not left out."""
-    if not np.isfinite(values).all():
-        return float("inf")
-    return float(np.exp(np.log(values).mean())) if kind == "geometric" else float(values.mean())
 
 
 def relative_to_dense(losses: pd.DataFrame, column: str = "loss") -> pd.DataFrame:

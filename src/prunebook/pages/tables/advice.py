@@ -6,9 +6,10 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from prunebook.pages.figures.head_to_head import CONTROLS
 from prunebook.pages.figures.head_to_head_costs import speeds
-from prunebook.pages.figures.head_to_head_parts import CONTROLS, STAGES, net_name, pair_name
 from prunebook.pages.tables.best import best, valued
+from prunebook.pages.vocabulary import STAGES, net_name, pair_name
 
 NEAR = 1.05  # a value within five per cent is as good
 

@@ -10,13 +10,16 @@ import pandas as pd
 
 from prunebook.errors import InputError
 from prunebook.evidence.intervals import half_width
-from prunebook.pages.figures.head_to_head import COLUMNS
-from prunebook.pages.figures.head_to_head_parts import CONTROLS, STAGES, net_name, pair_name
+from prunebook.pages.figures.head_to_head import CONTROLS
 from prunebook.pages.figures.tables import need
+from prunebook.pages.vocabulary import STAGES, net_name, pair_name
 
 PLAIN = {"weights": ("magnitude", "none"), "units": ("norm", "none")}  # what costs nothing
 SAME = 1.01  # values within one per cent are one value
 FEWEST = 1e-6  # share of errors that none at all counts as, to have a logarithm
+
+
+COLUMNS = ("net", "kind", "seed", "ranking", "compensation", "ratio", "stage", "loss")
 
 
 def valued(losses: pd.DataFrame, by: str = "") -> pd.DataFrame:

@@ -5,7 +5,10 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from prunebook.errors import InputError
-from prunebook.pages.figures.coreset_parts import LOOKS, ORDER, WAYS, cells
+from prunebook.pages.figures.coreset_parts import WAYS, cells
+from prunebook.pages.figures.tables import checked
+from prunebook.pages.numbers import number, percent
+from prunebook.pages.vocabulary import CASES, KINDS
 
 FACTS = (
     "train accuracy",
@@ -30,6 +33,10 @@ def others(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {name: table[table["reading"] != "regularisation"] for name, table in tables.items()}
 
 
+MEANS = ["epsilon", "observed", "observed_sd", "observed_median", "size", "samples", "sparsity"]
+
+
+@checked
 def coreset_table(epsilon_first: pd.DataFrame, models: pd.DataFrame, share: float = 0.5) -> pd.DataFrame:
     """What keeping a share of the correct labels takes, as text: a row for each circumstance and kind.
 
@@ -37,8 +44,7 @@ def coreset_table(epsilon_first: pd.DataFrame, models: pd.DataFrame, share: floa
     units or weights of probability zero: however many draws, sparsity cannot be less. ``sparsity`` is a dash where
     nothing was sampled. Raises InputError for a share that was not measured.
     """
-    columns = ("kind", "share", "epsilon", "observed", "observed_sd", "observed_median", "size", "samples")
-    found = cells(epsilon_first, (*columns, "sparsity"), "epsilon_first")
+    found = cells(epsilon_first)
     facts = circumstances(models).set_index("case")
     rows = []
     for label, cell in found:
@@ -47,41 +53,30 @@ def coreset_table(epsilon_first: pd.DataFrame, models: pd.DataFrame, share: floa
             there = ", ".join(f"{value:g}" for value in sorted(cell["share"].unique()))
             raise InputError(f"a share of {share:g} was not measured for {label}: choose one of {there}")
         for kind, part in at.groupby("kind", sort=False):
-            mean = part[[*columns[2:], "sparsity"]].agg(lambda values: values.mean(skipna=False))
+            mean = part[MEANS].agg(lambda values: values.mean(skipna=False))
             items = "units" if kind == "neurons" else "weights"
             never = facts.get(f"{items} of probability zero", pd.Series(dtype=float)).get(label, np.nan)
             rows.append(
                 {
                     "case": label,
-                    "kind": LOOKS[kind].label if kind in LOOKS else kind,
+                    "kind": KINDS.get(kind, kind),
                     "ε": _short(mean["epsilon"]),
                     "error seen": f"{_short(mean['observed'])} ± {_short(mean['observed_sd'])}",
                     "median": _short(mean["observed_median"]),
                     "size": _short(mean["size"]),
                     "draws": _short(mean["samples"]),
-                    "sparsity": _percent(mean["sparsity"]),
-                    "never drawn": _percent(never / mean["size"]),
+                    "sparsity": percent(mean["sparsity"]),
+                    "never drawn": percent(never / mean["size"]),
                 }
             )
     return pd.DataFrame(rows)
 
 
 def _short(value: float) -> str:
-    """Two digits of a small number, a large one in thousands, a very large one as a power of ten."""
-    if not np.isfinite(value):
-        return "–" if np.isnan(value) else "∞"
-    if 1e-4 <= value < 99.5 or value == 0:
-        return f"{value:.2g}"
-    if 99.5 <= value < 1e7:
-        return f"{value:,.0f}"
-    digits, power = f"{value:.1e}".split("e")
-    return f"{digits} × 10<sup>{int(power)}</sup>".replace("-", "−")
+    return number(value, markup="html")
 
 
-def _percent(share: float) -> str:
-    return "–" if np.isnan(share) else f"{100 * share:.1f} %"
-
-
+@checked
 def circumstances(models: pd.DataFrame) -> pd.DataFrame:
     """Accuracies, zeros and totals of the trained networks: a row for each circumstance.
 
@@ -89,41 +84,43 @@ def circumstances(models: pd.DataFrame) -> pd.DataFrame:
     """
     rows = [
         {"case": label, **cell.groupby("what")["value"].mean().reindex(FACTS)}
-        for label, cell in cells(models, ("what", "value"), "models")
+        for label, cell in cells(models)
     ]
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
+@checked
 def facts_table(models: pd.DataFrame) -> pd.DataFrame:
     """``circumstances`` as text, a column for each circumstance."""
     table = circumstances(models).set_index("case").T
     rows = [
-        {"": name, **row.map(_percent if "accuracy" in name else _number)}
+        {"": name, **row.map(percent if "accuracy" in name else _number)}
         for name, row in table.rename(index={"neuron total": "total t of the bound for units"}).iterrows()
     ]
     return pd.DataFrame(rows)
 
 
+@checked
 def useful_until(sparsity_first: pd.DataFrame, keep: float = 0.9) -> pd.DataFrame:
     """The largest pruning ratio at which a share ``keep`` of the accuracy is guaranteed; 0 if there is none.
 
     A row for each circumstance, a column for each way. Accuracies are means over seeds, that of the pruned networks
     and the guaranteed one.
     """
-    columns = ("way", "ratio", "accuracy", "implied_accuracy")
     rows = []
-    for label, cell in cells(sparsity_first, columns, "sparsity_first"):
+    for label, cell in cells(sparsity_first):
         row: dict[str, object] = {"case": label}
         for way in [*WAYS, *sorted(set(cell["way"]) - set(WAYS))]:
             means = cell[cell["way"] == way].groupby("ratio")[["accuracy", "implied_accuracy"]].mean()
             if len(means):
                 enough = means["implied_accuracy"] >= keep * means["accuracy"] - 1e-9  # up to rounding
                 good = means.index[enough]
-                row[LOOKS[way].label if way in LOOKS else way] = float(good.max()) if len(good) else 0.0
+                row[KINDS.get(way, way)] = float(good.max()) if len(good) else 0.0
         rows.append(row)
     return pd.DataFrame(rows)
 
 
+@checked
 def foretelling(recovery: pd.DataFrame, tuned: str = "all layers", tolerance: float = 0.01) -> pd.DataFrame:
     """How well the error right after pruning orders networks by accuracy, before and after fine-tuning.
 
@@ -133,7 +130,7 @@ def foretelling(recovery: pd.DataFrame, tuned: str = "all layers", tolerance: fl
     """
     keys = ["seed", "method", "ratio", "sparsity"]
     rows = []
-    for label, cell in cells(recovery, (*keys, "tuned", "accuracy", "error"), "recovery"):
+    for label, cell in cells(recovery):
         before = cell.loc[cell["tuned"] == "none", [*keys, "accuracy", "error"]]
         after = cell.loc[cell["tuned"] == tuned, [*keys, "accuracy"]]
         dense = after[after["method"] == "dense"].set_index("seed")["accuracy"]
@@ -160,7 +157,7 @@ def foretelling(recovery: pd.DataFrame, tuned: str = "all layers", tolerance: fl
                 "ρ after pruning": f"{first:.2f}",
                 "ρ after fine-tuning": f"{second:.2f}",
                 "networks": len(pairs),
-                "within a point": _percent(close.mean()),
+                "within a point": percent(close.mean()),
             }
         )
     return pd.DataFrame(rows)
@@ -198,7 +195,7 @@ def headline(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
     layers = layers[layers["observed"] > 0]
     found["layers"] = _span(layers["bound"] / layers["observed"], layers, geometric=True)
     kept = _at(first["sparsity_first"], way="deterministic")
-    for case in ORDER:
+    for case in CASES:
         for ratio in (0.3, 0.5):
             part = _at(kept, case=case, ratio=ratio)
             found[f"kept-{case}-{ratio:g}"] = _number(100 * part["implied_accuracy"].mean())

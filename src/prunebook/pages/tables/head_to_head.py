@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from prunebook.pages.figures.head_to_head_costs import speeds
-from prunebook.pages.figures.head_to_head_parts import compensation_name, net_name, ranking_name
 from prunebook.pages.figures.tables import need
 from prunebook.pages.tables.best import once
+from prunebook.pages.vocabulary import compensation_name, net_name, ranking_name
 
 
 def middle(losses: pd.DataFrame, net: str) -> float:
