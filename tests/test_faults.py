@@ -54,7 +54,7 @@ CRASHES = """
     from typing import ClassVar
     import pandas as pd, pyarrow.parquet as pq, torch
     from torch import nn
-    from prunebook import trajectories
+    from prunebook.training import snapshots
     from prunebook.errors import ResultError
     from prunebook.store.results import ResultMissing, Store
     from prunebook.training.sgd import Recipe
@@ -128,7 +128,7 @@ CRASHES = """
     def follow(place):
         x = torch.linspace(-1, 1, 24).reshape(8, 3)
         y = torch.arange(8) % 2
-        return trajectories.follow(
+        return snapshots.follow(
             build, x, y, Recipe(4, batch_size=4), seed=1, steps=(0, 2, 4), key={}, folder=root / place
         )
 
