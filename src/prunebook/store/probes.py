@@ -13,14 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from prunebook.networks.convnets import POOL, Plan
-from prunebook.studies.coreset_bounds.lenet import OnLenet
-from prunebook.studies.coreset_bounds.vgg import OnVgg
+from prunebook.studies.coreset_bounds.config import OnLenet, OnVgg
 from prunebook.studies.elimination_compensation.mnist import OnImages
 from prunebook.studies.elimination_compensation.pde import OnPde
 from prunebook.studies.head_to_head.config import OnUnits, OnWeights
-from prunebook.studies.mean_replacement.config import SETS, AlongTraining
-from prunebook.studies.mean_replacement.picture_folders import OnPictures
-from prunebook.studies.mean_replacement.tuning import AfterTuning
+from prunebook.studies.mean_replacement.config import SETS, AfterTuning, AlongTraining, OnPictures
 
 # The first pads, the second steps over the image and pools with an overlap, as AlexNet does.
 PLANS = {

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from prunebook.coresets.arguments import Real, require
+from prunebook.errors import InputError
 
 TEMPERATURE = 2 / 3  # beta
 LOW, HIGH = (
@@ -51,11 +51,10 @@ def active_probability(log_alpha: Gates) -> Gates:
     return torch.sigmoid(log_alpha - TEMPERATURE * math.log(-LOW / HIGH))
 
 
-def initial_log_alpha(like: Gates, rate: Real = 0.5, generator: Generator | None = None) -> Gates:
+def initial_log_alpha(like: Gates, rate: float = 0.5, generator: Generator | None = None) -> Gates:
     """Normal around ln((1 - rate) / rate) with deviation SPREAD; `rate` is the share of gates shut at the start."""
-    require(
-        0 < rate < 1, f"rate is {rate}: the share of gates shut at the start lies strictly between 0 and 1"
-    )
+    if not 0 < rate < 1:
+        raise InputError(f"rate is {rate}: the share of gates shut at the start lies strictly between 0 and 1")
     noise = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
     return math.log((1 - rate) / rate) + SPREAD * noise
 
