@@ -54,7 +54,9 @@ def active_probability(log_alpha: Gates) -> Gates:
 def initial_log_alpha(like: Gates, rate: float = 0.5, generator: Generator | None = None) -> Gates:
     """Normal around ln((1 - rate) / rate) with deviation SPREAD; `rate` is the share of gates shut at the start."""
     if not 0 < rate < 1:
-        raise InputError(f"rate is {rate}: the share of gates shut at the start lies strictly between 0 and 1")
+        raise InputError(
+            f"rate is {rate}: the share of gates shut at the start lies strictly between 0 and 1"
+        )
     noise = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
     return math.log((1 - rate) / rate) + SPREAD * noise
 
