@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-measured = runpy.run_path(str(ROOT / "book" / "build.py"), run_name="build")["measured"]
+measured = runpy.run_path(str(ROOT / "book" / "generated.py"))["measured"]
 
 
 def facts(date: str) -> dict:

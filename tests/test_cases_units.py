@@ -484,7 +484,7 @@ def test_arguments_of_prune_units(arguments, message):
 
 
 @pytest.mark.parametrize(
-    "module", ["units.removal", "units.folding", "units.observation", "units.scores", "coresets.certify"]
+    "module", ["units.removal", "units.folding", "units.statistics", "units.scores", "coresets.certify"]
 )
 def test_examples_run(module):
     found = doctest.testmod(importlib.import_module(f"prunebook.{module}"))

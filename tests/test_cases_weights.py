@@ -542,7 +542,7 @@ def test_the_report_says_what_happened():
     assert prune(network((6, 8, 3)), x, 0.5).notes == ()
 
 
-@pytest.mark.parametrize("module", ["evidence", "pruning", "methods", "rankings", "compensations"])
+@pytest.mark.parametrize("module", ["calibration", "pruning", "methods", "criteria", "compensations"])
 def test_examples_of_docstrings(module):
     found = doctest.testmod(importlib.import_module(f"prunebook.weights.{module}"))
     assert found.attempted > 0

@@ -449,10 +449,13 @@ def unsafe(source):
             "exec",
             "os.system",
             "os.popen",
-            "yaml.load",
             "yaml.unsafe_load",
             "yaml.full_load",
         }:
+            found.append(called)
+        if called == "yaml.load" and not re.fullmatch(
+            r"(getattr\()?yaml\W+CSafeLoader.*SafeLoader\)", given.get("Loader", "")
+        ):
             found.append(called)
         if called.endswith("torch.load") and given.get("weights_only") != "True":
             found.append(called)

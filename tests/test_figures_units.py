@@ -471,7 +471,7 @@ def test_tuning_with_one_seed_two_scores_and_early_starts_only():
 
 
 def test_wrong_tables_are_refused(penalties, followed):
-    with pytest.raises(InputError, match=r"amount.* to draw"):
+    with pytest.raises(InputError, match="no column amount"):
         mr_scatter.zero_against_mean(penalties.drop(columns="amount"))
     with pytest.raises(InputError, match="is empty"):
         mr_choices.performance_profiles(penalties[:0])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from prunebook import evidence
-from prunebook.evidence import kept, verdicts
+from prunebook.evidence import kept, verdict_table
 from prunebook.store.results import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,9 +102,9 @@ def test_a_cache_that_cannot_be_written_costs_no_answer(tmp_path, monkeypatch):
 def test_verdicts_are_judged_once_for_each_store(tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNEBOOK_CACHE", str(tmp_path / "cache"))
     judged = []
-    judge_all = verdicts._judge_all
+    judge_all = verdict_table._judge_all
     monkeypatch.setattr(
-        verdicts, "_judge_all", lambda store, path: judged.append(path) or judge_all(store, path)
+        verdict_table, "_judge_all", lambda store, path: judged.append(path) or judge_all(store, path)
     )
     for _ in range(2):
         evidence.verdicts(Store(tmp_path / "results"))

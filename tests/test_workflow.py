@@ -109,9 +109,9 @@ def test_time_stamps_decide_nothing(tmp_path):
         assert workflow.missing(asked, store=store) == []
     for script in (
         "Snakefile",
-        "src/prunebook/workflow.py",
-        "src/prunebook/collection.py",
-        "src/prunebook/results.py",
+        "src/prunebook/workflow/jobs.py",
+        "src/prunebook/store/collect.py",
+        "src/prunebook/store/results.py",
     ):
         assert not re.search(r"st_mtime|getmtime", (ROOT / script).read_text(encoding="utf-8")), script
 
@@ -218,7 +218,7 @@ def test_without_a_gpu_none_is_shown(monkeypatch, tmp_path):
 CLAIM = """
     import os, sys, time
     from pathlib import Path
-    from prunebook.gpus import claimed
+    from prunebook.workflow.gpus import claimed
     log = Path(sys.argv[1])
     devices = {"0": "GPU-aa", "1": "GPU-b/b"}
     with claimed(print, devices=devices, folder=log.parent / "locks", pause=0.02) as name:

@@ -265,11 +265,10 @@ def drift(
 ) -> None:
     """Measure a sample of the stored results again, and say how far the numbers are."""
     with _told():
-        from prunebook.store import comparison
         from prunebook.studies.configuration import SCALES
         from prunebook.workflow import drift as drifting
 
-        known, declared = _studies(*(studies or ())), comparison.read_tolerances()
+        known, declared = _studies(*(studies or ())), drifting.read_tolerances()
         if scale not in SCALES:
             raise InputError(f"--scale {scale}: use one of {', '.join(SCALES)}")
         if at_most is not None and not at_most > 0:

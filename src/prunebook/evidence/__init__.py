@@ -3,7 +3,7 @@
 from prunebook.evidence.claims import CLAIMS_FILE, INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED, read
 from prunebook.evidence.judging import Condition, deciding, judge, judge_condition, more_seeds, seeds_needed
 from prunebook.evidence.reported import NOT_YET, read_reported, reported
-from prunebook.evidence.verdicts import all_conditions, complete, conditions_table, verdicts
+from prunebook.evidence.verdict_table import all_conditions, complete, conditions_table, verdicts
 
 __all__ = [
     "CLAIMS_FILE",

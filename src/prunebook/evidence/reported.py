@@ -13,7 +13,7 @@ from prunebook.evidence.claims import CLAIMS_FILE, read
 from prunebook.evidence.judging import judge_condition
 from prunebook.evidence.kept import kept, state
 from prunebook.evidence.statistics import STATISTICS
-from prunebook.evidence.verdicts import Measured, conditions_table
+from prunebook.evidence.verdict_table import Measured, conditions_table
 from prunebook.store.results import Store
 
 REPORTED_FILE = Path(__file__).parents[3] / "data" / "reported" / "values.yaml"

@@ -9,7 +9,7 @@ import yaml
 
 from prunebook.errors import InputError
 from prunebook.evidence.claims import CLAIMS_FILE, INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
-from prunebook.evidence.verdicts import verdicts
+from prunebook.evidence.verdict_table import verdicts
 from prunebook.pages.verdicts import chip
 
 FINDINGS_FILE = Path(__file__).parents[3] / "data" / "findings.yaml"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from prunebook.evidence.claims import CLAIMS_FILE, INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
-from prunebook.evidence.verdicts import verdicts
+from prunebook.evidence.verdict_table import verdicts
 
 PAGES = {
     "ec-mnist": "notebooks/elimination_compensation_mnist",

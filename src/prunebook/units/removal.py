@@ -76,7 +76,7 @@ def prune_units(
 ) -> PrunedUnits:
     """A smaller copy of a chain without its least important units, each replaced by its mean (Evci et al., 2019).
 
-    `observe`, a score, `lowest`, `fold` and `remove` in one call. The network given stays as it is.
+    `unit_statistics`, a score, `mask_lowest`, `fold` and `remove` in one call. The network given stays as it is.
 
     Parameters
     ----------

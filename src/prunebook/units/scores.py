@@ -73,7 +73,7 @@ def register(name: str, function: Score) -> Score:
     name : str
         What `prune_units` will know it by.
     function : callable
-        Takes the `Observation` of one site with C units, and returns C numbers, of which the lowest go first.
+        Takes the `UnitStatistics` of one site with C units, and returns C numbers, of which the lowest go first.
 
     Returns
     -------

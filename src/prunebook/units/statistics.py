@@ -81,7 +81,7 @@ def unit_statistics(
 
     Returns
     -------
-    dict of str to Observation
+    dict of str to UnitStatistics
         By the name of the site, input first.
 
     Raises
@@ -93,10 +93,10 @@ def unit_statistics(
     Examples
     --------
     >>> import torch
-    >>> from prunebook.units import observe
+    >>> from prunebook.units import unit_statistics
     >>> chain = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
     >>> x = torch.ones(5, 2)
-    >>> seen = observe(chain, x, torch.zeros(5, dtype=torch.long))
+    >>> seen = unit_statistics(chain, x, torch.zeros(5, dtype=torch.long))
     >>> torch.equal(seen["dense1"].mean, chain[:2](x)[0])
     True
     """

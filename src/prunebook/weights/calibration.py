@@ -66,7 +66,7 @@ class Calibration:
     Examples
     --------
     >>> x = torch.tensor([[0.0, 1.0], [2.0, 1.0]])
-    >>> evidence = Evidence(nn.Linear(2, 1), x)
+    >>> evidence = Calibration(nn.Linear(2, 1), x)
     >>> evidence.moments[""].mean
     tensor([1., 1.], dtype=torch.float64)
     """
@@ -117,9 +117,9 @@ class Calibration:
     def require_unchanged(self, model: nn.Module) -> None:
         """Raises InputError for another model than the one that this was made for, or where it has changed since."""
         if model is not self.source:
-            raise InputError("the evidence belongs to another model: make one with Evidence(model, data)")
+            raise InputError("the evidence belongs to another model: make one with Calibration(model, data)")
         if contents(model) != self._contents:
-            raise InputError("the model has changed since this Evidence was made: make a new one")
+            raise InputError("the model has changed since this Calibration was made: make a new one")
 
     @property
     def weights(self) -> dict[str, Float[Tensor, "_ _"]]:
@@ -272,7 +272,7 @@ def layer_statistics(
     Outputs y may have any shape (B, ...): those of one sample are flattened to K numbers, which takes K
     backward passes to the pre-activations. `probes` replaces them by that many random sign vectors for each
     sample (unbiased for d, A1 and A2). `covariances` adds those of the layer inputs. `layers` picks layers
-    by name. Model and random state are as before afterwards. Raises InputError as `Evidence` does.
+    by name. Model and random state are as before afterwards. Raises InputError as `Calibration` does.
     """
     evidence = Calibration(model, batches, probes=probes, layers=layers, forward=forward)
     evidence.require_derivatives(passes=True)

@@ -22,7 +22,7 @@ DAMPING = 1e-4  # of the layer-wise least squares, relative to the mean variance
 
 
 def ranking(name: str) -> Callable:
-    """Decorator that files a ranking in RANKINGS: a function of the evidence that gives each layer's weights scores.
+    """Decorator that files a ranking in CRITERIA: a function of the evidence that gives each layer's weights scores.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def ranking(name: str) -> Callable:
     >>> @ranking("largest")
     ... def largest(evidence):
     ...     return {name: -weight.abs() for name, weight in evidence.weights.items()}
-    >>> RANKINGS.pop("largest") is largest
+    >>> CRITERIA.pop("largest") is largest
     True
     """
 

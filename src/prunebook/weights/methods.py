@@ -21,7 +21,7 @@ class Method:
     label
         The name in figures.
     ranking, compensation
-        Names in RANKINGS and COMPENSATIONS.
+        Names in CRITERIA and COMPENSATIONS.
     scope
         What is compared with what: all weights of the "network", of a "layer", or of a "row".
     needs_loss
@@ -59,7 +59,7 @@ def register(method: Method) -> Method:
     ...     return {name: -weight.abs() for name, weight in evidence.weights.items()}
     >>> method = register(Method("largest-first", "Largest first", "largest", "mean"))
     >>> pruned = prune(torch.nn.Linear(3, 2), torch.eye(3), 0.5, "largest-first")
-    >>> del METHODS["largest-first"], RANKINGS["largest"]
+    >>> del METHODS["largest-first"], CRITERIA["largest"]
     """
     check_method(method)
     if method.name in METHODS:

@@ -82,9 +82,9 @@ def prune(
     scope
         "network", "layer" or "row": which weights are compared with each other. Default: the method's.
     layers, loss, forward, targets, probes, seed
-        As in `Evidence` (seed: 0).
+        As in `Calibration` (seed: 0).
     evidence
-        To prune many times, make one `Evidence(model, data)` and pass it, with None for these: the pass over
+        To prune many times, make one `Calibration(model, data)` and pass it, with None for these: the pass over
         the data and the scores are then computed once.
 
     Returns

@@ -66,7 +66,7 @@ class OnWeights(HeadToHead):
     Attributes:
         widths: of the layers, input first.
         epochs: of training; ``tune_epochs``: of fine-tuning.
-        rankings: names in ``prunebook.weights.RANKINGS``, and "sensitivity", the largest share that a weight has in
+        rankings: names in ``prunebook.weights.CRITERIA``, and "sensitivity", the largest share that a weight has in
             its output.
         compensations: names in ``prunebook.weights.COMPENSATIONS``.
         costly: compensations that meet only the rankings of ``partners``.
