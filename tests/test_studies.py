@@ -1,7 +1,6 @@
-import re
-
 """Carrying out a study: what is looked up, what is measured, in one process and in several."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -404,7 +403,7 @@ WORKER = """
     sys.modules["torch"] = SimpleNamespace(get_num_threads=lambda: 1)
     from prunebook.store.results import Store
     from prunebook.store.collect import collect
-    from prunebook.studies import Study
+    from prunebook.studies.study import Study
 
     root, me = Path(sys.argv[1]), sys.argv[2]
 
