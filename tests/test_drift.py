@@ -159,6 +159,8 @@ def test_groups_are_counted_apart():
     found = comparison.compare({"t": table}, {"t": table.assign(loss=[1.0, 2.0, 9.0, 9.0])}, entry)
     assert list(found["group"]) == ["x", "y"]
     assert list(found["ok"]) == [True, False]
+    one, other = ({**entry["t"], "where": {"kind": [kind]}} for kind in "xy")
+    assert list(comparison.compare({"t": table}, {"t": table}, {"t": [one, other]})["group"]) == ["x", "y"]
     assert "group" not in comparison.compare(
         {"t": table}, {"t": table}, {"t": {"rows": ["method"], "loss": {"absolute": 0}}}
     )

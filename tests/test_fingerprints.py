@@ -94,6 +94,17 @@ def test_a_number_without_tolerance_is_refused():
         wrong(both, both)
 
 
+def test_rows_may_have_tolerances_of_their_own_but_none_may_be_left_out():
+    entry = ALLOWED["t"]
+    tight = {**entry, "where": {"method": ["a"]}, "loss": {"relative": 1e-3}}
+    wide = {**entry, "where": {"method": ["b"]}, "loss": {"relative": 10}}
+    now = TABLE.assign(loss=TABLE["loss"] + 1)
+    found = fingerprints.differences({"t": TABLE}, {"t": now}, {"t": [tight, wide]})
+    assert list(found.loc[~found["ok"].astype(bool), "group"]) == ["one/a"]
+    with pytest.raises(InputError, match="for 3 of its 6 rows"):
+        fingerprints.differences({"t": TABLE}, {"t": now}, {"t": [tight]})
+
+
 def test_only_probes_that_were_taken_are_looked_at():
     then = pd.concat([TABLE, TABLE.assign(probe="two", loss=0.0)])
     assert wrong(TABLE, then) == set()

@@ -18,7 +18,7 @@ def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
     """Tolerances by study and table. Raises InputError for a metric without exactly one of absolute and relative."""
     tolerances = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     for study, tables in tolerances.items():
-        for table, entry in tables.items():
+        for table, entry in ((table, entry) for table, given in tables.items() for entry in entries(given)):
             if not entry.get("rows"):
                 raise InputError(
                     f"{path.name}: {study}, {table} does not say which columns name a row (rows)"
@@ -33,6 +33,11 @@ def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
                         f"{path.name}: {study}, {table}, {metric} needs one of absolute, relative"
                     )
     return tolerances
+
+
+def entries(given: Mapping | list) -> list:
+    """What is declared for a table, once or, for different rows (``where``), several times."""
+    return given if isinstance(given, list) else [given]
 
 
 def _metrics(entry: Mapping) -> dict:
@@ -50,7 +55,7 @@ def compare(
     would forgive one method what the others do right.
     """
     found = []
-    for table, entry in tolerances.items():
+    for table, entry in ((table, entry) for table, given in tolerances.items() for entry in entries(given)):
         if table not in then or table not in now:
             raise InputError(f"there is no table {table!r} in both results: {', '.join(then)}")
         left, right = (chosen(tables[table], entry.get("where", {})) for tables in (then, now))
@@ -84,7 +89,7 @@ def compare(
                         "within": within,
                         "share": share,
                         "ok": within >= share,
-                        **({"group": "/".join(map(str, names))} if by else {}),
+                        **({"group": "/".join(map(str, names if len(by) > 1 else [names]))} if by else {}),
                     }
                 )
     return pd.DataFrame(found)

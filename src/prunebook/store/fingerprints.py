@@ -24,6 +24,7 @@ from prunebook.paths import DATA
 from prunebook.store import comparison, machine
 from prunebook.store.probes import PLANS, PROBES, write_pictures
 from prunebook.studies.study import Study
+from prunebook.tables import chosen
 from prunebook.training import timing
 
 FOLDER = DATA / "fingerprints"
@@ -125,24 +126,24 @@ def differences(then: Tables, now: Tables, allowed: Mapping) -> pd.DataFrame:
     taken = pd.concat([table["probe"] for table in now.values()]).unique()
     then = {name: part for name, table in then.items() if len(part := table[table["probe"].isin(taken)])}
     found = [{"table": t, "metric": "", "group": "", "ok": False} for t in sorted(then.keys() ^ now.keys())]
-    compared: dict[str, dict] = {}
+    compared = []
     for table in sorted(then.keys() & now.keys()):
         # A column that only other probes have is empty.
         left, right = (side[table].dropna(axis=1, how="all") for side in (then, now))
         for column in sorted(set(left) ^ set(right)):
             found.append({"table": table, "metric": column, "group": "", "ok": False})
-        entry = allowed.get(table, {})
-        rows = ["probe", *entry.get("rows", ())]
-        both = [c for c in left.columns if c in right and c not in rows]
-        numbers = [c for c in both if pd.api.types.is_numeric_dtype(left[c]) and c != "row"]
-        if missing := [c for c in both if c in left.columns and c not in entry and c != "row"]:
-            raise InputError(f"no tolerance for {table}, {', '.join(missing)}")
-        compared[table] = {
-            "rows": [name for name in rows if name in left.columns],
-            "by": ["probe", *(name for name in entry.get("by", ()) if name in left.columns)],
-            **{name: entry[name] for name in numbers},
-        }
-    return pd.concat([pd.DataFrame(found), comparison.compare(then, now, compared)], ignore_index=True)
+        common, covered = [name for name in left if name in right], 0
+        for entry in comparison.entries(allowed.get(table, [])):
+            covered += len(chosen(left, entry.get("where", {})))
+            keys = {key: ["probe", *(n for n in entry.get(key, ()) if n in common)] for key in ("rows", "by")}
+            metrics = [name for name in common if name not in ("row", *keys["rows"])]
+            if missing := [name for name in metrics if name not in entry]:
+                raise InputError(f"no tolerance for {table}, {', '.join(missing)}")
+            given = {name: entry[name] for name in (*metrics, "where") if name in entry}
+            compared.append(comparison.compare(then, now, {table: {**keys, **given}}))
+        if covered != len(left):
+            raise InputError(f"tolerances for {table} are for {covered} of its {len(left)} rows")
+    return pd.concat([pd.DataFrame(found), *compared], ignore_index=True)
 
 
 def told(name: str, found: pd.DataFrame) -> str:

@@ -28,10 +28,10 @@ PLANS = {
 IMAGES = OnImages(
     dataset="digits",
     widths=(784, 9, 8, 10),
-    ratios=(0.55, 0.9),
-    extra_ratios=(0.55,),
+    ratios=(0.3, 0.6, 0.9),
+    extra_ratios=(0.6,),
     epochs=6,
-    learning_rate=0.01,
+    learning_rate=0.004,
     limit=400,
     nonlinear_samples=10,
 )
@@ -42,7 +42,7 @@ PDE = OnPde(
     ratios=(0.55, 0.7),
     extra_ratios=(0.55,),
     epochs=1,
-    learning_rate=0.01,
+    learning_rate=0.004,
     limit=5,
     nonlinear_samples=10,
     profile_ratio=0.7,
@@ -94,10 +94,10 @@ TUNING = AfterTuning(
 WEIGHTS = OnWeights(
     dataset="digits",
     widths=(784, 9, 8, 10),
-    ratios=(0.55, 0.85),
-    cost_ratio=0.55,
+    ratios=(0.6, 0.85),
+    cost_ratio=0.6,
     epochs=6,
-    learning_rate=0.01,
+    learning_rate=0.004,
     limit=400,
     calibration=200,
     points=50,
@@ -140,20 +140,29 @@ PROBES: Mapping[str, Mapping[str, object]] = {
         "pixels": replace(
             IMAGES, standardise=False, methods=("elimination-compensation", "gradient-magnitude")
         ),
+        # Inputs that never change have scores of exactly zero, of which only some go.
+        "ties": replace(
+            IMAGES,
+            ratios=(0.2, 0.3),
+            extra_ratios=(0.2, 0.3),
+            methods=("elimination-compensation", "ec-ranking-only", "mean-replacement"),
+        ),
     },
     "ec-pde": {"noise": PDE},
     "cb-lenet": {
-        "proximal": replace(LENET, proximal=3e-3),
+        "proximal": replace(LENET, proximal=2e-2),
         "weight decay": replace(LENET, weight_decay=3e-2),
         "label noise": replace(LENET, label_noise=0.4),
         "dropout": replace(LENET, dropout=0.5),
     },
     "cb-vgg": {
         "tiny": replace(VGG, net="tiny"),
+        # Finds convolutions trained and their outputs kept, as every second circumstance of a seed does.
+        "decay": replace(VGG, net="tiny", weight_decay=3e-2, tune_ratios=()),
         "padded": replace(VGG, net="probe-padded", label_noise=0.2),
     },
     "mr-training": {
-        "tiny": replace(ALONG, sets=SETS, probe_steps=(), init="he"),
+        "tiny": replace(ALONG, sets=SETS, amounts=(0.3, 1.0), init="he"),
         "padded": replace(ALONG, net="probe-padded"),
         "batch norm": replace(ALONG, net="probe-padded", batch_norm=True),
         "strided": replace(ALONG, net="probe-strided", sets=("all", "midconv"), followed=("midconv", 0.4)),
@@ -161,6 +170,9 @@ PROBES: Mapping[str, Mapping[str, object]] = {
     "mr-tuning": {
         "padded": TUNING,
         "batch norm": replace(TUNING, batch_norm=True, scores=("abs_mrs",)),
+        # The training of "padded" goes on, and then starts anew, as snapshots are asked for that it has passed.
+        "later": replace(TUNING, start=4, scores=("norm",), tune_steps=(0,)),
+        "finer": replace(TUNING, start=3, snapshot_every=1, scores=("norm",), tune_steps=(0,)),
     },
     "mr-pictures": {
         "generated": PICTURES,
