@@ -20,7 +20,7 @@ from prunebook.studies import STUDIES
 from prunebook.studies.coreset_bounds import recovery
 from prunebook.training import sgd, stacked
 from prunebook.units import folding, scores
-from prunebook.units.ablation import batch_norm, stages
+from prunebook.units.ablation import measure, stages
 from prunebook.weights import brute_force, compensations, criteria, masks, statistics
 
 # --- what is done to the code ----------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ def ties_of_units(patch):
         order = score.argsort(dim=-1, stable=True)[..., :k]
         return torch.zeros_like(score, dtype=torch.bool).scatter_(-1, order, True)
 
-    patch.setattr(units, "lowest", mask_lowest)
+    patch.setattr(units, "mask_lowest", mask_lowest)
 
 
 def border_tap(patch):
@@ -78,12 +78,12 @@ def border_axis(patch):
 
 def running_statistics(patch):
     """Batch norm keeps its running statistics where those of the batch are meant."""
-    proper = batch_norm.forward
+    proper = measure.forward
 
     def forward(model, x, edits, batch_statistics):
         return proper(model, x, edits, batch_statistics=False)
 
-    patch.setattr(batch_norm, "forward", forward)
+    patch.setattr(measure, "forward", forward)
 
 
 def running_variance(patch):
@@ -139,7 +139,7 @@ def wanda(patch):
 
 def sign(patch):
     """The sign of a signed score."""
-    patch.setitem(scores.SCORES, "rs", lambda seen, _: seen.product.mean(0))
+    patch.setitem(scores.SCORES, "rs", lambda seen: seen.product.mean(0))
 
 
 def axis(patch):

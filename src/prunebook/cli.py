@@ -313,7 +313,8 @@ def fingerprint(
         from prunebook.store import fingerprints
 
         differs = False
-        for name, study in _studies(*(studies or ())).items():
+        known = _studies(*(studies or ()))
+        for name, study in ((name, known[name]) for name in studies or known):
             tables = fingerprints.take(study)
             if write:
                 fingerprints.write(study, tables)

@@ -15,7 +15,6 @@ from prunebook.networks.mlp import mlp
 from prunebook.studies.coreset_bounds.config import LastLayer
 from prunebook.training.on_images import recipe_of
 from prunebook.training.sgd import Trainer, outputs
-from prunebook.weights import number_to_prune
 
 
 def build(config: LastLayer, seed: int) -> nn.Sequential:
@@ -104,8 +103,8 @@ def take_apart(model: nn.Sequential, task: DataSet, config: LastLayer, seed: int
 
 
 def without_lowest(
-    weight: Float[Tensor, "n_out n_in"], score: Tensor, ratio: float
+    weight: Float[Tensor, "n_out n_in"], score: Tensor, count: int
 ) -> Float[Tensor, "n_out n_in"]:
-    """The weight with zeros where the flat score is lowest; a ratio that falls between two counts takes the lower."""
-    gone = score.argsort(stable=True)[: number_to_prune(ratio, weight.numel(), how="floor")]
+    """The weight with ``count`` zeros, where the flat score is lowest."""
+    gone = score.argsort(stable=True)[:count]
     return weight.flatten().index_fill(0, gone, 0.0).view_as(weight)

@@ -23,6 +23,7 @@ from prunebook.training.gates import (
 )
 from prunebook.training.on_images import recipe_of
 from prunebook.training.sgd import Trainer, outputs
+from prunebook.weights import number_to_prune
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ def candidates(ready: Prepared, task: DataSet, model: nn.Sequential, seed: int) 
     generator = torch.Generator().manual_seed(seed)
     noise = torch.rand(weight.numel(), generator=generator).to(weight.device)
     for number, ratio in enumerate(config.ratios):
+        count = number_to_prune(ratio, weight.numel(), how="floor")
         for method, score in (("magnitude", weight.abs().flatten()), ("random", noise)):
-            found.append(Candidate(method, ratio, without_lowest(weight, score, ratio)))
+            found.append(Candidate(method, ratio, without_lowest(weight, score, count)))
         fewer, _, m_units = wanted(ready, ratio)
         certain = keep_largest(weight, ready.weights, fewer)
         found.append(Candidate("deterministic", ratio, weight * certain))
