@@ -27,7 +27,7 @@ data = None  # PDEBench's own HDF5 file, or a folder that holds it; None solves 
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook.data.diffusion_sorption import convergence as solver_checks
+from prunebook.data.diffusion_sorption import convergence
 from prunebook.pages import figures, notebook, widgets
 from prunebook.pages.tables import elimination_compensation
 
@@ -53,13 +53,13 @@ page.claims()
 # self-similar solution, the balance of mass, the order of convergence and an independent reference. Here is the order of convergence, computed on this page.
 
 # %% tags=["hide-input"]
-convergence = solver_checks.grid_convergence()
+grids = convergence.grid_convergence()
 page.figure(
-    figures.solver_check(convergence, solver_checks.scheme_difference()),
+    figures.solver_check(grids, convergence.scheme_difference()),
     caption="Left: largest error against the number of cells, for our face scheme (order 2) and the ghost-cell scheme (order 1). "
     "Right: difference of the two on 1,024 cells.",
     alt="Left: errors of two schemes falling with the number of cells, one with slope 2 and one with slope 1. Right: difference between the two solutions along x at three times.",
-    table=convergence,
+    table=grids,
     name="ec-pde-solver",
 )
 

@@ -54,7 +54,7 @@ from torch.nn.utils import prune as torch_prune
 from torch.utils.data import DataLoader, TensorDataset
 
 from prunebook import coresets, units, weights
-from prunebook.data import images as datasets
+from prunebook.data.images import load
 from prunebook.errors import InputError
 from prunebook.pages.figures import in_house_style, look
 from prunebook.pages.figures.layout import grid, legend_below, panel_label
@@ -69,7 +69,7 @@ if scale not in (*SIZES, "paper"):
     raise InputError(f"scale={scale!r}: choose from {', '.join(SIZES)}, paper")
 limit, dev, tested, width, epochs, tuning = SIZES.get(scale, SIZES["laptop"])
 seed, device = configuration.seed_list(1 if seeds is None else seeds)[0], study.resolve_device(device)
-pictures = datasets.load("cifar10", data=data or None, device=device, dev=dev, limit=limit)
+pictures = load("cifar10", data=data or None, device=device, dev=dev, limit=limit)
 if pictures.notice:
     display(HTML(f'<div class="pb-banner"><p>{html.escape(pictures.notice)}</p></div>'))
 torch.manual_seed(seed)
