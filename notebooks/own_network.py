@@ -250,7 +250,7 @@ page.glue("weights-tuned", accuracy(final, test), ".3f")
 #
 # ### How much?
 #
-# Look before you choose, and look at images that you do not report on. For units, `units.measure` runs all amounts at once. For weights, one `Evidence` serves every ratio and method, so that the data is passed only once.
+# Look before you choose, and look at images that you do not report on. For units, `units.measure` runs all amounts at once. For weights, one `Calibration` serves every ratio and method, so that the data is passed only once.
 
 # %%
 fractions = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)

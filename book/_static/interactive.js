@@ -1,4 +1,4 @@
-// Figures that can be taken apart. A .pb-figure with a script.pb-spec, made by prunebook.widgets, gets a button that
+// Figures that can be taken apart. A .pb-figure with a script.pb-spec, made by prunebook.pages.widgets, gets a button that
 // shows Plotly's figure in place of the static one, with its own caption. Plotly is loaded when first asked for; where
 // it or any script is missing, the static figure stays.
 (() => {

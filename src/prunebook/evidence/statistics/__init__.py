@@ -16,10 +16,10 @@ from prunebook.evidence.statistics.registry import STATISTICS, Statistic, statis
 __all__ = [
     "STATISTICS",
     "Statistic",
-    "compensation",
+    "coreset_bounds",
+    "elimination_compensation",
     "general",
     "head_to_head",
-    "last_layer",
+    "mean_replacement",
     "statistic",
-    "units",
 ]

@@ -170,7 +170,7 @@ def house_style() -> Iterator[None]:
 
 
 def in_house_style(function: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Make the figure in the house style, of tables that are :func:`checked`. It is laid out once, when it is drawn."""
+    """Make the figure in the house style, of tables that are checked. It is laid out once, when it is drawn."""
     drawing = checked(function)
 
     @wraps(function)
