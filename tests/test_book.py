@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from prunebook.pages import findings, status, verdicts
 from prunebook.pages.verdicts import chip
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -175,6 +176,10 @@ def test_a_book_of_the_same_pages_is_left_alone(tmp_path, monkeypatch):
         folder = tmp_path / "work" / "_build" / "html"
         folder.mkdir(parents=True)
         made.append((folder / "index.html").write_text("a page", encoding="utf-8"))
+        (folder / "_static").mkdir()
+        (folder / "searchindex.js").write_text(
+            'Search.setIndex({"alltitles":{},"docnames":[]})', encoding="utf-8"
+        )
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(build.subprocess, "run", jupyter_book)
@@ -198,15 +203,13 @@ def settings(tmp_path):
 @pytest.fixture
 def no_verdicts(monkeypatch):
     """To judge takes seconds, and does not matter to where the book stands."""
-    for name in (
-        "markdown_table",
-        "findings_cards",
-        "studies_table",
-        "invariants_table",
-        "drift_table",
-        "plans_table",
+    for module, names in (
+        (verdicts, ["markdown_table"]),
+        (findings, ["findings_cards"]),
+        (status, ["studies_table", "invariants_table", "drift_table", "plans_table"]),
     ):
-        monkeypatch.setattr(build, name, lambda: "Nothing yet.")
+        for name in names:
+            monkeypatch.setattr(module, name, lambda: "Nothing yet.")
     for name in ("PRUNEBOOK_REPOSITORY", "PRUNEBOOK_URL"):
         monkeypatch.delenv(name, raising=False)
 
