@@ -312,6 +312,8 @@ def test_numbers_for_readers():
         "506",
         "654,321",
     ]
+    assert [numbers.decimals(value) for value in (1.234, 12.34, 2.3e5)] == ["1.23", "12", "2 × 10⁵"]
+    assert (numbers.number(99.8, 3), numbers.number(99.8)) == ("99.8", "100")
     assert numbers.number(1.34e9) == "1.3 × 10⁹"
     assert numbers.number(2e-9, markup="html") == "2 × 10<sup>\N{MINUS SIGN}9</sup>"
     assert (numbers.number(np.nan), numbers.number(np.inf)) == ("–", "∞")

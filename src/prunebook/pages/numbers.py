@@ -28,7 +28,7 @@ def number(
     if rounded == 0:
         return "0"
     if plain[0] <= abs(rounded) < plain[1]:
-        text = f"{value:,.0f}" if abs(value) >= 99.5 else f"{rounded:g}"
+        text = f"{value:,.0f}" if abs(rounded) >= 100 else f"{rounded:g}"
         return text.replace("-", "\N{MINUS SIGN}")
     figures, power = f"{rounded:.{digits - 1}e}".split("e")
     figures = figures.rstrip("0").rstrip(".") if "." in figures else figures
@@ -42,6 +42,13 @@ def number(
 def percent(share: float | int, digits: int = 1) -> str:
     """A share in per cent, with so many decimals; the space does not break."""
     return "–" if math.isnan(share) else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def decimals(value: float | int, *, markup: str = "plain") -> str:
+    """Two decimals below 10, none from there on, and from 10,000 on a power of ten."""
+    if value < 1e4:
+        return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+    return number(value, 1, markup=markup, plain=(0, 1e4))
 
 
 def factor(value: float | int) -> str:

@@ -25,7 +25,7 @@ from prunebook.pages.figures.layout import (
 )
 from prunebook.pages.figures.lines import end_axis, level, mean_line, range_handle
 from prunebook.pages.figures.style import INK, Look, handle, in_house_style
-from prunebook.pages.numbers import number
+from prunebook.pages.numbers import decimals
 from prunebook.pages.vocabulary import (
     COMPENSATIONS,
     LEVELS,
@@ -141,7 +141,7 @@ def _heat_map(axis: Axes, means: pd.DataFrame, norm: LogNorm, names: bool) -> No
     columns = [c for c in COMPENSATIONS if c in there] + [c for c in there if c not in COMPENSATIONS]
     by = {"index": "ranking", "columns": "compensation", "sort": False}
     table = means.pivot_table(values="behind", **by)[columns]
-    texts = means.pivot_table(values="relative", **by)[columns].map(_text)
+    texts = means.pivot_table(values="relative", **by)[columns].map(decimals, markup="tex")
     style = {"cmap": "viridis", "norm": norm, "cbar": False, "annot_kws": {"fontsize": 8.5}}
     sns.heatmap(table, annot=texts, fmt="", ax=axis, **style)
     axis.grid(visible=False)
@@ -154,9 +154,3 @@ def _heat_map(axis: Axes, means: pd.DataFrame, norm: LogNorm, names: bool) -> No
     axis.set_yticks(axis.get_yticks(), [ranking_name(r) if names else "" for r in table.index], rotation=0)
     axis.set(xlabel="", ylabel="")
     axis.tick_params(length=0)
-
-
-def _text(value: float) -> str:
-    if value < 10:
-        return f"{value:.2f}"
-    return f"{value:.0f}" if value < 1e4 else number(value, 1, markup="tex", plain=(0, 1e4))

@@ -1,6 +1,6 @@
 """What criteria cost, and how fast what is left is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -31,19 +31,24 @@ FORMS = {
 }
 
 
-def prices(losses: pd.DataFrame, cost: pd.DataFrame, at: Mapping[str, float]) -> pd.DataFrame:
-    """Seconds of ranking and compensation together beside ``relative``, means over seeds, at one ratio a network."""
-    means = grid_of_pairs(losses, at)
+def price_of(cost: pd.DataFrame) -> Callable[[str, str, str], float]:
+    """Seconds, means over seeds, of a network's ranking and compensation together; NaN where one was not timed."""
     seconds = cost.groupby(["net", "part", "name"])["seconds"].mean()
 
-    def price(row) -> float:
+    def price(net: str, ranking: str, compensation: str) -> float:
         # A drawn coreset costs what its sensitivities cost: the drawing itself is quick beside them.
-        ranking = "sensitivity" if row.ranking == "coreset-drawn" else row.ranking
-        parts = [(row.net, "ranking", ranking), (row.net, "compensation", row.compensation)]
-        return sum(seconds.get(part, np.nan) for part in parts)
+        ranking = "sensitivity" if ranking == "coreset-drawn" else ranking
+        parts = [(net, "ranking", ranking), (net, "compensation", compensation)]
+        return float(sum(seconds.get(part, np.nan) for part in parts))
 
-    table = means.assign(seconds=[price(row) for row in means.itertuples()])
-    return table[table["seconds"].notna()].reset_index(drop=True)
+    return price
+
+
+def prices(losses: pd.DataFrame, cost: pd.DataFrame, at: Mapping[str, float]) -> pd.DataFrame:
+    """Seconds of ranking and compensation together beside ``relative``, means over seeds, at one ratio a network."""
+    means, price = grid_of_pairs(losses, at), price_of(cost)
+    means["seconds"] = [price(row.net, row.ranking, row.compensation) for row in means.itertuples()]
+    return means[means["seconds"].notna()].reset_index(drop=True)
 
 
 @in_house_style

@@ -2,36 +2,35 @@
 
 import html
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from prunebook.pages.figures.head_to_head import CONTROLS
-from prunebook.pages.figures.head_to_head_costs import speeds
+from prunebook.pages.figures.head_to_head_costs import price_of, speeds
+from prunebook.pages.numbers import percent
 from prunebook.pages.tables.best import best, valued
-from prunebook.pages.vocabulary import STAGES, net_name, pair_name
+from prunebook.pages.vocabulary import STAGES, compensation_name, net_name, pair_name, ranking_name
 
 NEAR = 1.05  # a value within five per cent is as good
+WITHIN = f"within {percent(NEAR - 1, 0)} of"
 
 
 def as_list(sentences: list[str]) -> str:
     """Sentences as an HTML list."""
-    return (
-        '<ul class="pb-advice">'
-        + "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
-        + "</ul>"
-    )
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    return f'<ul class="pb-advice">{items}</ul>'
 
 
 def which(losses: pd.DataFrame, cost: pd.DataFrame) -> list[str]:
     """For each network and stage: who is best or tied at the most ratios, the cheapest first, and who is the safest."""
-    found, values, sentences = best(losses), valued(losses), []
-    seconds = cost.groupby(["net", "part", "name"])["seconds"].mean()
+    found, values, price, sentences = best(losses), valued(losses), price_of(cost), []
     for net, rows in found.groupby("net", sort=False):
         words = []
         for stage, part in rows.groupby("stage", sort=False):
             here = values[(values["net"] == net) & (values["stage"] == stage)]
-            winners, most = _winners(part, seconds)
+            winners, most = _winners(part, price)
             verb = "is" if len(winners) == 1 else "are each"
             words.append(
                 f"{STAGES[stage].lower()}, {_named(winners, part['kind'].iloc[0])} {verb} best or tied at {most} of "
@@ -41,17 +40,12 @@ def which(losses: pd.DataFrame, cost: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def _winners(part: pd.DataFrame, seconds: pd.Series) -> tuple[list[tuple[str, str]], int]:
+def _winners(part: pd.DataFrame, price: Callable) -> tuple[list[tuple[str, str]], int]:
     """The pairs that are best or tied most often, the cheapest first, and how often."""
     count, net = Counter(pair for tied in part["tied"] for pair in tied), part["net"].iloc[0]
     most = max(count.values())
-
-    def price(pair: tuple[str, str]) -> float:
-        ranking = "sensitivity" if pair[0] == "coreset-drawn" else pair[0]
-        parts = [(net, "ranking", ranking), (net, "compensation", pair[1])]
-        return float(sum(seconds.get(part, np.inf) for part in parts))
-
-    return sorted((pair for pair in count if count[pair] == most), key=price), most
+    first = [pair for pair in count if count[pair] == most]
+    return sorted(first, key=lambda pair: np.nan_to_num(price(net, *pair), nan=np.inf)), most
 
 
 def _named(pairs: list[tuple[str, str]], kind: str) -> str:
@@ -82,15 +76,15 @@ def plain(losses: pd.DataFrame) -> list[str]:
         worst = part.loc[part["behind"].idxmax()]
         name, measure = part[["plain", "measure"]].iloc[0]
         if len(good) == len(part):
-            words = f"is within {_percent(NEAR)} of the best pair at every ratio: it is good enough"
+            words = f"is {WITHIN} the best pair at every ratio: it is good enough"
         elif len(good):
             words = (
-                f"is within {_percent(NEAR)} of the best pair at {_ratios(good['ratio'])}, and good enough there; its "
+                f"is {WITHIN} the best pair at {_ratios(good['ratio'])}, and good enough there; its "
                 f"worst is {worst['ratio']:g}, with {worst['behind']:.2f} times the {measure} of the best"
             )
         else:
             words = (
-                f"is at no ratio within {_percent(NEAR)} of the best pair: it has {part['behind'].min():.2f} to "
+                f"is at no ratio {WITHIN} the best pair: it has {part['behind'].min():.2f} to "
                 f"{worst['behind']:.2f} times the {measure} of the best"
             )
         sentences.append(f"{net_name(net)}, after fine-tuning: {name} {words}.")
@@ -121,9 +115,9 @@ def limits(losses: pd.DataFrame) -> list[str]:
         part = part.sort_values("ratio")
         free = _up_to(part["ratio"], part["value"] <= NEAR * dense)
         words = (
-            f"up to {free:g}, the best pair is within {_percent(NEAR)} of the dense network that was trained on"
+            f"up to {free:g}, the best pair is {WITHIN} the dense network that was trained on"
             if free is not None
-            else f"already at {part['ratio'].min():g}, no pair is within {_percent(NEAR)} of the dense network that "
+            else f"already at {part['ratio'].min():g}, no pair is {WITHIN} the dense network that "
             "was trained on: do not prune, or train for longer afterwards"
         )
         narrow = rows[rows["ranking"] == "narrow"].groupby("ratio")[["value", "seed"]].apply(_mean)
@@ -154,11 +148,7 @@ def prices(cost: pd.DataFrame) -> list[str]:
         words = []
         for what in ("ranking", "compensation"):
             dearest = means[what].idxmax()
-            name = (
-                pair_name(dearest, "none", kind).split(",")[0]
-                if what == "ranking"
-                else pair_name("x", dearest, kind).split(", ")[1]
-            )
+            name = ranking_name(dearest) if what == "ranking" else compensation_name(dearest, kind)
             words.append(f"{name} is the dearest {what}, {means[what].max() / base:.2g} {one}")
         sentences.append(f"{net_name(net)}: {'; '.join(words)}.")
     return sentences
@@ -185,10 +175,6 @@ def speed(latency: pd.DataFrame) -> list[str]:
             )
         sentences.append(f"{net_name(net)}: {'; '.join(words)}.")
     return sentences
-
-
-def _percent(factor: float) -> str:
-    return f"{100 * (factor - 1):.0f}\N{NO-BREAK SPACE}%"
 
 
 def _inputs(batch: int) -> str:

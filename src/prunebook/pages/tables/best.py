@@ -11,7 +11,8 @@ import pandas as pd
 from prunebook.errors import InputError
 from prunebook.evidence.intervals import half_width
 from prunebook.pages.figures.head_to_head import CONTROLS
-from prunebook.pages.figures.tables import need
+from prunebook.pages.figures.tables import checked
+from prunebook.pages.numbers import decimals
 from prunebook.pages.vocabulary import STAGES, net_name, pair_name
 
 PLAIN = {"weights": ("magnitude", "none"), "units": ("norm", "none")}  # what costs nothing
@@ -19,12 +20,9 @@ SAME = 1.01  # values within one per cent are one value
 FEWEST = 1e-6  # share of errors that none at all counts as, to have a logarithm
 
 
-COLUMNS = ("net", "kind", "seed", "ranking", "compensation", "ratio", "stage", "loss")
-
-
+@checked
 def valued(losses: pd.DataFrame, by: str = "") -> pd.DataFrame:
     """Adds ``value``, what each network is judged by, and ``measure``, its name; ``by="loss"``: all by their losses."""
-    need(losses, (*COLUMNS, "accuracy"), "losses")
     classifies = losses.groupby("net")["accuracy"].transform(lambda values: values.notna().any())
     errors = classifies & (by != "loss")
     least = (1 - losses["accuracy"]).clip(lower=FEWEST)
@@ -33,6 +31,7 @@ def valued(losses: pd.DataFrame, by: str = "") -> pd.DataFrame:
     )
 
 
+@checked
 def best(losses: pd.DataFrame, by: str = "") -> pd.DataFrame:
     """The pair with the lowest value at each network, ratio and stage, and how far the plain one is behind it.
 
@@ -45,36 +44,19 @@ def best(losses: pd.DataFrame, by: str = "") -> pd.DataFrame:
     pairs = losses[~losses["ranking"].isin(CONTROLS) & losses["stage"].isin(list(STAGES))]
     rows = []
     for (net, kind, ratio, stage), part in pairs.groupby(["net", "kind", "ratio", "stage"], sort=False):
-        measure = part["measure"].iloc[0]
         logs = _logs(part)
         first = logs.mean(axis=1).idxmin()
-        plain = _behind(logs, PLAIN[kind], first)
-        rows.append(
-            {
-                "net": net,
-                "kind": kind,
-                "measure": measure,
-                "ratio": ratio,
-                "stage": stage,
-                "pair": first,
-                "name": pair_name(*first, kind),
-                "value": float(np.exp(logs.loc[first].mean())),
-                "tied": tuple(pair for pair in logs.index if _is_tied(_behind(logs, pair, first))),
-                "behind": plain[0],
-                "low": plain[1],
-                "high": plain[2],
-                "plain": pair_name(*PLAIN[kind], kind),
-                "seeds": logs.shape[1],
-            }
-        )
-    order = {stage: place for place, stage in enumerate(STAGES)}
-    table = pd.DataFrame(rows)
-    return (
-        table.assign(place=table["stage"].map(order))
-        .sort_values(["kind", "net", "place", "ratio"], ascending=[False, True, True, True])
-        .drop(columns="place")
-        .reset_index(drop=True)
-    )
+        row = {"net": net, "kind": kind, "measure": part["measure"].iloc[0], "ratio": ratio, "stage": stage}
+        row |= {
+            "pair": first,
+            "name": pair_name(*first, kind),
+            "value": float(np.exp(logs.loc[first].mean())),
+        }
+        row["tied"] = tuple(pair for pair in logs.index if _is_tied(*_behind(logs, pair, first)))
+        row |= zip(("behind", "low", "high"), _behind(logs, PLAIN[kind], first), strict=True)
+        rows.append(row | {"plain": pair_name(*PLAIN[kind], kind), "seeds": logs.shape[1]})
+    order = {"kind": False, "net": True, "stage": False, "ratio": True}  # pruned, then fine-tuned
+    return pd.DataFrame(rows).sort_values(list(order), ascending=list(order.values()), ignore_index=True)
 
 
 def _logs(part: pd.DataFrame) -> pd.DataFrame:
@@ -95,8 +77,7 @@ def _behind(logs: pd.DataFrame, pair: tuple[str, str], first: tuple[str, str]) -
     return tuple(float(np.exp(value)) for value in (gap.mean(), gap.mean() - half, gap.mean() + half))
 
 
-def _is_tied(behind: tuple[float, float, float]) -> bool:
-    effect, low, _ = behind
+def _is_tied(effect: float, low: float, _: float) -> bool:
     return effect <= SAME or low <= 1
 
 
@@ -123,9 +104,5 @@ def times(row) -> str:
     """1.34 (1.2 to 1.5), as a factor."""
     if not np.isfinite(row["behind"]):
         return "–"
-    span = f" ({_short(row['low'])} to {_short(row['high'])})" if np.isfinite(row["low"]) else ""
-    return f"× {_short(row['behind'])}{span}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}" if value < 1e4 else f"{value:.1g}"
+    span = f" ({decimals(row['low'])} to {decimals(row['high'])})" if np.isfinite(row["low"]) else ""
+    return f"× {decimals(row['behind'])}{span}"

@@ -1,5 +1,7 @@
 """Small tables for the pages on pruning the last layer with guarantees. Means are over seeds."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
@@ -9,6 +11,7 @@ from prunebook.pages.figures.coreset_parts import WAYS, cells
 from prunebook.pages.figures.tables import checked
 from prunebook.pages.numbers import number, percent
 from prunebook.pages.vocabulary import CASES, KINDS
+from prunebook.tables import chosen
 
 FACTS = (
     "train accuracy",
@@ -54,26 +57,23 @@ def coreset_table(epsilon_first: pd.DataFrame, models: pd.DataFrame, share: floa
             raise InputError(f"a share of {share:g} was not measured for {label}: choose one of {there}")
         for kind, part in at.groupby("kind", sort=False):
             mean = part[MEANS].agg(lambda values: values.mean(skipna=False))
+            text = mean.map(partial(number, markup="html"))
             items = "units" if kind == "neurons" else "weights"
             never = facts.get(f"{items} of probability zero", pd.Series(dtype=float)).get(label, np.nan)
             rows.append(
                 {
                     "case": label,
                     "kind": KINDS.get(kind, kind),
-                    "ε": _short(mean["epsilon"]),
-                    "error seen": f"{_short(mean['observed'])} ± {_short(mean['observed_sd'])}",
-                    "median": _short(mean["observed_median"]),
-                    "size": _short(mean["size"]),
-                    "draws": _short(mean["samples"]),
+                    "ε": text["epsilon"],
+                    "error seen": f"{text['observed']} ± {text['observed_sd']}",
+                    "median": text["observed_median"],
+                    "size": text["size"],
+                    "draws": text["samples"],
                     "sparsity": percent(mean["sparsity"]),
                     "never drawn": percent(never / mean["size"]),
                 }
             )
     return pd.DataFrame(rows)
-
-
-def _short(value: float) -> str:
-    return number(value, markup="html")
 
 
 @checked
@@ -135,31 +135,20 @@ def foretelling(recovery: pd.DataFrame, tuned: str = "all layers", tolerance: fl
         after = cell.loc[cell["tuned"] == tuned, [*keys, "accuracy"]]
         dense = after[after["method"] == "dense"].set_index("seed")["accuracy"]
         # Several gates may reach the same sparsity and be the same network: one pair is enough.
-        pairs = before.merge(after, on=keys, suffixes=("", "_after")).drop_duplicates(
-            [*keys, "accuracy_after"]
-        )
+        pairs = before.merge(after, on=keys, suffixes=("", "_after"))
+        pairs = pairs.drop_duplicates([*keys, "accuracy_after"])
         if pairs.empty:
             continue
         ranks = [
-            (
-                spearmanr(seed["error"], -seed["accuracy"])[0],
-                spearmanr(seed["error"], -seed["accuracy_after"])[0],
-            )
+            [spearmanr(seed["error"], -seed[column])[0] for column in ("accuracy", "accuracy_after")]
             for _, seed in pairs.groupby("seed")
             if len(seed) > 2
         ]
         large = pairs[pairs["error"] > pairs.groupby("seed")["error"].transform("median")]
         close = large["accuracy_after"] >= large["seed"].map(dense) - tolerance
         first, second = np.mean(ranks, axis=0) if ranks else (np.nan, np.nan)
-        rows.append(
-            {
-                "case": label,
-                "ρ after pruning": f"{first:.2f}",
-                "ρ after fine-tuning": f"{second:.2f}",
-                "networks": len(pairs),
-                "within a point": percent(close.mean()),
-            }
-        )
+        row = {"case": label, "ρ after pruning": f"{first:.2f}", "ρ after fine-tuning": f"{second:.2f}"}
+        rows.append(row | {"networks": len(pairs), "within a point": percent(close.mean())})
     return pd.DataFrame(rows)
 
 
@@ -179,16 +168,13 @@ def headline(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
         found[f"half-{name}-sparsity"] = _span(100 * part["sparsity"], part)
         every = _at(whole, kind=kind).groupby("case")["samples"].mean()
         found[f"all-{name}-draws"] = _span(every / part.groupby("case")["samples"].mean())
-        steps = _at(first["waterfall"], kind=kind).pivot_table(
-            index=["case", "seed"], columns="name", values="epsilon"
-        )
+        steps = _at(first["waterfall"], kind=kind)
+        steps = steps.pivot_table(index=["case", "seed"], columns="name", values="epsilon")
         start = steps.get("bound as stated" if kind == "neurons" else "bound, all at once")
         found[f"loose-{name}"] = _span(start / steps["Monte Carlo"], geometric=True)
         before = steps["one pair" if kind == "neurons" else "one event"]
-        variance = steps["exact variance"]
-        found[f"variance-{name}"] = _span(
-            before / variance if kind == "neurons" else variance / before, geometric=True
-        )
+        loss = before / steps["exact variance"]
+        found[f"variance-{name}"] = _span(loss if kind == "neurons" else 1 / loss, geometric=True)
         if kind == "neurons":
             found["stated-over-hoeffding"] = _span(steps["all points"] / start, geometric=True)
     layers = _at(first["layers"], layer=first["layers"]["layer"].min(), ratio=0.5)
@@ -242,11 +228,7 @@ def _tuning(recovery: pd.DataFrame) -> dict[str, str]:
 
 
 def _at(table: pd.DataFrame, **wanted) -> pd.DataFrame:
-    """Rows with these values; numbers are compared up to rounding."""
-    for column, value in wanted.items():
-        same = table[column] == value if isinstance(value, str) else np.isclose(table[column], value)
-        table = table[same]
-    return table
+    return chosen(table, wanted)
 
 
 def _span(values: pd.Series, keys: pd.DataFrame | None = None, *, geometric: bool = False) -> str:
@@ -261,9 +243,5 @@ def _span(values: pd.Series, keys: pd.DataFrame | None = None, *, geometric: boo
 
 def _number(value: float) -> str:
     """Three digits at most, thousands and millions in full; a dash for what was not measured."""
-    if not np.isfinite(value):
-        return "–" if np.isnan(value) else "∞"
-    if value == 0:
-        return "0"
-    rounded = float(f"{value:.2g}" if abs(value) < 10 or abs(value) >= 1000 else f"{value:.3g}")
-    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
+    digits = 3 if 10 <= abs(value) < 1000 else 2
+    return number(float(f"{value:.{digits}g}"), digits, plain=(0, np.inf))

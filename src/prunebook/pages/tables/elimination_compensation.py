@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from prunebook.pages.figures import look
-
-CELL = ["widths", "noise"]
+from prunebook.evidence.statistics.elimination_compensation import CELL
+from prunebook.pages.vocabulary import METHODS
+from prunebook.tables import chosen
 
 
 def losses_summary(losses: pd.DataFrame, column: str = "loss") -> pd.DataFrame:
@@ -26,12 +26,8 @@ def mean_of(
 
     NaN where the point was not measured, as at a scale with fewer ratios.
     """
-    chosen = losses[
-        (losses["method"] == method) & (losses["stage"] == stage) & np.isclose(losses["ratio"], ratio)
-    ]
-    for name, value in cell.items():
-        chosen = chosen[chosen[name] == value]
-    return float(chosen[column].mean())
+    where = {"method": method, "stage": stage, "ratio": float(ratio)} | cell
+    return float(chosen(losses, where)[column].mean())
 
 
 def layers_summary(layers: pd.DataFrame) -> pd.DataFrame:
@@ -56,7 +52,7 @@ def overfitting(losses: pd.DataFrame, ratios=(0.0, 0.3, 0.5, 0.7, 0.9)) -> pd.Da
     tuned = tuned[tuned["ratio"].round(6).isin(ratios)]
     means = tuned.groupby([*CELL, "method", "ratio"], sort=False)[["train_loss", "loss"]].mean().reset_index()
     means = means.drop(columns="noise") if means["noise"].nunique() == 1 else means
-    means["method"] = [look(method).label for method in means["method"]]
+    means["method"] = means["method"].replace(METHODS)
     return means.rename(columns={"widths": "network", "train_loss": "training loss", "loss": "test loss"})
 
 
@@ -71,19 +67,17 @@ def blindness(
     quiet = reliance[reliance["noise"] == 0]
     keys = ["widths", "group"]
     dense = quiet[quiet["stage"] == "trained"].groupby(keys)["rms"].mean()
-    pruned = quiet[(quiet["stage"] == "pruned") & np.isclose(quiet["ratio"], ratio)]
+    pruned = chosen(quiet, {"stage": "pruned", "ratio": float(ratio)})
     means = pruned.groupby(["method", *keys], sort=False)["rms"].mean().reset_index()
     means["rms"] /= means.set_index(keys).index.map(dense)
     table = means.pivot_table(index=["widths", "method"], columns="group", values="rms", sort=False)
     blind = floors.loc[floors["name"] == "blind_test", "value"].mean()
     for stage, name in (("pruned", "loss / blind"), ("fine-tuned", "fine-tuned / blind")):
-        clean = losses[
-            (losses["noise"] == 0) & (losses["stage"] == stage) & np.isclose(losses["ratio"], ratio)
-        ]
+        clean = chosen(losses, {"noise": 0.0, "stage": stage, "ratio": float(ratio)})
         table[name] = clean.groupby(["widths", "method"])["clean_loss"].mean() / blind
     table.columns.name = None
     table = table.reset_index()
-    table["method"] = [look(method).label for method in table["method"]]
+    table["method"] = table["method"].replace(METHODS)
     return table.rename(columns={"widths": "network"})
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from prunebook.pages.figures.head_to_head_costs import speeds
-from prunebook.pages.figures.tables import need
+from prunebook.pages.figures.tables import checked
 from prunebook.pages.tables.best import once
 from prunebook.pages.vocabulary import compensation_name, net_name, ranking_name
 
@@ -25,25 +25,20 @@ def numbers(losses: pd.DataFrame, net: str) -> pd.DataFrame:
     return table.assign(seeds=groups.size()).reset_index()
 
 
+@checked
 def cost_table(cost: pd.DataFrame) -> pd.DataFrame:
     """Seconds of one thread, means over seeds: a row a ranking or compensation, a column a network."""
-    need(cost, ("net", "kind", "part", "name", "seconds", "seen"), "cost")
     parts = {"ranking": 0, "compensation": 1, "reference": 2}
     kinds = cost.groupby(["part", "name"], sort=False)["kind"].first()
     table = cost.assign(net=cost["net"].map(net_name)).pivot_table(
         index=["part", "name"], columns="net", values="seconds", sort=False
     )
     table.columns.name = None
-    table = table.reset_index()
-    table = (
-        table.assign(place=table["part"].map(parts)).sort_values("place", kind="stable").drop(columns="place")
-    )
-    name = {
-        "ranking": lambda n, _: ranking_name(n),
-        "compensation": compensation_name,
-        "reference": lambda n, _: n,
-    }
-    table["name"] = [name[p](n, kinds[p, n]) for p, n in zip(table["part"], table["name"], strict=True)]
+    table = table.reset_index().sort_values("part", key=lambda part: part.map(parts), kind="stable")
+    table["name"] = [
+        compensation_name(name, kinds[part, name]) if part == "compensation" else ranking_name(name)
+        for part, name in zip(table["part"], table["name"], strict=True)
+    ]
     return blank(table)
 
 
@@ -72,9 +67,9 @@ def blank(table: pd.DataFrame) -> pd.DataFrame:
     return table.map(lambda value: "" if isinstance(value, float) and np.isnan(value) else value)
 
 
+@checked
 def draw_table(draws: pd.DataFrame) -> pd.DataFrame:
     """Draws and the share of weights they leave, in the mean and as drawn, means over seeds."""
-    need(draws, ("net", "ratio", "draws", "expected", "kept", "target", "comparable"), "draws")
     share = draws.assign(
         wanted=1 - draws["ratio"],
         expected=draws["expected"] / draws["target"] * (1 - draws["ratio"]),

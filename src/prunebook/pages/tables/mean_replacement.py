@@ -9,16 +9,8 @@ from prunebook.errors import InputError
 from prunebook.evidence.intervals import half_width
 from prunebook.evidence.statistics.mean_replacement import covered, profile_areas
 from prunebook.evidence.statistics.ranks import spearman
-from prunebook.pages.figures.mr_parts import (
-    FORETOLD,
-    LOOKS,
-    PAPER_END,
-    SETS,
-    TIE,
-    named,
-    network_name,
-    paired,
-)
+from prunebook.pages.figures.mr_parts import FORETOLD, PAPER_END, TIE, named, paired
+from prunebook.pages.vocabulary import SCORES, SETS, network_name
 
 LARGE = 0.01  # nats: two penalties further apart than this differ by what one would notice
 
@@ -28,9 +20,7 @@ HEADERS = {"half_width": "± (95 %)", "half_width_95": "± (95 %)", "tuned": "st
 def spelled(table: pd.DataFrame) -> pd.DataFrame:
     """A small table as a page shows it: names of networks and layer sets, and headers, in words."""
     words = {"set": lambda name: SETS.get(name, name), "net": network_name}
-    shown = table.assign(
-        **{column: table[column].map(word) for column, word in words.items() if column in table}
-    )
+    shown = table.assign(**{name: table[name].map(word) for name, word in words.items() if name in table})
     return shown.rename(columns=lambda column: HEADERS.get(column, column.replace("_", " ")))
 
 
@@ -60,8 +50,7 @@ def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame
 
 
 def _gains(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    points = paired(named(rows)).rename_axis(columns=None)
-    points["difference"] = points["zero"] - points["mean"]
+    points = paired(named(rows)).rename_axis(columns=None).rename(columns={"gain": "difference"})
     return _over_seeds(points, keys, ["zero", "mean", "difference"], "difference")
 
 
@@ -75,10 +64,7 @@ def gains_along_training(
     at = named(_at(penalties, amount, layer_set))
     points = {"gain": paired(at), "test_gain": paired(at, "test_penalty")}
     keys = ["net", "score", "step"]
-    runs = [
-        wide.assign(gain=wide["zero"] - wide["mean"]).groupby([*keys, "seed"])["gain"].mean().rename(name)
-        for name, wide in points.items()
-    ]
+    runs = [wide.groupby([*keys, "seed"])["gain"].mean().rename(name) for name, wide in points.items()]
     return _in_order(_over_seeds(pd.concat(runs, axis=1).reset_index(), keys, list(points), "gain"))
 
 
@@ -104,9 +90,8 @@ def shares(
     penalties differ by more than ``LARGE``, ``below_large`` is the share of these at which means have the lower one.
     """
     points = paired(named(penalties[penalties["score"].isin(list(scores))]))
-    tied = (points["zero"] - points["mean"]).abs() <= TIE
-    large = (points["zero"] - points["mean"]).abs() > LARGE
-    lower = (points["mean"] < points["zero"]).astype(float).mask(tied)
+    tied, large = points["gain"].abs() <= TIE, points["gain"].abs() > LARGE
+    lower = (points["gain"] > 0).astype(float).mask(tied)
     columns = {"tied": tied, "lower": lower, "large": large, "lower_large": lower.where(large)}
     groups = points.assign(**columns).groupby(["net", by])
     table = groups.agg(
@@ -159,10 +144,8 @@ def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataF
     runs = profile_areas(named(penalties), kept)
     table = _over_seeds(runs, ["net", "score", "replacement"], ["area"], "area")
     first = {net: place for place, net in enumerate(dict.fromkeys(named(penalties)["net"]))}
-    order = table.assign(first=table["net"].map(first)).sort_values(
-        ["first", "area"], ascending=[True, False]
-    )
-    return order.drop(columns="first").reset_index(drop=True)
+    place = {"key": lambda values: values.map(first) if values.name == "net" else values}
+    return table.sort_values(["net", "area"], ascending=[True, False], ignore_index=True, **place)
 
 
 def coverage_table(
@@ -189,9 +172,8 @@ def readings(conventions: pd.DataFrame, *, amount: float | int = 0.1, layer_set:
 
 def border_table(borders: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
     """Penalty with means for each way to fold at a border: a row a network and score, a column a way."""
-    means = (
-        named(_at(borders, amount, layer_set)).groupby(["net", "score", "border", "seed"])["penalty"].mean()
-    )
+    rows = named(_at(borders, amount, layer_set))
+    means = rows.groupby(["net", "score", "border", "seed"])["penalty"].mean()
     table = means.groupby(["net", "score", "border"]).mean().unstack("border")  # noqa: PD010 - few and complete
     ways = [way for way in ("exact", "response-mean", "all-taps") if way in table]
     return _in_order(table[ways].rename_axis(columns=None).reset_index())
@@ -218,9 +200,7 @@ def advantage(tuning: pd.DataFrame, *, late: float | int = 25_000, by: Sequence[
     values = {"penalty": "advantage", "test_penalty": "held_out"}
     wide = _halved(tuning, late).set_index([*cell, "replacement"])[list(values)]
     wide = wide.unstack("replacement")  # noqa: PD010 - two indexes at once
-    gains = pd.DataFrame(
-        {name: wide[column]["zero"] - wide[column]["mean"] for column, name in values.items()}
-    )
+    gains = pd.DataFrame({name: wide[old]["zero"] - wide[old]["mean"] for old, name in values.items()})
     keys = [*by, "pruned", "tuned"]
     runs = gains.groupby([*keys, "seed"]).median().reset_index()
     table = _over_seeds(runs, keys, list(values.values()), "advantage")
@@ -291,7 +271,7 @@ def _over_seeds(rows: pd.DataFrame, keys: list[str], columns: list[str], judged:
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     """Networks as they come, scores and layer sets in the order of the figures."""
-    order = {"score": list(LOOKS), "set": list(SETS)}
+    order = {"score": SCORES, "set": list(SETS)}
     keys = [column for column in ("net", "score", "set") if column in table]
     return table.sort_values(
         keys, key=lambda values: values.map(order[values.name].index) if values.name in order else values
