@@ -131,7 +131,6 @@ def test_other_cells_and_steps(clean):
         ({"cells": 60}, "cells=60"),
         ({"cells": 0}, "cells=0"),
         ({"steps": 7}, "steps=7"),
-        ({"seeding": "none"}, "none"),
         ({"source": "x.h5", "equation": Equation()}, "not both"),
     ],
 )
@@ -243,13 +242,6 @@ def test_solutions_in_the_cache_are_found_under_the_names_they_have(monkeypatch)
     key = solution_key(np.linspace(0, 1, 8), cells=8, times=np.linspace(0, 1, 3), equation=Equation(), scheme="face",
                        rtol=1e-8, atol=1e-10)  # fmt: skip
     assert key == "aee77d4040c857d42e5edab9a848aefb8e3b028dcd4b9771e5a72b2ae41627fe"
-
-
-def test_cache_can_be_left_out(stored_here):
-    before = stored(stored_here)
-    data = regression_data(trajectories=2, seeding="default_rng", cache=False)
-    assert stored(stored_here) == before
-    assert data.train.x.shape == (640, 68)
 
 
 # --- PDEBench's file

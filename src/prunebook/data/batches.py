@@ -47,9 +47,8 @@ class Batches:
         if targets is not None and forward is None:
             raise InputError("targets= goes with forward=: without it a batch is (x, y), and y the targets")
         self.data, self.forward, self.targets = _accepted(data), forward, targets
-        self._like = next(
-            (t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), torch.empty(0)
-        )
+        numbers = (t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point())
+        self._like = next(numbers, torch.empty(0))
         self._length: int | None = None  # batches in a complete pass
         self._first: tuple[Any, Any] | None = None
         self._begun: tuple | None = (
@@ -106,9 +105,8 @@ class Batches:
             )
         x, y = (*items, None)[:2]
         if not isinstance(x, Tensor) or x.ndim == 0:
-            raise InputError(
-                f"a batch is a tensor x or a pair (x, y) of tensors, not {type(x).__name__}: {FORWARD}"
-            )
+            kind = type(x).__name__
+            raise InputError(f"a batch is a tensor x or a pair (x, y) of tensors, not {kind}: {FORWARD}")
         if isinstance(y, Tensor) and (y.ndim == 0 or len(y) != len(x)):
             raise InputError(f"targets do not go with {len(x)} inputs: need a tensor with one entry a sample")
         return x, y
@@ -181,25 +179,23 @@ def moved(value: Any, device: torch.device) -> Any:
 
 
 def _accepted(data: Any) -> Any:
+    kind = type(data).__name__
     if isinstance(data, Iterator):
-        raise InputError(
-            f"{type(data).__name__} can be gone through only once: give a list, a DataLoader or tensors"
-        )
+        raise InputError(f"{kind} can be gone through only once: give a list, a DataLoader or tensors")
     plain = isinstance(data, tuple | list) and not _is_pair(data)
     if plain and data and all(isinstance(t, Tensor) for t in data):
         alike = len(data) == 2 and data[0].shape[:1] == data[1].shape[:1]
         if isinstance(data, tuple) or alike or len({t.dtype for t in data}) > 1:
             raise InputError(
-                f"a {type(data).__name__} of tensors may be (x, y) or several batches: give TensorDataset(x, y), or "
+                f"a {kind} of tensors may be (x, y) or several batches: give TensorDataset(x, y), or "
                 "batches as a list [(x,), (x,)]"
             )
     indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__") and not hasattr(data, "__iter__")
     if isinstance(data, Dataset) or (indexed and not isinstance(data, Mapping)):
         return data if type(data) is TensorDataset else DataLoader(data, batch_size=FROM_DATASET)
-    if isinstance(data, str | bytes | Mapping | np.ndarray) or not (
-        hasattr(data, "__iter__") or _is_pair(data)
-    ):
-        raise InputError(f"batches are a tensor, a TensorDataset or an iterable, not {type(data).__name__}")
+    several = hasattr(data, "__iter__") and not isinstance(data, str | bytes | Mapping | np.ndarray)
+    if not (several or _is_pair(data)):
+        raise InputError(f"batches are a tensor, a TensorDataset or an iterable, not {kind}")
     return data
 
 

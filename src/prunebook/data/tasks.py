@@ -79,16 +79,13 @@ def pde(noise: float, *, data=None, device="cpu", trajectories: int | None = Non
     if data is not None and Path(data).is_dir():
         published = Path(data) / PUBLISHED
         data = published if published.exists() else None
-    made = diffusion_sorption.regression_data(
-        trajectories=trajectories or 100, noise=noise, source=data, device=device
-    )
+    count = trajectories or 100
+    made = diffusion_sorption.regression_data(trajectories=count, noise=noise, source=data, device=device)
     test = made.test
     return Problem(
-        name=made.name,
-        origin=made.origin,
+        **{name: getattr(made, name) for name in ("name", "origin", "checksums", "floor")},
         notice="",
         stand_in=False,
-        checksums=made.checksums,
         loss="mse",
         x_train=made.train.x,
         y_train=made.train.y,
@@ -96,7 +93,6 @@ def pde(noise: float, *, data=None, device="cpu", trajectories: int | None = Non
         y_test=test.y,
         y_clean=test.y_clean,
         coordinates={"u0": test.x[:, 4], "t": test.x[:, 2] * 500, "x": test.x[:, 3]},
-        floor=made.floor,
         groups={"t": [2], "x": [3], "u0": list(range(4, test.x.shape[1]))},
     )
 

@@ -7,12 +7,11 @@ import pandas as pd
 
 from prunebook.data.diffusion_sorption import SCHEMES, solve
 
+TIMES = (50.0, 250.0, 500.0)
+
 
 def grid_convergence(
-    cells: Sequence[int] = (64, 128, 256, 512),
-    *,
-    u0: float = 0.1,
-    times: Sequence[float] = (50.0, 250.0, 500.0),
+    cells: Sequence[int] = (64, 128, 256, 512), *, u0: float = 0.1, times: Sequence[float] = TIMES
 ) -> pd.DataFrame:
     """Largest error at cells of the coarsest grid's spacing, by scheme and grid: columns scheme, cells, error.
 
@@ -31,15 +30,10 @@ def grid_convergence(
     return pd.DataFrame(rows)
 
 
-def scheme_difference(
-    cells: int = 1024, *, u0: float = 0.1, times: Sequence[float] = (50.0, 250.0, 500.0)
-) -> pd.DataFrame:
+def scheme_difference(cells: int = 1024, *, u0: float = 0.1, times: Sequence[float] = TIMES) -> pd.DataFrame:
     """Solutions of both schemes on one grid: columns t, x, u_face, u_ghost."""
-    times = np.asarray(times, dtype=float)
-    face, ghost = (
-        solve(np.array([u0]), cells=cells, times=times, scheme=scheme) for scheme in ("face", "ghost")
-    )
+    states, times = np.array([u0]), np.asarray(times, dtype=float)
+    face, ghost = (solve(states, cells=cells, times=times, scheme=scheme) for scheme in ("face", "ghost"))
     t, x = np.meshgrid(face.t, face.x, indexing="ij")
-    return pd.DataFrame(
-        {"t": t.ravel(), "x": x.ravel(), "u_face": face.u[0].ravel(), "u_ghost": ghost.u[0].ravel()}
-    )
+    columns = {"t": t, "x": x, "u_face": face.u[0], "u_ghost": ghost.u[0]}
+    return pd.DataFrame({name: values.ravel() for name, values in columns.items()})

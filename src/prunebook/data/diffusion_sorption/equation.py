@@ -63,26 +63,16 @@ class Equation:
         slope = (np.maximum(u, 0) + self.epsilon) ** (self.n_f - 2)
         return self.capacity * self.n_f * (self.n_f - 1) * slope * (u > 0)
 
-    def content(self, u: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        """Dissolved and sorbed solute, u + c (u + epsilon)^n; its derivative with respect to u is R(u)."""
-        return u + self.capacity * (np.maximum(u, 0) + self.epsilon) ** self.n_f
 
+def initial_states(n: int) -> Float[np.ndarray, " n"]:
+    """The initial states u0 of trajectories 0 to n - 1, each from its own seed.
 
-def initial_states(n: int, first: int = 0, seeding: str = "legacy") -> Float[np.ndarray, " n"]:
-    """The initial states u0 of trajectories `first` to `first + n - 1`, each from its own seed.
-
-    "legacy" seeds NumPy's old generator, as PDEBench's code of 2022 did when its data were published, so
-    that trajectory i is the published trajectory i; "default_rng" is what its code has done since 2024.
+    The seeds are those of NumPy's old generator, as in PDEBench's code of 2022 when its data were published, so that
+    trajectory i is the published trajectory i.
     """
-    if n < 1 or first < 0:
-        raise InputError(f"n={n}, first={first}: ask for at least one trajectory, counted from 0")
-    if seeding == "legacy":
-        draws = [np.random.RandomState(i).uniform(0, LARGEST_STATE) for i in range(first, first + n)]
-    elif seeding == "default_rng":
-        draws = [np.random.default_rng(i).uniform(0, LARGEST_STATE) for i in range(first, first + n)]
-    else:
-        raise InputError(f"seeding={seeding!r} is not known; choose 'legacy' or 'default_rng'")
-    return np.array(draws)
+    if n < 1:
+        raise InputError(f"n={n}: ask for at least one trajectory")
+    return np.array([np.random.RandomState(i).uniform(0, LARGEST_STATE) for i in range(n)])
 
 
 def stored_times(equation: Equation | None = None, number: int = 101) -> Float[np.ndarray, " number"]:

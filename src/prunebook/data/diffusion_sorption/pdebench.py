@@ -39,9 +39,7 @@ def load_pdebench(path: str | Path, trajectories: int = 100) -> Trajectories:
     try:
         with h5py.File(path, "r") as file:
             for i in range(trajectories):
-                arrays = {
-                    name: _array(file, path, f"{i:04d}/{name}", shape) for name, shape in SHAPES.items()
-                }
+                arrays = {name: _array(file, path, f"{i:04d}/{name}") for name in SHAPES}
                 if x is None:
                     x, t = arrays["grid/x"].astype(np.float64), arrays["grid/t"].astype(np.float64)
                     _check_grid(path, x, t)
@@ -57,8 +55,8 @@ def load_pdebench(path: str | Path, trajectories: int = 100) -> Trajectories:
     return Trajectories(u, x, t)
 
 
-def _array(file: h5py.File, path: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    item = file.get(name)
+def _array(file: h5py.File, path: Path, name: str) -> np.ndarray:
+    item, shape = file.get(name), SHAPES[name.partition("/")[2]]
     if not isinstance(item, h5py.Dataset):
         raise DataError(f"{path}: no array {name!r}; expected groups '0000', '0001', ... with {list(SHAPES)}")
     if item.shape != shape:

@@ -26,7 +26,6 @@ from torch import Tensor
 from prunebook.data.diffusion_sorption.cache import cached_solve
 from prunebook.data.diffusion_sorption.equation import Equation, initial_states, stored_times
 from prunebook.data.diffusion_sorption.pdebench import load_pdebench
-from prunebook.data.diffusion_sorption.solver import solve
 from prunebook.errors import InputError
 
 GRID, STORED = 1024, 101  # cells and stored steps of the published data; no coarser grid is ever solved on
@@ -66,8 +65,6 @@ class RegressionData:
     train: RegressionSplit
     test: RegressionSplit
     noise: float
-    noise_seed: int
-    split_seed: int
     t: Float[np.ndarray, " steps"]
     places: Float[np.ndarray, " cells"]
     inputs: tuple[str, ...]
@@ -84,9 +81,7 @@ def regression_data(
     steps: int = 10,
     source: str | Path | None = None,
     equation: Equation | None = None,
-    seeding: str = "legacy",
     device: str | torch.device = "cpu",
-    cache: bool = True,
 ) -> RegressionData:
     """64,000 pairs: 100 trajectories, 10 steps (10, 20, ..., 100) and 64 cells (8, 24, ..., 1016).
 
@@ -102,10 +97,9 @@ def regression_data(
     step = np.arange(1, steps + 1) * ((STORED - 1) // steps)
     cell = np.arange(cells) * (GRID // cells) + GRID // cells // 2
     if source is None:
-        name, origin = "diffusion-sorption", f"solved on {GRID} cells, initial states seeded by {seeding}"
-        states, times = initial_states(trajectories, seeding=seeding), stored_times(equation, STORED)[step]
-        run = cached_solve if cache else solve
-        solution = run(states, cells=GRID, times=times, equation=equation)
+        name, origin = "diffusion-sorption", f"solved on {GRID} cells, initial states seeded by legacy"
+        states, times = initial_states(trajectories), stored_times(equation, STORED)[step]
+        solution = cached_solve(states, cells=GRID, times=times, equation=equation)
         u, x = solution.u[..., cell], solution.x[cell]
         u0 = np.repeat(states[:, None], cells, axis=1)
     else:
@@ -136,8 +130,6 @@ def regression_data(
         train=split(chosen["train"]),
         test=split(chosen["test"]),
         noise=noise,
-        noise_seed=seed,
-        split_seed=SPLIT_SEED,
         t=times,
         places=x,
         inputs=("D", "porosity", "t/T", "x", *(f"u0[{i}]" for i in cell)),

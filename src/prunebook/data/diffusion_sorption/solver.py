@@ -72,18 +72,6 @@ class Solution:
         values = np.concatenate([left, self.u, self.walls.right(self.u)[..., None]], axis=-1)
         return CubicSpline(np.r_[-outside, self.x, self.equation.length + outside], values, axis=-1)(x)
 
-    def mass(self) -> Float[np.ndarray, "n times"]:
-        """Solute in the column, dissolved and sorbed: the integral of u + c (u + epsilon)^n over x."""
-        return self.h * self.equation.content(self.u).sum(-1)
-
-    def inflow(self) -> Float[np.ndarray, "n times"]:
-        """Flux -D du/dx through the left end."""
-        return self.equation.diffusion * (1 - self.u[..., 0]) / self.walls.distance
-
-    def outflow(self) -> Float[np.ndarray, "n times"]:
-        """Flux -D du/dx through the right end, which equals u there."""
-        return self.equation.diffusion * (self.u[..., -1] - self.walls.right(self.u)) / self.walls.distance
-
 
 def semi_discrete(equation: Equation, cells: int, copies: int, scheme: str) -> tuple[Callable, Callable]:
     """du/dt and its packed tridiagonal Jacobian for `copies` columns one after another in one long vector.
@@ -129,22 +117,11 @@ def semi_discrete(equation: Equation, cells: int, copies: int, scheme: str) -> t
 
 def _solve_together(u0, cells, times, equation, scheme, rtol, atol):
     rate, jacobian = semi_discrete(equation, cells, len(u0), scheme)
-    result = solve_ivp(
-        rate,
-        (0.0, times[-1]),
-        np.repeat(u0, cells),
-        method="LSODA",
-        t_eval=times,
-        rtol=rtol,
-        atol=atol,
-        jac=jacobian,
-        lband=1,
-        uband=1,
-    )
+    settings = {"t_eval": times, "rtol": rtol, "atol": atol, "jac": jacobian, "lband": 1, "uband": 1}
+    result = solve_ivp(rate, (0.0, times[-1]), np.repeat(u0, cells), method="LSODA", **settings)
     if not result.success or not np.isfinite(result.y).all():
-        raise RuntimeError(
-            f"the integration failed after {len(result.t)} of {len(times)} times: {result.message}"
-        )
+        done = f"{len(result.t)} of {len(times)} times"
+        raise RuntimeError(f"the integration failed after {done}: {result.message}")
     u = result.y.T.reshape(len(times), len(u0), cells).transpose(1, 0, 2)
     if times[0] == 0:
         u[:, 0] = u0[:, None]  # SciPy interpolates there, which may cost the last bit
@@ -160,13 +137,12 @@ def solve(
     scheme: str = "face",
     rtol: float = 1e-8,
     atol: float = 1e-10,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Solution:
     """Solve for all initial states and return the trajectories at `times` (default: 101 from 0 to the end).
 
     A few trajectories are integrated together as one long tridiagonal system with common steps. The default
-    tolerances leave an error of about 1e-8 in time, far below that of the grid. `progress(done, all)` is
-    called after each group. Raises InputError for an unusable argument, RuntimeError when integration fails.
+    tolerances leave an error of about 1e-8 in time, far below that of the grid. Raises InputError
+    for an unusable argument, RuntimeError when integration fails.
     """
     equation = equation or Equation()
     u0 = np.asarray(u0, dtype=np.float64)
@@ -180,15 +156,8 @@ def solve(
         part, nfev, njev = _solve_together(group, cells, times, equation, scheme, rtol, atol)
         u[done : done + len(group)] = part
         evaluations, jacobians, done = evaluations + nfev, jacobians + njev, done + len(group)
-        if progress:
-            progress(done, len(u0))
-    stats = {
-        "seconds": time.perf_counter() - start,
-        "groups": len(groups),
-        "rate_evaluations": evaluations,
-        "jacobians": jacobians,
-        "cached": False,
-    }
+    stats = {"seconds": time.perf_counter() - start, "groups": len(groups), "cached": False}
+    stats |= {"rate_evaluations": evaluations, "jacobians": jacobians}
     x = (np.arange(cells) + 0.5) * (equation.length / cells)
     return Solution(u, x, times, u0, equation, scheme, stats)
 

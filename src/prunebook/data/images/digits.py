@@ -31,14 +31,7 @@ def read_digits(channels: int = 1, side: int = 28) -> Raw:
     y = torch.from_numpy(labels)
     ink = x[train].double() / 255
     digest = hashlib.sha256(source.images.astype(np.uint8).tobytes() + labels.astype(np.uint8).tobytes())
-    return Raw(
-        train_x=x[train],
-        train_y=y[train],
-        test_x=x[test],
-        test_y=y[test],
-        classes=tuple(map(str, range(10))),
-        checksums={"scikit-learn digits": f"sha256:{digest.hexdigest()}"},
-        standardisation=Standardisation(
-            (ink.mean().item(),) * channels, (ink.std(correction=0).item(),) * channels
-        ),
-    )
+    mean, std = (value.item() for value in (ink.mean(), ink.std(correction=0)))
+    usual = Standardisation((mean,) * channels, (std,) * channels)
+    checksums = {"scikit-learn digits": f"sha256:{digest.hexdigest()}"}
+    return Raw(x[train], y[train], x[test], y[test], tuple(map(str, range(10))), checksums, usual)

@@ -17,9 +17,7 @@ def named_folder(data: str | os.PathLike | None) -> tuple[Path, str] | None:
             continue
         folder, said = Path(value).expanduser(), f"{said}={os.fspath(value)}"
         if not is_folder(folder):
-            raise DataError(
-                f"{said} is not a readable folder; name the folder that holds the data, or none at all"
-            )
+            raise DataError(f"{said} is not a readable folder; name the folder that holds the data, or none")
         return folder, said
     return None
 

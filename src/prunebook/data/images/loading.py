@@ -121,18 +121,10 @@ def _assemble(
         chosen = torch.from_numpy(indices)
         return to_split(raw.train_x[chosen], raw.train_y[chosen], used, device)
 
-    return DataSet(
-        name=name,
-        requested=requested,
-        origin=origin,
-        classes=raw.classes,
-        train=pick(train),
-        dev=pick(held),
-        test=to_split(raw.test_x, raw.test_y, used, device),
-        checksums={**raw.checksums, "split": fingerprint(train, held)},
-        standardisation=used,
-        notice=notice,
-    )
+    checksums = {**raw.checksums, "split": fingerprint(train, held)}
+    test = to_split(raw.test_x, raw.test_y, used, device)
+    parts = (pick(train), pick(held), test)
+    return DataSet(name, requested, origin, raw.classes, *parts, checksums, used, notice)
 
 
 def _check(name: str, dev: int | None, limit: int | None, size: int) -> None:

@@ -155,10 +155,9 @@ def _read_cifar10(folder: Path, files: list[str]) -> tuple:
         parts = [Placed(place, train=train, download=False) for train in (True, False)]
     except (OSError, RuntimeError) as error:
         raise DataError(f"CIFAR-10 in {folder} changed while it was read: {error}") from error
-    tensors = [
-        t for p in parts for t in (torch.from_numpy(p.data).permute(0, 3, 1, 2), torch.tensor(p.targets))
-    ]
-    return *tensors, tuple(parts[0].classes)
+    (train, test), classes = parts, tuple(parts[0].classes)
+    train_x, test_x = (torch.from_numpy(part.data).permute(0, 3, 1, 2) for part in parts)
+    return train_x, torch.tensor(train.targets), test_x, torch.tensor(test.targets), classes
 
 
 READERS = {"mnist": _read_mnist, "cifar10": _read_cifar10}
