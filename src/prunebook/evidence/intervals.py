@@ -20,8 +20,5 @@ def half_width(spread: Values, count: int | Values, level: float = 0.95) -> Valu
     """
     # The quantile without scipy.stats, which takes a second to load.
     freedom = np.asarray(count, float) - 1
-    return (
-        scipy.special.stdtrit(np.where(freedom > 0, freedom, np.nan), (1 + level) / 2)
-        * spread
-        / np.sqrt(count)
-    )
+    quantile = scipy.special.stdtrit(np.where(freedom > 0, freedom, np.nan), (1 + level) / 2)
+    return quantile * spread / np.sqrt(count)

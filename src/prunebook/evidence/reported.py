@@ -72,9 +72,8 @@ def _ours(entries: list[dict], store: Store, claims: Path) -> dict[str, str]:
         elif tables := measured.tables(ours["study"], ours.get("only", {})):
             rest = {k: v for k, v in ours.items() if k not in ("study", "statistic", "only")}
             statistic = STATISTICS[ours["statistic"]]
-            found[name] = _cells(
-                judge_condition(statistic.function(tables, **rest), "above", 1.0, statistic.log)
-            )
+            values = statistic.function(tables, **rest)
+            found[name] = _cells(judge_condition(values, "above", 1.0, statistic.log))
         else:
             found[name] = NOT_YET
     return found

@@ -41,10 +41,8 @@ def foretold(tables, *, tuned, column="error", where=None):
     Difference of the two rank correlations, over methods and ratios, with the sign turned: large errors should go
     with low accuracies.
     """
-    rows = []
-    for (reading, case, seed), group in _pairs(tables["recovery"], tuned, where or {}).groupby(
-        [*KEYS, "seed"]
-    ):
+    pairs, rows = _pairs(tables["recovery"], tuned, where or {}), []
+    for (reading, case, seed), group in pairs.groupby([*KEYS, "seed"]):
         now, later = (-spearman(group[column], group[name]) for name in ("accuracy", "accuracy_after"))
         rows.append({"cell": f"{reading}, {case}", "seed": seed, "value": now - later})
     return frame(rows)
@@ -67,9 +65,8 @@ def prunability(tables, *, easier, harder, methods=("magnitude", "gates"), readi
     another."""
     recovery = chosen(tables["recovery"], {"reading": reading, "tuned": "none", "method": list(methods)})
     models = chosen(tables["models"], {"reading": reading, "what": "dev accuracy"})
-    rows = recovery.merge(
-        models[[*KEYS, "seed", "value"]].rename(columns={"value": "dense"}), on=[*KEYS, "seed"]
-    )
+    dense = models[[*KEYS, "seed", "value"]].rename(columns={"value": "dense"})
+    rows = recovery.merge(dense, on=[*KEYS, "seed"])
     areas = {key: area(group) for key, group in rows.groupby(["case", "method", "seed"])}
     return frame(
         {"cell": method, "seed": seed, "value": value - areas[harder, method, seed]}

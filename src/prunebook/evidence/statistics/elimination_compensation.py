@@ -110,9 +110,8 @@ def ratio_kept(tables, *, method, stage, factor, against="dense"):
 def gain_difference(tables, *, noises):
     """Log of (dense trained on / dense) at the first noise level over the same at the second."""
     values = loss_ratio(tables, method="dense", stage="fine-tuned", against="dense", against_stage="trained")
-    first, second = (
-        values[values["cell"].str.endswith(f"noise {noise:g}")].set_index("seed")["value"] for noise in noises
-    )
+    ends = (values["cell"].str.endswith(f"noise {noise:g}") for noise in noises)
+    first, second = (values[end].set_index("seed")["value"] for end in ends)
     cell = f"dense trained on, noise {noises[0]:g} against {noises[1]:g}"
     both = (first - second).dropna()
     return frame({"cell": cell, "seed": seed, "value": value} for seed, value in both.items())

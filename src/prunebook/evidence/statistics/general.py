@@ -19,9 +19,8 @@ def pooled(table: pd.DataFrame, cells: Sequence[str], pool: str = "mean") -> pd.
     names = [
         groups[c].map(lambda value, c=c: value if isinstance(value, str) else f"{c} {value:g}") for c in cells
     ]
-    return groups.assign(cell=names[0].str.cat(names[1:], sep=", ") if names else "all")[
-        ["cell", "seed", "value"]
-    ]
+    groups["cell"] = names[0].str.cat(names[1:], sep=", ") if names else "all"
+    return groups[["cell", "seed", "value"]]
 
 
 @statistic(log=False)

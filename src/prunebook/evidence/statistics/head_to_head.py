@@ -41,13 +41,9 @@ def spread_left(tables, *, stage, of, without=CHANCE, compensation="none", colum
 
     The spread at a ratio is the log of the largest over the smallest loss among rankings.
     """
-    by = ["net", "seed"]
-    later, before = (
-        spreads(tables["losses"], name, without=without, compensation=compensation, column=column)
-        .groupby(level=by)
-        .mean()
-        for name in (stage, of)
-    )
+    options = {"without": without, "compensation": compensation, "column": column}
+    both = [spreads(tables["losses"], name, **options) for name in (stage, of)]
+    later, before = (spread.groupby(level=["net", "seed"]).mean() for spread in both)
     return pooled(np.log(later / before).rename("value").reset_index(), ["net"])
 
 
@@ -82,8 +78,7 @@ def compensated(tables, *, ranking, compensations, stage, column="loss"):
     plain = chosen(rows, {"compensation": "none"})[[*POINT, column]]
     pairs = chosen(rows, {"compensation": list(compensations)}).merge(plain, on=POINT, suffixes=("", "_none"))
     if pairs.empty:
-        raise InputError(
-            f"no rows of {ranking} at stage {stage!r} with and without {', '.join(compensations)}"
-        )
+        names = ", ".join(compensations)
+        raise InputError(f"no rows of {ranking} at stage {stage!r} with and without {names}")
     value = np.log(pairs[column] / pairs[f"{column}_none"])
     return pooled(pairs.assign(value=value), ["net", "compensation"])

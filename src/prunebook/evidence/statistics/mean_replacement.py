@@ -8,13 +8,7 @@ from prunebook.evidence.statistics.general import chosen, pooled
 from prunebook.evidence.statistics.ranks import spearman
 from prunebook.evidence.statistics.registry import frame, statistic
 
-KEYS = [
-    "net",
-    "seed",
-    "step",
-    "set",
-    "amount",
-]  # one point: all scores and both replacements are compared at it
+KEYS = ["net", "seed", "step", "set", "amount"]  # one point: scores and replacements are compared at it
 
 
 @statistic(log=False)
@@ -47,10 +41,10 @@ def profile_areas(penalties: pd.DataFrame, scores=None) -> pd.DataFrame:
 def profile_gain(tables, *, scores):
     """Area under the profile with means minus that with zeros, for each score."""
     areas = profile_areas(tables["penalties"])
+    areas = areas[areas["score"].isin(scores)]
     wide = areas.pivot_table(
         index=["net", "seed", "score"], columns="replacement", values="area"
     ).reset_index()
-    wide = wide[wide["score"].isin(scores)]
     return pooled(wide.assign(value=wide["mean"] - wide["zero"]), ["net", "score"])
 
 
@@ -58,10 +52,10 @@ def profile_gain(tables, *, scores):
 def profile_difference(tables, *, score, against, replacements=("zero", "mean")):
     """Area of a score minus that of another, or minus the largest of several, with equal replacement."""
     areas = profile_areas(tables["penalties"])
+    areas = areas[areas["replacement"].isin(replacements)]
     wide = areas.pivot_table(
         index=["net", "seed", "replacement"], columns="score", values="area"
     ).reset_index()
-    wide = wide[wide["replacement"].isin(replacements)]
     rivals = wide[against] if isinstance(against, list) else wide[[against]]
     return pooled(wide.assign(value=wide[score] - rivals.max(axis=1)), ["net", "replacement"])
 
@@ -116,10 +110,8 @@ def energy_contrast(tables, *, score, against):
     """Median log10 of the summed squared activations of the units a score chooses, minus that of another score's."""
     followed = tables["followed"]
     logs = followed.assign(log=np.log10(followed["energy"].clip(lower=1e-12)))
-    medians = logs.pivot_table(
-        index=["net", "seed"], columns="score", values="log", aggfunc="median"
-    ).reset_index()
-    return pooled(medians.assign(value=medians[score] - medians[against]), ["net"])
+    medians = logs.groupby(["net", "seed", "score"])["log"].median().unstack("score")  # noqa: PD010
+    return pooled((medians[score] - medians[against]).rename("value").reset_index(), ["net"])
 
 
 @statistic(log=False)
@@ -127,16 +119,11 @@ def foresight(tables, *, scores, replacement):
     """Rank correlation of a score with the true penalty of single units, averaged over steps."""
     single = chosen(tables["single_units"], {"replacement": replacement})
     rows = [
-        {
-            "net": net,
-            "score": score,
-            "seed": seed,
-            "value": spearman(group[f"score_{score}"], group["penalty"]),
-        }
+        (net, score, seed, spearman(group[f"score_{score}"], group["penalty"]))
         for (net, seed, _), group in single.groupby(["net", "seed", "step"])
         for score in scores
     ]
-    return pooled(pd.DataFrame(rows), ["net", "score"])
+    return pooled(pd.DataFrame(rows, columns=["net", "score", "seed", "value"]), ["net", "score"])
 
 
 @statistic(log=False)
@@ -153,9 +140,7 @@ def best_alpha(tables, *, layer_set, scores):
 def late_signal(tables, *, score, early, late):
     """Signed over unsigned score late in training minus early, averaged over layers and steps."""
     rows = chosen(tables["agreement"], {"score": score}, ["net", "seed", "step", "signal"])
-    kept = rows[(rows["step"] > late) | (rows["step"] <= early)].assign(
-        late=lambda table: table["step"] > late
-    )
+    kept = rows.assign(late=rows["step"] > late)[(rows["step"] > late) | (rows["step"] <= early)]
     means = kept.pivot_table(index=["net", "seed"], columns="late", values="signal").dropna()
     return pooled((means[True] - means[False]).rename("value").reset_index(), ["net"])
 
