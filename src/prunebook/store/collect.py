@@ -236,8 +236,7 @@ def collect(
     Raises InputError for an unusable argument before any work, DataError for data, ResultError for a stored
     result that is broken.
     """
-    if scale not in study.presets:
-        raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
+    _check_scale(study, scale)
     chosen = seed_list(study.seeds[scale] if seeds is None else seeds)
     configs = study.check(study.presets[scale] if configs is None else configs, "configs")
     device = resolve_device(device)
@@ -262,8 +261,7 @@ def stored(study: Study, scale: str, *, store: Store | None = None) -> Collected
     not among them. A table is read, and checked, when it is first asked for. Raises InputError for an unknown
     scale, ResultError for a result that is broken.
     """
-    if scale not in study.presets:
-        raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
+    _check_scale(study, scale)
     store = Store() if store is None else store
     found = [
         (config, store.peek(store.path(scale, config, seed)), None)
@@ -271,6 +269,11 @@ def stored(study: Study, scale: str, *, store: Store | None = None) -> Collected
         for seed in store.seeds(scale, config)
     ]
     return _assemble(study, scale, found, 0) if found else None
+
+
+def _check_scale(study: Study, scale: str) -> None:
+    if scale not in study.presets:
+        raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
 
 
 def _place(result: Result) -> str:
@@ -287,18 +290,12 @@ def _assemble(study: Study, scale: str, found: list[tuple], measured: int) -> Co
         if dataset is not None and (differing := _other_data(result, dataset)):
             told = f"was measured on other data than there is now ({', '.join(differing)} differ)"
             notices.append(f"The result {_place(result)} {told}.")
-    names = [name for _, result, _ in found for name in result.record["tables"]]
     results = tuple(result for _, result, _ in found)
-    return Collected(
-        tables=Tables(names, lambda name: _together(study, found, name)),
-        results=results,
-        study=study.name,
-        scale=scale,
-        stand_in=any(result.record["data"]["stand_in"] for result in results),
-        notices=tuple(dict.fromkeys(filter(None, notices))),
-        stale=old,
-        measured=measured,
-    )
+    names = [name for result in results for name in result.record["tables"]]
+    tables = Tables(names, lambda name: _together(study, found, name))
+    stand_in = any(result.record["data"]["stand_in"] for result in results)
+    notices = tuple(dict.fromkeys(filter(None, notices)))
+    return Collected(tables, results, study.name, scale, stand_in, notices, old, measured)
 
 
 def _together(study: Study, found: list[tuple], name: str) -> pd.DataFrame:

@@ -57,16 +57,15 @@ def plan(
     """One job a configuration of a preset. The table goes before measured runs, since a run may have found its
     training in the cache."""
     store = store or Store()
-    table = yaml.safe_load(costs.read_text(encoding="utf-8")) or {}
+    table = _table(costs)
     chosen = tuple(seeds or range(1, study.seeds[scale] + 1))
     jobs = []
     for config in study.presets[scale]:
         there = store.seeds(scale, config)
         known = [store.path(scale, config, seed) for seed in there]
         records = [_record(store, path) for path in known]
-        times = [
-            record["wall_time"] for record in records if ("gpu" in record["hardware"]) == (device == "cuda")
-        ]
+        alike = (record for record in records if ("gpu" in record["hardware"]) == (device == "cuda"))
+        times = [record["wall_time"] for record in alike]
         size = median(map(_megabytes, known)) if known else 0.0
         listed = _entry(table.get(study.name, []), config)
         entry = listed if scale == "paper" else {}
@@ -121,8 +120,7 @@ def held_out(study: Study, scale: str, store: Store | None = None) -> HeldOut | 
     Configurations that the table of costs knows are left out: what they share with others, such as a training, is in
     the table but not in the time of a run that found it in the cache. None where no configuration has two seeds.
     """
-    store, pairs = store or Store(), []
-    listed = yaml.safe_load(COSTS_FILE.read_text(encoding="utf-8"))
+    store, listed, pairs = store or Store(), _table(COSTS_FILE), []
     for config in study.presets[scale]:
         if "cpu" in _entry(listed.get(study.name, []), config):
             continue
@@ -142,13 +140,15 @@ def from_nothing(study: str, config: object, taken: float, costs: Path = COSTS_F
 
     The table of costs knows the trainings that runs share; what it does not know counts as nothing.
     """
-    table = yaml.safe_load(costs.read_text(encoding="utf-8")) or {}
+    table = _table(costs)
     entry = _entry(table.get(study, []), config)
-    trainings = sum(
-        _fitting(table.get(other, []), columns).get("cpu", 0.0)
-        for other, columns in entry.get("after", {}).items()
-    )
+    shared = (_fitting(table.get(name, []), where) for name, where in entry.get("after", {}).items())
+    trainings = sum(other.get("cpu", 0.0) for other in shared)
     return float(max(taken, entry.get("cpu", 0.0)) + trainings)
+
+
+def _table(path: Path) -> dict:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 def _entry(entries: list[dict], config: object) -> dict:

@@ -100,9 +100,8 @@ def _environment() -> Iterator[Check]:
             continue
         good = requirement.specifier.contains(version, prereleases=True)
         found = version if good else f"{version}, but {requirement.specifier} is needed"
-        yield Check(
-            "environment", requirement.name, "ok" if good else "wrong", found, "" if good else install
-        )
+        status, advice = ("ok", "") if good else ("wrong", install)
+        yield Check("environment", requirement.name, status, found, advice)
     home = paths.checkout()
     if home and (lock := home / "requirements.lock").is_file():
         yield _against_lock(lock)
@@ -188,9 +187,8 @@ def _results(store: Store, scale: str = "paper") -> Iterator[Check]:
         run = f"prunebook run {study.name} --scale {scale}"
         found = f"{seen.stored} of {seen.wanted} at scale {scale}"
         if seen.broken:
-            yield Check(
-                "results", study.name, "corrupt", f"{found}; {len(seen.broken)} broken", seen.broken[0]
-            )
+            found += f"; {len(seen.broken)} broken"
+            yield Check("results", study.name, "corrupt", found, seen.broken[0])
         elif seen.stored < seen.wanted:
             yield Check("results", study.name, "missing", found, run)
         elif seen.stale:
@@ -208,9 +206,8 @@ def _guarded(part: str, make: Callable[[], Iterator[Check]], fatal: bool) -> lis
             checks.append(check)  # one by one, to keep what came before the stumble
     except Exception as error:
         trouble = f"{type(error).__name__}: {error}"
-        checks.append(
-            Check(part, part, "failed", trouble, "see the lines above; else reinstall", fatal=fatal)
-        )
+        advice = "see the lines above; else reinstall"
+        checks.append(Check(part, part, "failed", trouble, advice, fatal=fatal))
     return checks
 
 
