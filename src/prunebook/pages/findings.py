@@ -8,9 +8,9 @@ import pandas as pd
 import yaml
 
 from prunebook.errors import InputError
-from prunebook.evidence.claims import CLAIMS_FILE, INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
+from prunebook.evidence.claims import CLAIMS_FILE
 from prunebook.evidence.verdict_table import verdicts
-from prunebook.pages.verdicts import chip
+from prunebook.pages.verdicts import chip, tally
 
 FINDINGS_FILE = Path(__file__).parents[3] / "data" / "findings.yaml"
 _EFFECT = re.compile(r"\{([A-Z]{2}-\w+):([^}]+)\}")
@@ -35,15 +35,10 @@ def _read(path: Path, judged: pd.DataFrame) -> pd.DataFrame:
                 raise InputError(
                     f"{path.name}: {text[:60]!r} must name, under needs, known claims and all that it quotes"
                 )
-            off = [
-                f"{name} is {judged.loc[name, 'verdict']}"
-                for name, verdict in needs.items()
-                if judged.loc[name, "verdict"] != verdict
-            ]
+            now = judged.loc[list(needs), "verdict"]
+            off = [f"{name} is {verdict}" for name, verdict in now.items() if verdict != needs[name]]
             put = _EFFECT.sub(lambda match: format(float(judged.loc[match[1], "effect"]), match[2]), text)
-            rows.append(
-                {"paper": paper, "text": put, "needs": tuple(needs), "stands": not off, "off": ", ".join(off)}
-            )
+            rows.append((paper, put, tuple(needs), not off, ", ".join(off)))
     return pd.DataFrame(rows, columns=["paper", "text", "needs", "stands", "off"])
 
 
@@ -61,9 +56,7 @@ def _answers(store, path: Path, claims: Path) -> Iterator[tuple[dict, str, list[
     for paper, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
         own = sentences[(sentences["paper"] == paper) & sentences["stands"]]
         counted = judged["study"] == entry["study"] if "study" in entry else judged["paper"] == paper
-        known = judged.loc[counted, "verdict"].value_counts()
-        order = [v for v in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_TESTED) if known.get(v)]
-        yield entry, " ".join(own["text"]) or "No answer yet.", [(int(known[v]), v) for v in order]
+        yield entry, " ".join(own["text"]) or "No answer yet.", tally(judged.loc[counted, "verdict"])
 
 
 def findings_cards(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE) -> str:

@@ -80,13 +80,7 @@ class Page:
             display(HTML("".join(f'<div class="pb-banner"><p>{line}</p></div>' for line in lines)))
 
     def figure(
-        self,
-        figure,
-        caption: str,
-        alt: str,
-        table: pd.DataFrame,
-        name: str,
-        interactive: dict | None = None,
+        self, figure, caption: str, alt: str, table: pd.DataFrame, name: str, interactive: dict | None = None
     ) -> None:
         """Show a numbered figure with caption, alternative text and its numbers as CSV.
 
@@ -103,15 +97,11 @@ class Page:
 
     def table(self, table: pd.DataFrame, caption: str) -> None:
         """Show a small table; numbers to three digits. Markup in cells is kept: hand in text of our own."""
-        body = table.to_html(
-            index=False, border=0, escape=False, float_format=lambda value: f"{value:.3g}", classes="pb-table"
-        )
-        display(
-            HTML(
-                f'<figure class="pb-figure"><div class="pb-scroll" tabindex="0" role="region" '
-                f'aria-label="{html.escape(caption)}">{body}</div><figcaption>{html.escape(caption)}</figcaption></figure>'
-            )
-        )
+        style = {"index": False, "border": 0, "escape": False, "classes": "pb-table"}
+        body = table.to_html(float_format="{:.3g}".format, **style)
+        caption = html.escape(caption)
+        legend = f"<figcaption>{caption}</figcaption>"
+        display(HTML(f'<figure class="pb-figure">{_scrolling(body, caption)}{legend}</figure>'))
 
     def claims(self) -> None:
         """What was found, then all claims of this page's study with where they stand in the paper, and verdicts."""
@@ -127,12 +117,8 @@ class Page:
             for _, row in judged.iterrows()
         )
         head = "<tr><th></th><th>Claim</th><th>Verdict</th></tr>"
-        display(
-            HTML(
-                '<div class="pb-scroll" tabindex="0" role="region" aria-label="Claims of this page">'
-                f'<table class="pb-table">{head}{rows}</table></div>'
-            )
-        )
+        table = f'<table class="pb-table">{head}{rows}</table>'
+        display(HTML(_scrolling(table, "Claims of this page")))
 
     def verdict(self, *names: str) -> None:
         """The verdicts on some claims, each with its rule, the numbers it rests on and what would change it.
@@ -224,21 +210,19 @@ def begin(namespace: dict, study: str | None = None, *, notebook: str) -> Page:
             _progress(f"nothing of {study} is stored at the paper scale: showing laptop (seeds=N measures)")
             scale = "laptop"
     if results is None:
-        results = collect(
-            chosen,
-            scale,
-            seeds=given["seeds"],
-            device=given["device"],
-            data=given["data"],
-            fresh=given["fresh"],
-            report=_progress,
-        )
+        options = {name: given[name] for name in ("seeds", "device", "data", "fresh")}
+        results = collect(chosen, scale, **options, report=_progress)
     return Page(Path(notebook).stem, parameters, results, chosen)
 
 
 def _progress(text: str) -> None:
     # Standard error goes to the log and the terminal, and is kept off the page.
     print(text, file=sys.stderr, flush=True)
+
+
+def _scrolling(body: str, label: str) -> str:
+    """A part of the page that scrolls by itself, by keyboard too."""
+    return f'<div class="pb-scroll" tabindex="0" role="region" aria-label="{label}">{body}</div>'
 
 
 _OUTCOMES = {claims.SUPPORTED: "holds", claims.NOT_SUPPORTED: "fails", claims.INCONCLUSIVE: "open"}

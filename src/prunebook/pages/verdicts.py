@@ -28,6 +28,13 @@ TITLES = {
 }
 
 
+def tally(found: pd.Series) -> list[tuple[int, str]]:
+    """How often each verdict was found, in one order everywhere."""
+    counts = found.value_counts()
+    order = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_TESTED)
+    return [(int(counts[verdict]), verdict) for verdict in order if verdict in counts]
+
+
 def chip(verdict: str) -> str:
     """The verdict as HTML; its word carries the meaning, its colour only helps to find it."""
     return f'<span class="pb-verdict-{verdict.replace(" ", "-")}">{verdict}</span>'
@@ -37,10 +44,10 @@ def coverage(row) -> str:
     """A remark on seeds and staleness, to stand behind the evidence; empty if nothing was tested."""
     if row["verdict"] == NOT_TESTED:
         return ""
-    seeds = f". Seeds: {row['seeds']}" + (
-        f" of {row['planned']} planned" if row["seeds"] < row["planned"] else ""
+    planned = f" of {row['planned']} planned" if row["seeds"] < row["planned"] else ""
+    return f". Seeds: {row['seeds']}{planned}" + (
+        "; stale, the code has changed since." if row["stale"] else "."
     )
-    return seeds + ("; stale, the code has changed since." if row["stale"] else ".")
 
 
 def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{page}") -> str:
@@ -50,9 +57,7 @@ def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{p
     """
     blocks = []
     for paper, rows in verdicts(store, path).groupby("paper", sort=False):
-        counts = rows["verdict"].value_counts()
-        order = [v for v in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_TESTED) if v in counts]
-        summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in order)
+        summary = ", ".join(f"{count} {verdict}" for count, verdict in tally(rows["verdict"]))
         lines = [f"**{TITLES.get(paper, paper)}**: {summary}.", ""]
         lines += ["| | Claim | Verdict | Effect | Rule |", "| :-- | :-- | :-- | :-- | :-- |"]
         for _, row in rows.iterrows():
@@ -136,11 +141,9 @@ def evidence(row) -> str:
     held = f"; {row['held']} of {row['conditions']} conditions hold" if row["conditions"] > 1 else ""
     more = ""
     if row["verdict"] == INCONCLUSIVE:
-        wanted = None if pd.isna(row["more_seeds"]) else int(row["more_seeds"])
-        more = (
-            "; no number of seeds in reach would settle it"
-            if wanted is None
-            else f"; about {wanted} more seed{'s' * (wanted > 1)} would settle it"
-        )
+        more = "; no number of seeds in reach would settle it"
+        if pd.notna(row["more_seeds"]):
+            wanted = int(row["more_seeds"])
+            more = f"; about {wanted} more seed{'s' * (wanted > 1)} would settle it"
     rule = rule_text(row["side"], row["threshold"])
     return f"{row['label']}: {number}, must be {rule}{held}{more}"

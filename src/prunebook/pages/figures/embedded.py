@@ -24,9 +24,7 @@ def figure_html(
     """A figure as one piece of HTML that carries its picture and its numbers. Arguments as for ``Page.figure``."""
     buffer = io.StringIO()
     with house_style():
-        figure.savefig(
-            buffer, format="svg"
-        )  # the layout leaves no margins: a tight save would only draw it twice
+        figure.savefig(buffer, format="svg")  # the layout leaves no margins: a tight save would draw it twice
     plt.close(figure)
     svg = _short_numbers(buffer.getvalue())
     image = base64.b64encode(svg.encode()).decode()
@@ -53,10 +51,8 @@ def _short_numbers(svg: str) -> str:
 
 def _size(svg: str) -> str:
     """Width and height of a picture in pixels, so that the page keeps its place free."""
-    width, height = (
-        float(re.search(rf'<svg[^>]* {side}="([\d.]+)pt"', svg)[1]) for side in ("width", "height")
-    )
-    return f'width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
+    sides = {side: re.search(rf'<svg[^>]* {side}="([\d.]+)pt"', svg)[1] for side in ("width", "height")}
+    return " ".join(f'{side}="{float(points) * 4 / 3:.0f}"' for side, points in sides.items())
 
 
 def _embedded(spec: dict | None) -> str:
