@@ -21,7 +21,7 @@ from prunebook.pages.figures.lines import RANGE, over_seeds
 from prunebook.pages.figures.mr_choices import profile_curves
 from prunebook.pages.figures.mr_parts import named
 from prunebook.pages.figures.style import INK, LOOKS, Look
-from prunebook.pages.figures.tables import cells, need
+from prunebook.pages.figures.tables import cells, checked
 from prunebook.pages.vocabulary import FLOORS, LEVELS, LOSSES, REPLACED, SCORES, SETS, STAGES
 
 # Matplotlib's markers, and what Plotly calls them.
@@ -43,13 +43,13 @@ OFF = ("rand", "rs", "mrs")  # scores with penalties far above those of the othe
 AMOUNTS = (0.05, 0.1, 0.5)
 
 
+@checked
 def losses(table: pd.DataFrame, column: str = "loss", floors: pd.DataFrame | None = None) -> dict:
     """Loss or accuracy of all methods against ratio; the paper's methods are on at first.
 
     The dense network is a level across all ratios: before pruning, and beside the fine-tuned ones as trained on too.
     So are the means of the positive ``floors``.
     """
-    need(table, (*CELL, "seed", "method", "ratio", "stage", "reached", column), "losses")
     title, unit = ("Test accuracy (%)", 100) if column == "accuracy" else (LOSSES[column], 1)
     dense = table[table["method"] == "dense"].assign(method=lambda rows: rows["stage"])
     levels = [dense.assign(stage="fine-tuned"), dense[dense["stage"] == "trained"].assign(stage="pruned")]
@@ -77,12 +77,11 @@ def losses(table: pd.DataFrame, column: str = "loss", floors: pd.DataFrame | Non
     )  # fmt: skip
 
 
+@checked
 def layers(table: pd.DataFrame, methods: Sequence[str] = MAIN) -> dict:
     """Share of each layer's weights that is kept, for all methods; those of the static figure are on at first."""
-    need(table, (*CELL, "seed", "method", "ratio", "layer", "kept", "weights"), "layers")
-    rows = table.assign(
-        curve=table["method"], y=100 * table["kept"] / table["weights"], shown="Weights kept (%)"
-    )
+    kept = 100 * table["kept"] / table["weights"]
+    rows = table.assign(curve=table["method"], y=kept, shown="Weights kept (%)")
     one = rows[rows["method"] == rows["method"].iloc[0]]
     rows = pd.concat([rows, one.assign(curve="even", y=100 * (1 - one["ratio"]))])
     looks = {name: LOOKS[name] for name in (*methods, *table["method"].unique())}
@@ -121,10 +120,9 @@ def guarantees(sparsity_first: pd.DataFrame) -> dict:
     )
 
 
+@checked
 def _bounds(table: pd.DataFrame, curve: str, shares: dict, errors: dict, **options) -> dict:
     """A panel a training circumstance, and a list of quantities: errors in different units are different quantities."""
-    columns = (curve, options["x"][0], *errors, *(column for names, _ in shares.values() for column in names))
-    need(table, columns, "of the sweep")
     rows = pd.concat(part.assign(panel=label) for label, part in coreset_parts.cells(table))
     units = rows[curve].map(coreset_parts.unit_of).str.capitalize()
     quantities = [(name, rows, *how) for name, how in shares.items()]
@@ -141,9 +139,9 @@ def penalties(table: pd.DataFrame, amounts: Sequence[float] = AMOUNTS) -> dict:
     """Penalty along training, by fraction of units and layer set."""
     rows = penalty_rows(table, amounts)
     rows = rows[rows["replacement"].isin(list(REPLACED))].sort_values("replacement", kind="stable")
-    rows = pd.concat(
-        [rows[rows["amount"] == 0.1], rows[rows["amount"] != 0.1]]
-    )  # the paper's figure comes first
+    rows = rows.sort_values(
+        "amount", key=lambda amount: amount != 0.1, kind="stable"
+    )  # the paper's comes first
     return explored(
         rows.assign(
             panel=rows["set"].map(SETS),
@@ -163,9 +161,9 @@ def penalties(table: pd.DataFrame, amounts: Sequence[float] = AMOUNTS) -> dict:
     )
 
 
+@checked
 def penalty_rows(table: pd.DataFrame, amounts: Sequence[float] = AMOUNTS) -> pd.DataFrame:
     """The rows of the penalties that :func:`penalties` draws."""
-    need(table, ("net", "seed", "step", "score", "set", "amount", "replacement", "penalty"), "penalties")
     rows = named(table)
     there = rows["amount"].isin(list(amounts))
     return rows[there | ~there.any()]  # a smaller scale may have measured other fractions
@@ -248,9 +246,8 @@ def explored(
             traces.append(trace | {"visible": "legendonly" if name in hidden else True})
             listed.add(label)  # one entry of the legend stands for a curve in all panels
         off += sum(trace["y"].count(None) for trace in traces)
-        layout = _layout(
-            panels, across, {"x": x[1], "y": title}, log, [y for trace in traces for y in trace["y"]]
-        )
+        drawn = [value for trace in traces for value in trace["y"]]
+        layout = _layout(panels, across, {"x": x[1], "y": title}, log, drawn)
         figures[choice] = go.Figure(traces, layout).to_dict()
     bars = f"are {band:.0%} intervals" if band != RANGE else "reach from the lowest seed to the highest"
     caption += f" Points are means over {seeds} seeds, bars {bars}." if seeds > 1 else " One seed."
@@ -263,9 +260,7 @@ def _numbers(points: pd.DataFrame, log: bool) -> dict:
     """A curve and its bars, to a few digits; None for what the axis or JSON does not know."""
     mean = points["mean"].where((points["mean"] > 0) | (not log))
     columns = points["x"], mean, points["high 0"] - mean, mean - points["low 0"]
-    x, y, up, down = (
-        [float(f"{v:.{DIGITS}g}") if np.isfinite(v) else None for v in column] for column in columns
-    )
+    x, y, up, down = ([float(f"{v:.{DIGITS}g}") if np.isfinite(v) else None for v in c] for c in columns)
     bars = {"array": up, "arrayminus": down, "symmetric": False, "thickness": 1, "width": 0}
     return {"x": x, "y": y} | ({"error_y": bars} if any(up) or any(down) else {})
 
@@ -281,13 +276,10 @@ def _layout(panels: Sequence[str], across: int, titles: Mapping[str, str], log: 
     """Named panels with shared scales in a grid, which a narrow page can make a column."""
     sizes = [abs(value) for value in drawn if value]
     wide = max(sizes, default=1) >= 1e5 or (log and min(sizes, default=1) < 1e-3)
+    rows, columns = -(-len(panels) // across), min(across, len(panels))
     layout: dict = {
         "template": {},
-        "grid": {
-            "rows": -(-len(panels) // across),
-            "columns": min(across, len(panels)),
-            "pattern": "independent",
-        },
+        "grid": {"rows": rows, "columns": columns, "pattern": "independent"},
         "annotations": [],
         "hovermode": "closest",
         "hoverlabel": {"namelength": -1},
@@ -296,14 +288,8 @@ def _layout(panels: Sequence[str], across: int, titles: Mapping[str, str], log: 
     } | dict.fromkeys(("paper_bgcolor", "plot_bgcolor"), "rgba(0,0,0,0)")
     for place, panel in enumerate(panels):
         axis = str(place + 1) if place else ""
-        name = {
-            "text": panel,
-            "xref": f"x{axis} domain",
-            "yref": f"y{axis} domain",
-            "y": 1,
-            "yanchor": "bottom",
-        }
-        layout["annotations"].append(name | {"showarrow": False})
+        name = {"text": panel, "y": 1, "yanchor": "bottom", "showarrow": False}
+        layout["annotations"].append(name | {f"{which}ref": f"{which}{axis} domain" for which in "xy"})
         outer = {"x": place >= len(panels) - across, "y": place % across == 0}
         for which, title in titles.items():
             layout[f"{which}axis{axis}"] = {

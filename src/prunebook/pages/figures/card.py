@@ -4,15 +4,11 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
+from prunebook.evidence.claims import INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
 from prunebook.pages.figures.style import INK, in_house_style
 
 SIZE = (1200, 630)  # pixels, as the places that show such pictures expect
-VERDICTS = {
-    "supported": "#0072b2",
-    "not supported": "#d55e00",
-    "inconclusive": "#c9b23c",
-    "not tested": "#bbbbbb",
-}
+VERDICTS = {SUPPORTED: "#0072b2", NOT_SUPPORTED: "#d55e00", INCONCLUSIVE: "#c9b23c", NOT_TESTED: "#bbbbbb"}
 
 
 @in_house_style

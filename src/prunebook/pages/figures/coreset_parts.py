@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from prunebook.errors import InputError
 from prunebook.pages.figures.layout import column_heads, grid, panel_label
 from prunebook.pages.figures.style import LOOKS, SPARE, Look
+from prunebook.pages.figures.tables import present
 from prunebook.pages.vocabulary import CASES
 
 WAYS = ("neurons", "sampling", "deterministic", "hybrid")
@@ -74,11 +75,7 @@ def shown_of(table: pd.DataFrame, column: str, wanted: Sequence[str], name: str)
     """Those of ``wanted`` that the table holds. Raises InputError where it holds none, or where one has no look."""
     if unknown := [value for value in wanted if value not in LOOKS]:
         raise InputError(f"nothing called {', '.join(unknown)} to draw: choose among {', '.join(LOOKS)}")
-    there = set(table[column])
-    found = [value for value in wanted if value in there]
-    if not found:
-        raise InputError(f"the table {name} holds none of {', '.join(wanted)}: it holds {sorted(there)}")
-    return found
+    return present(table, wanted, name, column)
 
 
 def case_looks(found: list) -> dict[str, Look]:

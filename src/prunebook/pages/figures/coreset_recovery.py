@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from prunebook.errors import InputError
-from prunebook.pages.figures.coreset_parts import cells, label_axes, panels_of_cells
-from prunebook.pages.figures.layout import grid, legend_below, log_axis, panel_label, share_axis
-from prunebook.pages.figures.lines import arrow_handles, mean_line, off_axis, range_handle
+from prunebook.pages.figures.coreset_parts import WAYS, cells, label_axes, panels_of_cells
+from prunebook.pages.figures.layout import grid, log_axis, panel_label, share_axis
+from prunebook.pages.figures.lines import finish, mean_line, off_axis
 from prunebook.pages.figures.style import DOTS, INK, LOOKS, RED, Look, grey, handle, in_house_style
 
 STATES = {
@@ -26,10 +26,7 @@ HEURISTICS = {
     "magnitude": "Accuracy, weights\npruned by magnitude",
 }
 RANDOM = replace(LOOKS["random"], label="Random weights")
-PRUNED = {
-    name: LOOKS[name] for name in ("neurons", "sampling", "deterministic", "hybrid", "gates", "magnitude")
-}
-PRUNED["random"] = RANDOM
+PRUNED = {name: LOOKS[name] for name in (*WAYS, "gates", "magnitude")} | {"random": RANDOM}
 LOWEST = 0.01  # mean error of a logit at which the axis begins: what is less changes no label
 _DENSE = {"linestyle": DOTS, "linewidth": 1.4, "label": "Dense, tuned without pruning"}
 
@@ -72,9 +69,8 @@ def _regularised(recovery: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The circumstances of the first reading."""
     kept = [(name, cell) for name, cell in cells(recovery) if cell["reading"].iloc[0] == "regularisation"]
     if not kept:
-        raise InputError(
-            f"the table recovery has no reading regularisation: it has {', '.join(recovery['reading'].unique())}"
-        )
+        there = ", ".join(recovery["reading"].unique())
+        raise InputError(f"the table recovery has no reading regularisation: it has {there}")
     return kept
 
 
@@ -94,11 +90,8 @@ def fine_tuning(recovery: pd.DataFrame, *, case: str = "difficult", method: str 
         there = sorted(set(cell["method"]) - {"dense"})
         raise InputError(f"the table recovery has no pruned networks of method {method}: it has {there}")
     figure, axes = grid(1, 3, 2.7)
-    columns = {
-        "accuracy": "Accuracy",
-        "error": "Mean error of a logit",
-        "centred_error": "Mean error, centred",
-    }
+    columns = {"accuracy": "Accuracy", "error": "Mean error of a logit"}
+    columns["centred_error"] = "Mean error, centred"
     dense = False
     for place, (axis, (column, text)) in enumerate(zip(axes[0], columns.items(), strict=True)):
         for state, look in STATES.items():
@@ -111,8 +104,7 @@ def fine_tuning(recovery: pd.DataFrame, *, case: str = "difficult", method: str 
     axes[0, 1].sharey(axes[0, 2])
     for axis in axes[0, 1:]:
         log_axis(axis, most=5)
-    legend_below(figure, [*_states(part), *_dense_handle(dense), *range_handle(part), *arrow_handles(figure)])
-    return figure
+    return finish(figure, [*_states(part), *_dense_handle(dense)], part)
 
 
 def _states(table: pd.DataFrame) -> list[Line2D]:
@@ -147,8 +139,7 @@ def heuristics(recovery: pd.DataFrame) -> Figure:
     share_axis(axes.flat)
     label_axes(axes, "Sparsity", tuple(HEURISTICS.values()))
     extra = [handle(RANDOM)] if "random" in set(recovery["method"]) else []
-    legend_below(figure, [*_states(recovery), *extra, *_dense_handle(dense), *range_handle(recovery)])
-    return figure
+    return finish(figure, [*_states(recovery), *extra, *_dense_handle(dense)], recovery)
 
 
 @in_house_style
@@ -196,5 +187,4 @@ def error_and_accuracy(recovery: pd.DataFrame, tuned: str = "all layers") -> Fig
     axes[0, 0].set_xlim(left=LOWEST / 3)  # room for arrows
     names = (STATES["none"].label.lower(), STATES[tuned].label.lower())
     label_axes(axes, "Error after pruning", [f"Wrong labels,\n{name}" for name in names])
-    legend_below(figure, [*(handle(PRUNED[name], linestyle="") for name in shown), *arrow_handles(figure)])
-    return figure
+    return finish(figure, [handle(PRUNED[name], linestyle="") for name in shown])

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from prunebook.errors import InputError
 from prunebook.pages.figures.coreset_parts import case_looks, cells, shown_of
-from prunebook.pages.figures.layout import grid, legend_below, log_axis, panel_label
-from prunebook.pages.figures.lines import arrow_handles, mean_line, off_axis, range_handle
+from prunebook.pages.figures.layout import grid, log_axis, panel_label
+from prunebook.pages.figures.lines import finish, mean_line, off_axis
 from prunebook.pages.figures.style import INK, LOOKS, RED, ZONE, Look, grey, handle, in_house_style
 from prunebook.pages.numbers import factor
 
@@ -67,8 +67,7 @@ def other_inputs(inputs: pd.DataFrame) -> Figure:
     handles = [handle(INPUTS[kind], linestyle="") for kind in kinds]
     handles += [grey("Mean", linestyle="", marker="o")]
     handles += [grey("Largest", linestyle="", marker="o", markerfacecolor="white")]
-    legend_below(figure, [*handles, grey("Error allowed: ε", color=INK, linewidth=2.6)])
-    return figure
+    return finish(figure, [*handles, grey("Error allowed: ε", color=INK, linewidth=2.6)])
 
 
 @in_house_style
@@ -102,8 +101,7 @@ def scaling(table: pd.DataFrame) -> Figure:
     right.set_ylabel("Largest error / ε")
     handles = [handle(look) for bound, look in BOUNDS.items() if bound in set(table["bound"])]
     handles += [grey(case_looks(found)[name].label, linestyle=dash) for name, dash in dashes.items()]
-    legend_below(figure, handles + range_handle(table) + arrow_handles(figure))
-    return figure
+    return finish(figure, handles, table)
 
 
 @in_house_style
@@ -123,9 +121,8 @@ def waterfall(table: pd.DataFrame) -> Figure:
         steps = part.groupby("order")["name"].first()
         means = part.groupby("order")["epsilon"].agg(_geometric).to_numpy()
         there, rows = np.isfinite(means) & (means > 0), np.arange(len(means))
-        axis.plot(
-            np.where(there, means, np.nan), rows, color=LOOKS[kind].colour, linewidth=1.8, label="_mean"
-        )
+        joined = {"color": LOOKS[kind].colour, "linewidth": 1.8, "label": "_mean"}
+        axis.plot(np.where(there, means, np.nan), rows, **joined)
         for lane, (label, cell) in enumerate(found):
             points = cell[cell["kind"] == kind].groupby("order")["epsilon"].agg(_geometric)
             y = steps.index.get_indexer(points.index) + 0.5 * ((lane + 0.5) / len(found) - 0.5)
@@ -134,9 +131,8 @@ def waterfall(table: pd.DataFrame) -> Figure:
             axis.plot(points[shown], y[shown], **style, zorder=4)
             off_axis(axis, y[np.isposinf(points)], 0.97, "right", INK, "x")
             off_axis(axis, y[points <= 0], 0.03, "left", INK, "x")
-        sns.scatterplot(
-            x=means[there], y=rows[there], color=LOOKS[kind].colour, s=70, ax=axis, zorder=3, legend=False
-        )
+        large = {"color": LOOKS[kind].colour, "s": 70, "zorder": 3, "legend": False}
+        sns.scatterplot(x=means[there], y=rows[there], ax=axis, **large)
         log_axis(axis, "x", 5)
         for row, ratio in enumerate(means[1:] / means[:-1], 1):
             offset = {"xycoords": axis.get_yaxis_transform(), "textcoords": "offset points"}
@@ -148,8 +144,7 @@ def waterfall(table: pd.DataFrame) -> Figure:
         panel_label(axis, place, LOOKS[kind].label)
     handles = [handle(look, color=INK, linestyle="") for look in looks.values()]
     mean = grey("Mean, with the factor to the step above", marker="o", markersize=8, linewidth=1.8)
-    legend_below(figure, [*handles, mean, *arrow_handles(figure)])
-    return figure
+    return finish(figure, [*handles, mean])
 
 
 def _geometric(values: pd.Series) -> float:

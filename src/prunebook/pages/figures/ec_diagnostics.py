@@ -11,16 +11,8 @@ from matplotlib.lines import Line2D
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.elimination_compensation import PAPER_METHODS
-from prunebook.pages.figures.layout import (
-    column_heads,
-    grid,
-    legend_below,
-    log_axis,
-    panel_label,
-    ratio_axis,
-    share_axis,
-)
-from prunebook.pages.figures.lines import mean_line, range_handle
+from prunebook.pages.figures.layout import column_heads, grid, log_axis, panel_label, ratio_axis, share_axis
+from prunebook.pages.figures.lines import finish, mean_line
 from prunebook.pages.figures.style import DOTS, INK, LOOKS, SHORT, grey, handle, in_house_style, look
 from prunebook.pages.figures.tables import cells, present
 
@@ -70,8 +62,7 @@ def layers_kept(layers: pd.DataFrame, methods: Sequence[str] = MAIN) -> Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel("Weights kept")
     extra = [grey("Layer empty in some seed", **_EMPTY | {"color": INK})] if collapsed else []
-    legend_below(figure, [*map(handle, shown), Line2D([], [], **_EVEN), *extra])
-    return figure
+    return finish(figure, [*map(handle, shown), Line2D([], [], **_EVEN), *extra])
 
 
 @in_house_style
@@ -105,10 +96,8 @@ def linearisation(table: pd.DataFrame) -> Figure:
         log_axis(axis)
     ratio_axis(axes.flat, table["ratio"])
     methods = [handle(COMPENSATED[name][0], label=COMPENSATED[name][1], linestyle="-") for name in shown]
-    legend_below(
-        figure, [*methods, grey("True change"), grey("First order", linestyle=SHORT), *range_handle(table)]
-    )
-    return figure
+    kinds = [grey("True change"), grey("First order", linestyle=SHORT)]
+    return finish(figure, [*methods, *kinds], table)
 
 
 @in_house_style
@@ -138,5 +127,4 @@ def stability(table: pd.DataFrame, *, column: str = "spearman") -> Figure:
     axis.set_xlim(min(0, table[column].min()) - 0.02, 1.02)
     axis.grid(visible=False, axis="y")
     axis.set(xlabel=f"{AGREEMENT[column]} between halves of the training set", ylabel="")
-    legend_below(figure, [handle(name, linestyle="") for name in rankings])
-    return figure
+    return finish(figure, [handle(name, linestyle="") for name in rankings])

@@ -13,28 +13,14 @@ from matplotlib.lines import Line2D
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.elimination_compensation import CELL, PAPER_METHODS
-from prunebook.pages.figures.layout import (
-    column_heads,
-    grid,
-    legend_below,
-    log_axis,
-    panel_label,
-    ratio_axis,
-)
-from prunebook.pages.figures.lines import band_handle, end_axis, level, mean_line, range_handle
+from prunebook.pages.figures.layout import column_heads, grid, log_axis, panel_label, ratio_axis
+from prunebook.pages.figures.lines import band_handle, dense_levels, end_axis, finish, mean_line
 from prunebook.pages.figures.style import DOTS, INK, LOOKS, SPARE, handle, in_house_style, look
 from prunebook.pages.figures.tables import cells, present, relative_to_dense
-from prunebook.pages.vocabulary import FLOORS, LEVELS, LOSSES, STAGES
+from prunebook.pages.vocabulary import FLOORS, LOSSES, STAGES
 
 ABLATION = ("elimination-compensation", "ec-ranking-only", "magnitude-compensated", "magnitude")
-OURS = (
-    "elimination-compensation",
-    "joint-compensation",
-    "mean-replacement",
-    "obd",
-    "layerwise-obs",
-    "wanda",
-)
+OURS = ("elimination-compensation", "joint-compensation", "mean-replacement", "obd", "layerwise-obs", "wanda")
 TOP = 1e5  # axes of losses end at this many times the loss of the dense network
 _FLOOR_DASHES = (DOTS, (0, (4, 1.5, 1, 1.5)), (0, (3, 3)))
 
@@ -106,26 +92,14 @@ def _by_stage(
             style |= {"point": "ratio", "mean": mean, "positive": bool(top), "top": top or np.inf}
             found.append(mean_line(axis, part, "reached", "value", LOOKS[method], **style))
         drawn[row, side] = pd.concat(found)
-        extra |= _dense(axis, cell, stage, mean) | _floors(axis, floors, cell)
+        extra |= dense_levels(axis, cell[cell["method"] == "dense"], stage, mean)
+        extra |= _floors(axis, floors, cell)
         axis.set_ylabel(label if side == 0 else "")
     if top:
         for side in (0, 1):
             end_axis(list(axes[:, side]), [drawn[row, side] for row in range(len(rows))], top)
     ratio_axis(axes.flat, ratios)
-    legend_below(figure, [*map(handle, shown), *extra.values(), *range_handle(losses)])
-    return figure
-
-
-def _dense(axis, cell: pd.DataFrame, stage: str, mean: str) -> dict[str, Line2D]:
-    """The dense network before pruning and, beside fine-tuned ones, after as many epochs as they had."""
-    states = {"trained": (LEVELS["dense"], "-")}
-    states |= {"fine-tuned": (LEVELS["dense-on"], (0, (5, 2)))} if stage == "fine-tuned" else {}
-    dense = cell[cell["method"] == "dense"]
-    return {
-        label: level(axis, dense.loc[dense["stage"] == state, "value"], label, mean, linestyle=dash)
-        for state, (label, dash) in states.items()
-        if (dense["stage"] == state).any()
-    }
+    return finish(figure, [*map(handle, shown), *extra.values()], losses, arrows=False)
 
 
 def _floors(axis, floors: pd.DataFrame | None, cell: pd.DataFrame) -> dict[str, Line2D]:
@@ -193,8 +167,7 @@ def effect(
     axes[0, 0].set_ylabel(f"Loss: {look(method).label}\n/ {look(against).label}")
     ratio_axis(axes.flat, losses.loc[losses["method"] == method, "ratio"])
     handles = [handle(each, label=name) for each, (name, _) in zip(looks, rows, strict=True)]
-    legend_below(figure, [*handles, band_handle(f"{level:.0%} interval")])
-    return figure
+    return finish(figure, [*handles, band_handle(f"{level:.0%} interval")])
 
 
 def _paired(cell: pd.DataFrame, method: str, against: str, stage: str, column: str) -> pd.DataFrame:

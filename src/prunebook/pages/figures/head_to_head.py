@@ -14,28 +14,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from prunebook.errors import InputError
+from prunebook.evidence.statistics.head_to_head import CONTROLS
 from prunebook.pages.figures.head_to_head_parts import SHOWN, pair_look
-from prunebook.pages.figures.layout import (
-    column_heads,
-    grid,
-    legend_below,
-    log_axis,
-    panel_label,
-    ratio_axis,
-)
-from prunebook.pages.figures.lines import end_axis, level, mean_line, range_handle
+from prunebook.pages.figures.layout import column_heads, grid, log_axis, panel_label, ratio_axis
+from prunebook.pages.figures.lines import dense_levels, end_axis, finish, mean_line
 from prunebook.pages.figures.style import INK, Look, handle, in_house_style
+from prunebook.pages.figures.tables import relative_to_dense
 from prunebook.pages.numbers import decimals
-from prunebook.pages.vocabulary import (
-    COMPENSATIONS,
-    LEVELS,
-    STAGES,
-    compensation_name,
-    net_name,
-    ranking_name,
-)
+from prunebook.pages.vocabulary import COMPENSATIONS, STAGES, compensation_name, net_name, ranking_name
+from prunebook.tables import chosen
 
-CONTROLS = ("dense", "narrow")
 TOP = 1e4  # axes of losses end at this many times the loss of the dense network
 NARROW = 1.3  # losses within this factor are drawn on a linear axis, where there are ticks
 BEST = Look(INK, "", (1.2, 1.8), "Best of all pairs")
@@ -45,9 +33,8 @@ def one_net(table: pd.DataFrame, net: str, name: str = "losses") -> pd.DataFrame
     """The rows of one network. Raises InputError where there are none."""
     rows = table[table["net"] == net]
     if rows.empty:
-        raise InputError(
-            f"the table {name} has no network {net!r}: it has {', '.join(table['net'].unique())}"
-        )
+        there = ", ".join(table["net"].unique())
+        raise InputError(f"the table {name} has no network {net!r}: it has {there}")
     return rows
 
 
@@ -76,36 +63,20 @@ def pairs_by_ratio(losses: pd.DataFrame, net: str, *, column: str = "loss") -> F
         best = best.max() if percent else best.min()
         drawn.append(mean_line(axis, best, "ratio", "value", BEST, mean=mean, top=top, bands=()))
         handles[BEST.label] = handle(BEST)
-        states = {"trained": ("dense", "-")}
-        states |= {"fine-tuned": ("dense-on", (0, (5, 2)))} if stage == "fine-tuned" else {}
-        for state, (name, dash) in states.items():
-            values = dense.loc[dense["stage"] == state, "value"]
-            handles[LEVELS[name]] = level(axis, values, LEVELS[name], mean, linestyle=dash)
+        handles |= dense_levels(axis, dense, stage, mean)
         means = pd.concat(drawn)["mean"]
         if not percent and means.max() > NARROW * dense["value"].min():
             end_axis([axis], [pd.concat(drawn)], top)
     axes[0, 0].set_ylabel("Test accuracy (%)" if percent else "Test loss")
     ratio_axis(axes.flat, pruned["ratio"], "Share of units pruned" if kind == "units" else "Pruning ratio")
-    legend_below(figure, [*handles.values(), *range_handle(rows)])
-    return figure
-
-
-def relative(losses: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``relative``: each loss over that of the same seed's dense network before pruning."""
-    dense = losses[(losses["ranking"] == "dense") & (losses["stage"] == "trained")]
-    joined = losses.merge(
-        dense[["net", "seed", "loss"]].rename(columns={"loss": "before"}), on=["net", "seed"], validate="m:1"
-    )
-    return joined.assign(relative=joined["loss"] / joined["before"])
+    return finish(figure, handles.values(), rows, arrows=False)
 
 
 def grid_of_pairs(losses: pd.DataFrame, at: Mapping[str, float]) -> pd.DataFrame:
     """Geometric means over seeds of ``relative``: a row a network, stage and pair, at one ratio a network."""
-    rows = relative(losses)
+    rows = relative_to_dense(losses, by="ranking", cell=["net"])
     rows = rows[~rows["ranking"].isin(CONTROLS) & rows["stage"].isin(list(STAGES))]
-    rows = pd.concat(
-        [one_net(rows, net)[lambda r, a=ratio: np.isclose(r["ratio"], a)] for net, ratio in at.items()]
-    )
+    rows = pd.concat([chosen(one_net(rows, net), {"ratio": float(ratio)}) for net, ratio in at.items()])
     if rows.empty:
         raise InputError(f"no pair was measured at {dict(at)}")
     keys = ["net", "kind", "ratio", "stage", "ranking", "compensation"]
@@ -130,13 +101,13 @@ def rankings_by_compensations(losses: pd.DataFrame, at: Mapping[str, float]) -> 
     for (row, side), axis in np.ndenumerate(axes):
         net, stage = nets[row], list(STAGES)[side]
         panel_label(axis, 2 * row + side, f"{net_name(net)}, {at[net]:g} pruned")
-        _heat_map(axis, means[(means["net"] == net) & (means["stage"] == stage)], norm, names=side == 0)
+        _heat_map(axis, means[(means["net"] == net) & (means["stage"] == stage)], norm, named=side == 0)
     style = {"location": "bottom", "aspect": 50, "shrink": 0.7, "label": "Times the lowest loss of the panel"}
     log_axis(figure.colorbar(axes[0, 0].collections[0], ax=list(axes.flat), **style).ax, "x")
     return figure
 
 
-def _heat_map(axis: Axes, means: pd.DataFrame, norm: LogNorm, names: bool) -> None:
+def _heat_map(axis: Axes, means: pd.DataFrame, norm: LogNorm, named: bool) -> None:
     kind, there = means["kind"].iloc[0], list(dict.fromkeys(means["compensation"]))
     columns = [c for c in COMPENSATIONS if c in there] + [c for c in there if c not in COMPENSATIONS]
     by = {"index": "ranking", "columns": "compensation", "sort": False}
@@ -145,12 +116,8 @@ def _heat_map(axis: Axes, means: pd.DataFrame, norm: LogNorm, names: bool) -> No
     style = {"cmap": "viridis", "norm": norm, "cbar": False, "annot_kws": {"fontsize": 8.5}}
     sns.heatmap(table, annot=texts, fmt="", ax=axis, **style)
     axis.grid(visible=False)
-    axis.set_xticks(
-        axis.get_xticks(),
-        [compensation_name(c, kind).replace(" ", "\n") for c in columns],
-        rotation=0,
-        fontsize=8.5,
-    )
-    axis.set_yticks(axis.get_yticks(), [ranking_name(r) if names else "" for r in table.index], rotation=0)
+    names = [compensation_name(c, kind).replace(" ", "\n") for c in columns]
+    axis.set_xticks(axis.get_xticks(), names, rotation=0, fontsize=8.5)
+    axis.set_yticks(axis.get_yticks(), [ranking_name(r) if named else "" for r in table.index], rotation=0)
     axis.set(xlabel="", ylabel="")
     axis.tick_params(length=0)

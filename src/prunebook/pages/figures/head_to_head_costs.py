@@ -10,14 +10,8 @@ from matplotlib.lines import Line2D
 
 from prunebook.pages.figures.head_to_head import grid_of_pairs
 from prunebook.pages.figures.head_to_head_parts import SHOWN, pair_look
-from prunebook.pages.figures.layout import (
-    column_heads,
-    grid,
-    legend_below,
-    log_axis,
-    panel_label,
-    ratio_axis,
-)
+from prunebook.pages.figures.layout import column_heads, grid, log_axis, panel_label, ratio_axis
+from prunebook.pages.figures.lines import finish
 from prunebook.pages.figures.style import INK, Look, handle, in_house_style
 from prunebook.pages.vocabulary import STAGES, net_name
 
@@ -79,8 +73,7 @@ def cost_against_loss(losses: pd.DataFrame, cost: pd.DataFrame, at: Mapping[str,
         axis.set(xlabel="Seconds of one thread" if row == 1 else "", ylabel="")
     for axis, head in zip(axes[:, 0], STAGES.values(), strict=True):
         axis.set_ylabel(f"{head}\nloss / dense loss")
-    legend_below(figure, list(handles.values()))
-    return figure
+    return finish(figure, handles.values())
 
 
 def speeds(latency: pd.DataFrame) -> pd.DataFrame:
@@ -113,5 +106,4 @@ def time_of_a_pass(latency: pd.DataFrame) -> Figure:
         axis.set_ylabel("Time / time of dense")
         axis.get_legend().remove()
     log_axis(axes[0, 0], "y", 6)
-    legend_below(figure, [handle(FORMS[form]) for form in forms])
-    return figure
+    return finish(figure, [handle(FORMS[form]) for form in forms])

@@ -4,21 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import (
-    FixedFormatter,
-    FixedLocator,
-    FuncFormatter,
-    Locator,
-    MaxNLocator,
-    NullLocator,
-    PercentFormatter,
-)
 
 from prunebook.pages.numbers import tick
 
 WIDTH = 7.2  # inches
+_DIGITS = ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9))
 
 
 def grid(rows: int, columns: int, height: float | int, **options) -> tuple[Figure, np.ndarray]:
@@ -68,26 +61,18 @@ def log_ticks(low: float | int, high: float | int, most: int = 6) -> list[float]
     powers = range(first, last + 1)
     steps = range(max(1, (last - first) // 2), 0, -1)
     candidates = [[10.0**power for power in powers if power % step == 0] for step in steps]
-    candidates += [
-        [digit * 10.0**power for power in powers for digit in digits]
-        for digits in (
-            (1, 3),
-            (1, 2, 5),
-            (1, 1.5, 2, 3, 5, 7),
-            (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
-        )
-    ]
+    candidates += [[digit * 10.0**power for power in powers for digit in digits] for digits in _DIGITS]
     found: list[float] = []
     for ticks in candidates:
         inside = [tick for tick in ticks if low <= tick <= high]
         found = inside if len(inside) <= most else found
     if len(found) > 1:
         return found
-    even = MaxNLocator(most - 1).tick_values(low, high)  # hardly any range: as on a linear axis
+    even = ticker.MaxNLocator(most - 1).tick_values(low, high)  # hardly any range: as on a linear axis
     return [float(tick) for tick in even if low <= tick <= high]
 
 
-class RoundTicks(Locator):
+class RoundTicks(ticker.Locator):
     """A few round ticks on a logarithmic axis, between the limits that it has when it is drawn."""
 
     def __init__(self, most: int = 6) -> None:
@@ -102,8 +87,8 @@ def log_axis(axes: Axes, which: str = "y", most: int = 6) -> None:
     getattr(axes, f"set_{which}scale")("log")
     axis = getattr(axes, f"{which}axis")
     axis.set_major_locator(RoundTicks(most))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
-    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: tick(value)))
+    axis.set_minor_locator(ticker.NullLocator())
 
 
 def ratio_axis(panels: Iterable[Axes], ratios: Iterable, label: str = "Pruning ratio") -> None:
@@ -122,9 +107,9 @@ def ratio_axis(panels: Iterable[Axes], ratios: Iterable, label: str = "Pruning r
     for axis in panels:
         axis.set_xscale("logit")
         axis.set_xlim(limits)
-        axis.xaxis.set_major_locator(FixedLocator(ratios))
-        axis.xaxis.set_major_formatter(FixedFormatter(texts))
-        axis.xaxis.set_minor_locator(NullLocator())
+        axis.xaxis.set_major_locator(ticker.FixedLocator(ratios))
+        axis.xaxis.set_major_formatter(ticker.FixedFormatter(texts))
+        axis.xaxis.set_minor_locator(ticker.NullLocator())
         if axis.get_subplotspec().is_last_row():
             axis.set_xlabel(label)
 
@@ -134,7 +119,7 @@ def share_axis(panels: Iterable[Axes], which: str = "y", *, few: bool = False) -
     for axis in panels:
         getattr(axis, f"set_{which}lim")(-0.04, 1.04)
         if which == "y":
-            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axis.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
         else:
             ticks = (0, 0.5, 1) if few else (0, 0.25, 0.5, 0.75, 1)
             axis.set_xticks(ticks, [f"{value:g}".lstrip("0") or "0" for value in ticks])

@@ -17,9 +17,10 @@ from matplotlib.patches import Patch
 
 from prunebook.errors import InputError
 from prunebook.evidence.intervals import half_width
-from prunebook.pages.figures.layout import log_axis
+from prunebook.pages.figures.layout import legend_below, log_axis
 from prunebook.pages.figures.style import BAND, GREY, INK, Look, grey
 from prunebook.pages.numbers import tick
+from prunebook.pages.vocabulary import LEVELS
 
 RANGE = "range"  # from the lowest to the highest seed
 
@@ -117,18 +118,12 @@ def off_axis(axis: Axes, x: Iterable, place: float | int, arrow: str, colour: st
     """Arrows at the edge of a panel, for values that its axis cannot show."""
     x = np.asarray(x, dtype=float)
     edge = np.full(len(x), place)
+    at, across = (
+        ((x, edge), axis.get_xaxis_transform()) if which == "y" else ((edge, x), axis.get_yaxis_transform())
+    )
+    style = {"linestyle": "", "marker": rf"$\{arrow}arrow$", "markersize": 8, "color": colour}
     if len(x):
-        axis.plot(
-            *((x, edge) if which == "y" else (edge, x)),
-            linestyle="",
-            marker=rf"$\{arrow}arrow$",
-            markersize=8,
-            color=colour,
-            label="_arrow",
-            transform=axis.get_xaxis_transform() if which == "y" else axis.get_yaxis_transform(),
-            zorder=5,
-            clip_on=False,
-        )
+        axis.plot(*at, transform=across, label="_arrow", zorder=5, clip_on=False, **style)
 
 
 def arrow_handles(figure: Figure) -> list[Line2D]:
@@ -147,6 +142,17 @@ def level(axis: Axes, values: pd.Series, label: str, mean: str = "arithmetic", *
     return Line2D([], [], **look)
 
 
+def dense_levels(axis: Axes, dense: pd.DataFrame, stage: str, mean: str = "arithmetic") -> dict[str, Line2D]:
+    """The column ``value`` of the dense network before pruning and, beside fine-tuned ones, after as much training."""
+    states = {"trained": (LEVELS["dense"], "-")}
+    states |= {"fine-tuned": (LEVELS["dense-on"], (0, (5, 2)))} if stage == "fine-tuned" else {}
+    return {
+        label: level(axis, dense.loc[dense["stage"] == state, "value"], label, mean, linestyle=dash)
+        for state, (label, dash) in states.items()
+        if (dense["stage"] == state).any()
+    }
+
+
 def end_axis(panels: Sequence[Axes], drawn: Sequence[pd.DataFrame], top: float | int) -> None:
     """One logarithmic axis for panels, which ends at ``top`` at the latest; on each panel, in words, what lies above.
 
@@ -158,8 +164,9 @@ def end_axis(panels: Sequence[Axes], drawn: Sequence[pd.DataFrame], top: float |
     if not len(means):
         raise InputError("no finite positive value to draw on a logarithmic axis")
     if top <= means.min():
+        lowest = f"{means.min():.3g}"
         raise InputError(
-            f"the axis would end at {top:g}, but the lowest mean is {means.min():.3g}: choose a larger top"
+            f"the axis would end at {top:g}, but the lowest mean is {lowest}: choose a larger top"
         )
     for axis in panels:
         log_axis(axis)
@@ -190,6 +197,15 @@ def range_handle(table: pd.DataFrame) -> list[Patch]:
     """The legend's entry for bands from the lowest to the highest seed, if there are several."""
     seeds = table["seed"].nunique()
     return [band_handle(f"Lowest to highest of {seeds} seeds")] if seeds > 1 else []
+
+
+def finish(
+    figure: Figure, handles: Iterable, seeds: pd.DataFrame | None = None, *, arrows: bool = True
+) -> Figure:
+    """The legend below: the handles, the bands over the seeds of a table, and arrows, if words do not tell of them."""
+    bands = [] if seeds is None else range_handle(seeds)
+    legend_below(figure, [*handles, *bands, *(arrow_handles(figure) if arrows else [])])
+    return figure
 
 
 def band_handle(label: str) -> Patch:

@@ -13,22 +13,10 @@ from matplotlib.figure import Figure
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.mean_replacement import KEYS, profile_areas
+from prunebook.pages.figures import mr_parts as parts
 from prunebook.pages.figures.layout import grid, log_axis, panel_label, share_axis
 from prunebook.pages.figures.lines import mean_line, t_bands
-from prunebook.pages.figures.mr_parts import (
-    DASHED,
-    GROUND,
-    LOOKS,
-    PAPER_END,
-    ZERO_LINE,
-    choose,
-    finish,
-    named,
-    scores_in,
-    step_axis,
-    symlog_axis,
-)
-from prunebook.pages.figures.style import DOTS, INK, grey, handle, in_house_style
+from prunebook.pages.figures.style import DOTS, INK, LOOKS, grey, handle, in_house_style
 
 TAUS = np.linspace(0, 1, 201)
 
@@ -71,16 +59,16 @@ def performance_profiles(penalties: pd.DataFrame, *, without: Sequence[str] = ()
     are equal there. Scores in ``without`` are left out before the best and the worst are sought. No bands: they would
     cover the other lines.
     """
-    shown = [score for score in scores_in(penalties) if score not in without]
+    shown = [score for score in parts.scores_in(penalties) if score not in without]
     if not shown:
         raise InputError(f"no score is left without {', '.join(without)}")
-    rows = named(penalties[penalties["score"].isin(shown)])
+    rows = parts.named(penalties[penalties["score"].isin(shown)])
     curves = profile_curves(rows).groupby(level=["score", "replacement"]).mean()
     areas = profile_areas(rows).groupby(["score", "replacement"])["area"].mean().sort_values(ascending=False)
     figure, axes = grid(1, 1, 4.0)
     handles = []
     for score, kind in areas.index:
-        style = LOOKS[score].line | ({"linestyle": DASHED["linestyle"]} if kind == "zero" else {})
+        style = LOOKS[score].line | ({"linestyle": parts.DASHED["linestyle"]} if kind == "zero" else {})
         style |= {"label": f"{score}, {kind}: {areas[score, kind]:.3f}", "linewidth": 1.6}
         style |= {"markevery": (7 + 5 * shown.index(score), 40)}
         sns.lineplot(x=curves.columns, y=curves.loc[(score, kind)], ax=axes[0, 0], legend=False, **style)
@@ -88,7 +76,7 @@ def performance_profiles(penalties: pd.DataFrame, *, without: Sequence[str] = ()
     axes[0, 0].set(xlabel="τ: 0 is the worst of all, 1 the best", ylabel="Share of points below threshold")
     share_axis(axes.flat)
     axes[0, 0].set_xlim(0, 1)
-    return finish(figure, handles)
+    return parts.finish(figure, handles)
 
 
 @in_house_style
@@ -100,7 +88,7 @@ def single_layer(
     layer_set: str = "midconv",
     amount: float | int = 0.1,
     scores: Sequence[str] = ("abs_mrs", "rand", "mrs"),
-    until: int | None = PAPER_END,
+    until: int | None = parts.PAPER_END,
 ) -> Figure:
     """Penalties along training in one layer set, and how loud the units are that each score chose there.
 
@@ -108,29 +96,29 @@ def single_layer(
     every unit chosen at every step and seed, by its sum of squared activations over samples and places; a line at the
     top marks the median. Units that are silent have no place on the axis: their share is told.
     """
-    rows = choose(penalties, "penalties", net=net, until=until, set=layer_set, amount=float(amount))
-    units = choose(followed, "followed", net=net, until=until)
-    shown = scores_in(rows, scores)
+    rows = parts.choose(penalties, "penalties", net=net, until=until, set=layer_set, amount=float(amount))
+    units = parts.choose(followed, "followed", net=net, until=until)
+    shown = parts.scores_in(rows, scores)
     figure, axes = grid(1, 2, 3.0)
     left, right = axes[0]
-    left.axhline(0, **ZERO_LINE)
+    left.axhline(0, **parts.ZERO_LINE)
     for score in shown:
-        for kind, change in (("zero", DASHED | {"label": f"_{score}"}), ("mean", {})):
+        for kind, change in (("zero", parts.DASHED | {"label": f"_{score}"}), ("mean", {})):
             part = rows[(rows["score"] == score) & (rows["replacement"] == kind)]
             mean_line(left, part, "step", "penalty", LOOKS[score], bands=t_bands(part), **change)
     mine = rows[rows["score"].isin(shown)].groupby(["step", "score", "replacement"])["penalty"]
-    symlog_axis(left, mine.mean())
-    step_axis([left])
+    parts.symlog_axis(left, mine.mean())
+    parts.step_axis([left])
     left.set_ylabel("Penalty")
     panel_label(left, 0, "Penalty")
-    _energies(right, units, scores_in(units, shown))
+    _energies(right, units, parts.scores_in(units, shown))
     panel_label(right, 1, "Units chosen")
     kinds = [
         grey("Mean replacement", marker="o"),
-        grey("Zero", **DASHED),
+        grey("Zero", **parts.DASHED),
         grey("Median", linestyle="", marker="v"),
     ]
-    return finish(figure, [*(handle(score) for score in shown), *kinds], rows)
+    return parts.finish(figure, [*(handle(score) for score in shown), *kinds], rows)
 
 
 def _energies(axis: Axes, units: pd.DataFrame, shown: Sequence[str]) -> None:
@@ -140,27 +128,16 @@ def _energies(axis: Axes, units: pd.DataFrame, shown: Sequence[str]) -> None:
         raise InputError("the table followed holds no unit with an energy above zero")
     of_all = loud["score"].map(1 / units["score"].value_counts())
     colours = {score: LOOKS[score].colour for score in shown}
-    bars = {
-        "hue": "score",
-        "hue_order": shown,
-        "palette": colours,
-        "element": "step",
-        "alpha": 0.15,
-        "legend": False,
-    }
-    sns.histplot(loud, x="energy", weights=of_all, bins=40, log_scale=True, ax=axis, **bars)
+    bars = {"hue": "score", "hue_order": shown, "palette": colours, "element": "step", "alpha": 0.15}
+    sns.histplot(loud, x="energy", weights=of_all, bins=40, log_scale=True, ax=axis, legend=False, **bars)
     silent = []
     for score in shown:
         energy = units.loc[units["score"] == score, "energy"]
-        mark = {
-            "color": colours[score],
-            "marker": "v",
-            "linestyle": "",
-            "label": f"_median {score}",
-            "clip_on": False,
-        }
+        mark = {"color": colours[score], "marker": "v", "linestyle": "", "clip_on": False}
         if energy.median() > 0:
-            axis.plot(energy.median(), 1, transform=axis.get_xaxis_transform(), **mark)
+            axis.plot(
+                energy.median(), 1, transform=axis.get_xaxis_transform(), label=f"_median {score}", **mark
+            )
         if (energy == 0).any():
             silent.append(f"{score} {(energy == 0).mean():.1%}")
     axis.set(xlabel="Sum of squared activations", ylabel="Share of choices")
@@ -168,7 +145,7 @@ def _energies(axis: Axes, units: pd.DataFrame, shown: Sequence[str]) -> None:
     axis.set_ylim(0, axis.get_ylim()[1] * 1.1)
     if silent:
         text = "Silent: " + ", ".join(silent)
-        axis.text(0.03, 0.9, text, va="top", fontsize=8.5, transform=axis.transAxes, bbox=GROUND)
+        axis.text(0.03, 0.9, text, va="top", fontsize=8.5, transform=axis.transAxes, bbox=parts.GROUND)
 
 
 def chosen_so_far(followed: pd.DataFrame, since: int = 0) -> tuple[pd.DataFrame, pd.Series]:
@@ -202,14 +179,14 @@ def unit_coverage(
     *,
     net: str | None = None,
     since: Sequence[int] = (0, 10_000),
-    until: int | None = PAPER_END,
+    until: int | None = parts.PAPER_END,
 ) -> Figure:
     """Share of a layer's units that each score has chosen at least once, against step; a panel for each start.
 
     Dotted: what fresh random choices would reach.
     """
-    rows = choose(followed, "followed", net=net, until=until)
-    shown = scores_in(rows)
+    rows = parts.choose(followed, "followed", net=net, until=until)
+    shown = parts.scores_in(rows)
     figure, axes = grid(1, len(since), 3.0, sharex=True, sharey=True)
     for place, (axis, start) in enumerate(zip(axes[0], since, strict=True)):
         share, random = chosen_so_far(rows, start)
@@ -219,7 +196,7 @@ def unit_coverage(
             mean_line(axis, mine, "step", "share", LOOKS[score], bands=t_bands(mine))
         panel_label(axis, place, "From the start" if start == 0 else f"From step {start:,}")
     share_axis(axes[0])
-    step_axis(axes[0])
+    parts.step_axis(axes[0])
     axes[0, 0].set_ylabel("Units chosen so far")
     expected = grey("Expected of random choices", color=INK, linestyle=DOTS, linewidth=1.6)
-    return finish(figure, [*(handle(score) for score in shown), expected], rows)
+    return parts.finish(figure, [*(handle(score) for score in shown), expected], rows)

@@ -15,9 +15,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from prunebook.errors import InputError
 from prunebook.pages import vocabulary
-from prunebook.pages.figures import style
-from prunebook.pages.figures.layout import legend_below
-from prunebook.pages.figures.lines import arrow_handles, band_handle, mean_line, t_bands
+from prunebook.pages.figures import lines, style
+from prunebook.pages.figures.lines import band_handle, mean_line, t_bands
+from prunebook.pages.figures.tables import present
 from prunebook.pages.numbers import tick
 
 LOOKS = {score: style.LOOKS[score] for score in vocabulary.SCORES}
@@ -70,12 +70,10 @@ def choose(
 
 def scores_in(table: pd.DataFrame, wanted: Iterable[str] = tuple(LOOKS)) -> list[str]:
     """Those of ``wanted`` that the table holds. Raises InputError where it holds none, or where one has no look."""
-    wanted, there = list(wanted), set(table["score"])
-    if unknown := sorted(({*wanted} | there) - set(LOOKS)):
+    wanted = list(wanted)
+    if unknown := sorted({*wanted, *table["score"]} - set(LOOKS)):
         raise InputError(f"no score {', '.join(unknown)} to draw: choose among {', '.join(LOOKS)}")
-    if not there & set(wanted):
-        raise InputError(f"the table holds none of the scores {', '.join(wanted)}: it holds {sorted(there)}")
-    return [score for score in wanted if score in there]
+    return present(table, wanted, "of scores", "score")
 
 
 def paired(table: pd.DataFrame, column: str = "penalty", keys: Iterable[str] = ()) -> pd.DataFrame:
@@ -145,16 +143,15 @@ def power_axis(axis: Axes, which: str, first: int, ends: Sequence[float], apart:
         if low <= place <= high and np.abs(place - others).min() >= apart * (high - low):
             ticks.append(value)
     getattr(axis, f"set_{which}scale")("symlog", linthresh=10.0**first, linscale=LINEAR)
-    lines = getattr(axis, f"{which}axis")
-    lines.set_major_locator(FixedLocator(sorted(ticks)))
+    scaled = getattr(axis, f"{which}axis")
+    scaled.set_major_locator(FixedLocator(sorted(ticks)))
     signs = {True: "\N{MINUS SIGN}", False: ""}
-    lines.set_major_formatter(FuncFormatter(lambda value, _: signs[value < 0] + tick(abs(value))))
-    lines.set_minor_locator(NullLocator())
+    scaled.set_major_formatter(FuncFormatter(lambda value, _: signs[value < 0] + tick(abs(value))))
+    scaled.set_minor_locator(NullLocator())
 
 
 def finish(figure: Figure, handles: Sequence, *tables: pd.DataFrame) -> Figure:
     """The legend below, with what arrows and the bands over the seeds of ``tables`` are."""
     seeds = max((table["seed"].nunique() for table in tables), default=1)
     label = {1: "", 2: "Band: the two seeds"}.get(seeds, "Bands: 80 and 95 % intervals")
-    legend_below(figure, [*handles, *arrow_handles(figure), *([band_handle(label)] if label else [])])
-    return figure
+    return lines.finish(figure, [*handles, *([band_handle(label)] if label else [])])

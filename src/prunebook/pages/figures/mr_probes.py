@@ -14,22 +14,10 @@ from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
 from prunebook.errors import InputError
+from prunebook.pages.figures import mr_parts as parts
 from prunebook.pages.figures.layout import grid, log_axis, panel_label, wrapped
 from prunebook.pages.figures.lines import mean_line, off_axis, t_bands
-from prunebook.pages.figures.mr_parts import (
-    FORETOLD,
-    GROUND,
-    LOOKS,
-    SETS,
-    SIGNED,
-    ZERO_LINE,
-    choose,
-    finish,
-    scores_in,
-    step_axis,
-    symlog_axis,
-)
-from prunebook.pages.figures.style import DOTS, INK, grey, handle, in_house_style
+from prunebook.pages.figures.style import DOTS, INK, LOOKS, grey, handle, in_house_style
 
 RING = {"marker": "o", "linestyle": "", "markersize": 10, "markeredgewidth": 1.3, "markerfacecolor": "none"}
 
@@ -40,11 +28,14 @@ def multiples_of_mean(constants: pd.DataFrame, *, net: str | None = None) -> Fig
 
     A ring marks the lowest mean on the grid. Columns are layer sets, signed scores have a row of their own.
     """
-    rows = choose(constants, "constants", net=net)
-    shown = scores_in(rows)
-    signs = {"unsigned": [s for s in shown if s not in SIGNED], "signed": [s for s in shown if s in SIGNED]}
+    rows = parts.choose(constants, "constants", net=net)
+    shown = parts.scores_in(rows)
+    signs = {
+        "unsigned": [s for s in shown if s not in parts.SIGNED],
+        "signed": [s for s in shown if s in parts.SIGNED],
+    }
     signs = {sign: scores for sign, scores in signs.items() if scores}
-    sets = [name for name in SETS if name in set(rows["set"])]
+    sets = [name for name in parts.SETS if name in set(rows["set"])]
     figure, axes = grid(len(signs), len(sets), 2.4, sharex=True)
     for place, ((row, column), axis) in enumerate(np.ndenumerate(axes)):
         sign, name = list(signs)[row], sets[column]
@@ -57,12 +48,12 @@ def multiples_of_mean(constants: pd.DataFrame, *, net: str | None = None) -> Fig
             if found["mean"].notna().any():
                 least = found.loc[found["mean"].idxmin()]
                 axis.plot(least["x"], least["mean"], color=LOOKS[score].colour, label="_least", **RING)
-        symlog_axis(axis, pd.concat(drawn))
-        panel_label(axis, place, f"{SETS[name]}, {sign}")
+        parts.symlog_axis(axis, pd.concat(drawn))
+        panel_label(axis, place, f"{parts.SETS[name]}, {sign}")
         axis.set(xlabel="Constant / mean activation" if row == len(signs) - 1 else "")
         axis.set(ylabel="" if column else "Penalty")
     marks = [grey("Least on this grid", **RING), grey("The mean", color=INK, linewidth=1, linestyle=DOTS)]
-    return finish(figure, [*map(handle, shown), *marks], rows)
+    return parts.finish(figure, [*map(handle, shown), *marks], rows)
 
 
 @in_house_style
@@ -71,17 +62,17 @@ def signed_signal(agreement: pd.DataFrame, *, net: str | None = None, until: int
 
     The sum of |score| over that of the unsigned scores: near 0, samples cancel each other in the signed score.
     """
-    rows = choose(agreement, "agreement", net=net, until=until)
-    shown = scores_in(rows, SIGNED)
+    rows = parts.choose(agreement, "agreement", net=net, until=until)
+    shown = parts.scores_in(rows, parts.SIGNED)
     figure, axes = grid(1, 1, 2.8)
     axis = axes[0, 0]
     for score in shown:
         part = rows[rows["score"] == score]
         mean_line(axis, part, "step", "signal", LOOKS[score], bands=t_bands(part), positive=True)
-    step_axis([axis])
+    parts.step_axis([axis])
     axis.set_ylabel("Signed / unsigned score")
     log_axis(axis)
-    return finish(figure, [handle(score, label=f"|{score}| / abs_{score}") for score in shown], rows)
+    return parts.finish(figure, [handle(score, label=f"|{score}| / abs_{score}") for score in shown], rows)
 
 
 @in_house_style
@@ -89,7 +80,7 @@ def single_units(
     table: pd.DataFrame,
     *,
     net: str | None = None,
-    pairs: Iterable[tuple[str, str]] = FORETOLD,
+    pairs: Iterable[tuple[str, str]] = parts.FORETOLD,
 ) -> Figure:
     """What a score says of a unit, and what pruning this unit alone costs: a point a unit, seed and step.
 
@@ -97,49 +88,38 @@ def single_units(
     a seed and step, averaged over both. The darker, the earlier in training.
     """
     pairs = list(pairs)
-    rows = choose(table, "single_units", net=net)
-    scores_in(pd.DataFrame(pairs, columns=["score", "replacement"]))
+    rows = parts.choose(table, "single_units", net=net)
+    parts.scores_in(pd.DataFrame(pairs, columns=["score", "replacement"]))
     steps = sorted(rows["step"].unique())
     colours = dict(zip(steps, sns.color_palette("viridis", len(steps)), strict=True))
     markers = dict(zip(steps, itertools.cycle("os^DvPX*"), strict=False))
     points = len(rows) / rows["replacement"].nunique()
-    look = {
-        "alpha": float(np.clip(600 / points, 0.25, 0.7)),
-        "s": float(np.clip(3600 / points, 4, 16)),
-        "linewidth": 0,
-    }
+    look = {"alpha": np.clip(600 / points, 0.25, 0.7), "s": np.clip(3600 / points, 4, 16), "linewidth": 0}
+    look |= {"hue": "step", "style": "step", "markers": markers, "palette": colours}
     figure, panels = wrapped(len(pairs), 2.5, sharey=True)
     for place, (axis, (score, replacement)) in enumerate(zip(panels, pairs, strict=True)):
         part, x = rows[rows["replacement"] == replacement], f"score_{score}"
         if part.empty:
             raise InputError(f"the table single_units has no replacement {replacement}")
-        axis.axhline(0, **ZERO_LINE)
-        if score not in SIGNED:
+        axis.axhline(0, **parts.ZERO_LINE)
+        if score not in parts.SIGNED:
             log_axis(axis, "x", 3)
             nothing = part[part[x] <= 0]
             off_axis(axis, nothing["penalty"], 0.03, "left", INK, "x")
             part = part[part[x] > 0]
-        marks = {
-            "hue": "step",
-            "style": "step",
-            "markers": markers,
-            "palette": colours,
-            "legend": False,
-            "rasterized": True,
-        }
-        sns.scatterplot(part, x=x, y="penalty", ax=axis, **marks, **look)
-        if score in SIGNED:
-            symlog_axis(axis, part[x], "x", apart=0.2)
+        sns.scatterplot(part, x=x, y="penalty", ax=axis, legend=False, rasterized=True, **look)
+        if score in parts.SIGNED:
+            parts.symlog_axis(axis, part[x], "x", apart=0.2)
         axis.set(xlabel=f"Score {score}", ylabel="" if place % 3 else "Penalty of this unit")
         groups = rows[rows["replacement"] == replacement].groupby(["seed", "step"])
         ranks = [spearmanr(group[x], group["penalty"])[0] for _, group in groups]
         text = f"ρ = {np.mean(ranks):.2f}" if np.isfinite(ranks).all() else "ρ not defined"
-        axis.text(0.04, 0.96, text, va="top", transform=axis.transAxes, bbox=GROUND)
+        axis.text(0.04, 0.96, text, va="top", transform=axis.transAxes, bbox=parts.GROUND)
         panel_label(axis, place, f"Pruned to {replacement}")
     for axis in panels:
-        symlog_axis(axis, rows["penalty"])
+        parts.symlog_axis(axis, rows["penalty"])
     entries = [
         Line2D([], [], color=colours[step], marker=markers[step], linestyle="", label=f"Step {step:,}")
         for step in steps
     ]
-    return finish(figure, entries)
+    return parts.finish(figure, entries)

@@ -41,7 +41,7 @@ def zero_against_mean(
     points = paired(named(penalties[penalties["score"].isin(shown)]))
     if not np.isfinite(points[["zero", "mean"]]).all(axis=None):
         raise InputError(
-            "the table penalties holds values that are not finite: they have no place on the axes"
+            "the table penalties holds values that are not finite: no place on the axes for them"
         )
     names = {score: score for score in shown} if by == "score" else SETS
     parts = {name: points[points[by] == name] for name in names if (points[by] == name).any()}
@@ -49,9 +49,8 @@ def zero_against_mean(
     scale = SymmetricalLogTransform(10, 10.0**FIRST, LINEAR)
     ends = scale.transform(np.array([1.5 * values.min(), 1.5 * values.max()]))
     edges = scale.inverted().transform(np.linspace(*ends, CELLS + 1))
-    most = max(
-        int(np.histogram2d(part["zero"], part["mean"], [edges, edges])[0].max()) for part in parts.values()
-    )
+    counts = [np.histogram2d(part["zero"], part["mean"], [edges, edges])[0] for part in parts.values()]
+    most = max(int(count.max()) for count in counts)
     figure, panels = wrapped(len(parts), 2.6, sharex=True, sharey=True)
     for place, (axis, (name, part)) in enumerate(zip(panels, parts.items(), strict=True)):
         colours = {"cmap": "flare", "norm": LogNorm(1, max(most, 2)), "vmin": None, "vmax": None}
@@ -59,9 +58,7 @@ def zero_against_mean(
         panel_label(axis, place, f"{names[name]}\n{_shares(part)}")
         axis.set(xlabel="Penalty with zeros" if place >= len(parts) - 3 else "")
         axis.set(ylabel="" if place % 3 else "Penalty with means")
-    for (
-        axis
-    ) in panels:  # only now: cells are of equal size in the scale that the axes had when they were drawn
+    for axis in panels:  # only now: cells are of equal size in the scale of the axes when they were drawn
         _frame(axis, (edges[0], edges[-1]))
     figure.colorbar(axis.collections[0], ax=panels, label="Points in a cell", shrink=0.7, pad=0.02)
     diagonal = grey("Equal penalties", color=INK, linewidth=1.0)

@@ -30,9 +30,8 @@ def after_tuning(table: pd.DataFrame, *, net: str | None = None, late: float | i
     ticks = sorted(points["tuned"].unique().tolist())
     points["place"] = np.searchsorted(ticks, points["tuned"])
     points["half"] = np.where(points["step"] < late, "early", "late")
-    cells = sorted(
-        points.groupby(["set", "amount"]), key=lambda cell: (list(SETS).index(cell[0][0]), cell[0][1])
-    )
+    cells = list(points.groupby(["set", "amount"]))
+    cells.sort(key=lambda cell: (list(SETS).index(cell[0][0]), cell[0][1]))
     after = [steps for steps in ticks if steps > 0][-3:]
     figure, panels = wrapped(len(cells) + len(after), 2.3)
     for axis, (_, part) in zip(panels, cells, strict=False):
@@ -60,11 +59,8 @@ def _advantage(axis: Axes, part: pd.DataFrame, ticks: list) -> None:
     axis.axhline(0, **ZERO_LINE)
     for (half, mine), shift in zip(part.groupby("half"), (-0.06, 0.06), strict=False):
         found = over_seeds(mine, "place", "gain", bands=t_bands(mine))
-        ends = (
-            [found["mean"] - found["low 0"], found["high 0"] - found["mean"]]
-            if found["seeds"].max() > 1
-            else None
-        )
+        several = found["seeds"].max() > 1
+        ends = [found["mean"] - found["low 0"], found["high 0"] - found["mean"]] if several else None
         axis.errorbar(found["x"] + shift, found["mean"], ends, elinewidth=1.2, **TIMES[half].line)
     axis.set_xticks(range(len(ticks)), [f"{tick:g}" for tick in ticks])
     axis.set_xlabel("Fine-tuning steps")

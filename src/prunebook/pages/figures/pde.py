@@ -13,8 +13,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from prunebook.errors import InputError
-from prunebook.pages.figures.layout import grid, legend_below, log_axis, panel_label
-from prunebook.pages.figures.lines import rounded
+from prunebook.pages.figures.layout import grid, log_axis, panel_label
+from prunebook.pages.figures.lines import finish, rounded
 from prunebook.pages.figures.style import INK, Look, grey, handle, in_house_style
 from prunebook.pages.figures.tables import one_cell
 from prunebook.pages.numbers import tick
@@ -32,13 +32,8 @@ _LINES = {"pruned": {"linestyle": (0, (3, 1.5)), "linewidth": 1.3}, "fine_tuned"
 
 
 @in_house_style
-def profiles(
-    predictions: pd.DataFrame,
-    *,
-    times: Sequence[float | int] = (50, 150, 300, 500),
-    u0s: Sequence[float | int] | None = None,
-) -> Figure:
-    """Profiles in space at several times, and below them what the pruned network misses.
+def profiles(predictions: pd.DataFrame, *, times: Sequence[float | int] = (50, 150, 300, 500)) -> Figure:
+    """Profiles in space at several times of the lowest, middle and highest initial state, and what the network misses.
 
     The first row shows the solution, the other two the error against the clean solution, right after pruning and
     after fine-tuning, with a band as wide as the noise.
@@ -46,10 +41,10 @@ def profiles(
     Args:
         predictions: the study's table ``predictions`` for one network and seed.
         times: each a column of panels; must be among the times of the table.
-        u0s: up to three initial states, the nearest in the table are taken; None takes the lowest, middle, highest.
     """
     one_cell(predictions, "predictions")
-    states = _states(predictions, u0s)
+    there = np.sort(predictions["u0"].unique())
+    states = list(dict.fromkeys(there[[0, len(there) // 2, -1]]))
     half_width = float(predictions["noise"].iloc[0]) if "noise" in predictions else 0.0
     figure, axes = grid(
         3, len(times), 1.75, sharex=True, sharey="row", gridspec_kw={"height_ratios": (1.7, 1, 1)}
@@ -74,24 +69,13 @@ def profiles(
     for axis, name in zip(axes[:, 0], ("u", "error,\npruned", "error,\nfine-tuned"), strict=True):
         axis.set_ylabel(name)
     figure.align_ylabels()
-    handles = [
-        Line2D([], [], color=c, label=f"$u_0$ = {u0:.3f}") for u0, c in zip(states, _STATES, strict=False)
-    ]
+    coloured = zip(states, _STATES, strict=False)
+    handles = [grey(f"$u_0$ = {u0:.3f}", color=colour) for u0, colour in coloured]
     handles += [grey(NETWORKS[name], **_LINES[name]) for name in _LINES]
     handles += [Line2D([], [], **_NOISY), Line2D([], [], **_CLEAN)]
     if half_width:
         handles.append(Patch(color=INK, alpha=0.12, linewidth=0, label=f"Noise, ±{half_width:g}"))
-    legend_below(figure, handles)
-    return figure
-
-
-def _states(predictions: pd.DataFrame, wanted: Sequence[float | int] | None) -> list:
-    there = np.sort(predictions["u0"].unique())
-    if wanted is None:
-        wanted = there[[0, len(there) // 2, -1]]
-    elif not 1 <= len(wanted) <= len(_STATES):
-        raise InputError(f"u0s has {len(wanted)} initial states: choose one to {len(_STATES)}")
-    return list(dict.fromkeys(there[np.abs(there - u0).argmin()] for u0 in wanted))
+    return finish(figure, handles)
 
 
 @in_house_style
@@ -112,10 +96,10 @@ def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORK
     high = max(table.to_numpy().max() for table in maps.values())
     if not (np.isfinite(high) and high > 0):
         raise InputError(
-            f"the largest error in the table predictions is {high}: nothing to draw on a logarithmic scale"
+            f"the largest error in the table predictions is {high}: no logarithmic scale shows it"
         )
-    mask_lowest = min(table.to_numpy().min() for table in maps.values())
-    low = max(mask_lowest, high / 1e3)
+    least = min(table.to_numpy().min() for table in maps.values())
+    low = max(least, high / 1e3)
     figure, axes = grid(1, len(networks), 2.5, sharex=True, sharey=True)
     for column, (name, table) in enumerate(maps.items()):
         axis = axes[0, column]
@@ -128,7 +112,7 @@ def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORK
         axis.set(xlabel="x", xticks=(0, 0.5, 1), xticklabels=("0", "½", "1"))
     axes[0, 0].set_ylabel("t")
     style = {"location": "bottom", "aspect": 40, "shrink": 0.7, "label": "rms error"}
-    ends = "min" if mask_lowest < low else "neither"
+    ends = "min" if least < low else "neither"
     log_axis(figure.colorbar(mesh, ax=list(axes[0]), extend=ends, **style).ax, "x")
     return figure
 
@@ -171,5 +155,4 @@ def solver_check(convergence: pd.DataFrame, difference: pd.DataFrame) -> Figure:
     right.set(xlabel="x", ylabel=rf"u, ghost − face  ($\times\,10^{{{power}}}$)")
     right.legend(handles=[Line2D([], [], color=shades[t], label=f"t = {t:g}") for t in times], loc="best")
     panel_label(right, 1, "Difference of the solutions")
-    legend_below(figure, [handle(SCHEMES[scheme]) for scheme in shown])
-    return figure
+    return finish(figure, [handle(SCHEMES[scheme]) for scheme in shown])

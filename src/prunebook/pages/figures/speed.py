@@ -6,7 +6,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from prunebook.pages.figures.layout import legend_below, log_axis, wrapped
+from prunebook.pages.figures.layout import log_axis, wrapped
+from prunebook.pages.figures.lines import finish
 from prunebook.pages.figures.style import Look, handle, in_house_style
 
 LOOKS = {
@@ -21,19 +22,12 @@ def sizes(rows: list[dict]) -> pd.DataFrame:
 
     Where one of our ways has two rivals, the quicker one counts.
     """
-    table = pd.DataFrame(
-        [
-            {
-                **dict(zip(("panel", "of", "size"), row["scaling"], strict=True)),
-                "seconds": row["seconds"],
-                "rival_seconds": row.get("rival_extrapolated") or row["rival_seconds"],
-                "floor": row["floor"],
-            }
-            for row in rows
-            if "scaling" in row
-        ],
-        columns=["panel", "of", "size", *LOOKS],
-    )
+    found = [
+        (*row["scaling"], row["seconds"], row.get("rival_extrapolated") or row["rival_seconds"], row["floor"])
+        for row in rows
+        if "scaling" in row
+    ]
+    table = pd.DataFrame(found, columns=["panel", "of", "size", *LOOKS])
     table = table.groupby(["panel", "of", "size"], as_index=False, sort=False).min()
     table = table[table.groupby("panel")["size"].transform("size") > 1]
     return table.sort_values(["panel", "size"], ignore_index=True)
@@ -50,5 +44,4 @@ def time_by_size(table: pd.DataFrame) -> Figure:
         axis.set_title(fill(panel[0].upper() + panel[1:], 26), loc="left")
         axis.set(xlabel=rows["of"].iloc[0], ylabel="seconds" if axis.get_subplotspec().is_first_col() else "")
         log_axis(axis, "x", 4), log_axis(axis, "y", 5)
-    legend_below(figure, [handle(look) for look in LOOKS.values()])
-    return figure
+    return finish(figure, map(handle, LOOKS.values()))

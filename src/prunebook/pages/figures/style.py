@@ -58,11 +58,8 @@ class Look:
     @property
     def hollow(self) -> dict:
         """Keyword arguments for points with an outline only."""
-        return self.points | {
-            "markerfacecolor": "white",
-            "markeredgecolor": self.colour,
-            "markeredgewidth": 1.2,
-        }
+        outline = {"markerfacecolor": "white", "markeredgecolor": self.colour, "markeredgewidth": 1.2}
+        return self.points | outline
 
 
 _SIZES = {"*": 9, "P": 7, "d": 7, "D": 5, "X": 6.5, "p": 6.5, "h": 6.5}  # to look equally large
@@ -189,4 +186,4 @@ def handle(what: str | Look, **changes) -> Line2D:
 
 def grey(label: str, **style) -> Line2D:
     """Entry of a kind of line, whatever its colour."""
-    return Line2D([], [], **({"color": GREY, "label": label} | style))
+    return Line2D([], [], **{"color": GREY, "label": label, **style})

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 
 import pandas as pd
@@ -35,16 +35,6 @@ def checked(function: Callable) -> Callable:
     return entered
 
 
-def need(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
-    """Raises InputError where a table is empty or lacks a column."""
-    if missing := [column for column in columns if column not in table.columns]:
-        raise InputError(
-            f"the table {name} has no column {', '.join(missing)}: it has {', '.join(table.columns)}"
-        )
-    if table.empty:
-        raise InputError(f"the table {name} is empty: nothing to draw")
-
-
 def cells(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The table of each architecture, in order of appearance, and of each noise level, labelled by what differs."""
     several = [column for column in CELL if table[column].nunique() > 1] or ["widths"]
@@ -68,20 +58,20 @@ def one_cell(table: pd.DataFrame, name: str) -> None:
             raise InputError(f"the table {name} holds several values of {column} ({values}): choose one")
 
 
-def present(table: pd.DataFrame, methods: Sequence[str], name: str) -> list[str]:
-    """Those of ``methods`` that the table holds, in the order given. Raises InputError where it holds none."""
-    there = set(table["method"])
-    found = [method for method in methods if method in there]
-    if not found:
-        raise InputError(f"the table {name} holds none of {', '.join(methods)}: it holds {sorted(there)}")
-    return found
+def present(table: pd.DataFrame, wanted: Sequence[str], name: str, column: str = "method") -> list[str]:
+    """Those of ``wanted`` that the table holds, in the order given. Raises InputError where it holds none."""
+    there = set(table[column])
+    if not there & set(wanted):
+        raise InputError(f"the table {name} holds none of {', '.join(wanted)}: it holds {sorted(there)}")
+    return [value for value in wanted if value in there]
 
 
-def relative_to_dense(losses: pd.DataFrame, column: str = "loss") -> pd.DataFrame:
-    """Adds ``relative``: each loss over that of the same seed's dense network just before pruning."""
-    dense = losses[(losses["method"] == "dense") & (losses["stage"] == "trained")]
+def relative_to_dense(
+    losses: pd.DataFrame, column: str = "loss", *, by: str = "method", cell: Sequence[str] = CELL
+) -> pd.DataFrame:
+    """Adds ``relative``: each loss over that of the same cell and seed's dense network just before pruning."""
+    dense, keys = losses[(losses[by] == "dense") & (losses["stage"] == "trained")], [*cell, "seed"]
     if dense.empty:
         raise InputError("the table losses has no dense network at stage trained to compare with")
-    keys = [*CELL, "seed"]
     joined = losses.merge(dense[[*keys, column]].rename(columns={column: "before"}), on=keys, validate="m:1")
     return joined.assign(relative=joined[column] / joined["before"])
