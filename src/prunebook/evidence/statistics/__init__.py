@@ -12,3 +12,14 @@ from prunebook.evidence.statistics import (
     mean_replacement,
 )
 from prunebook.evidence.statistics.registry import STATISTICS, Statistic, statistic
+
+__all__ = [
+    "STATISTICS",
+    "Statistic",
+    "coreset_bounds",
+    "elimination_compensation",
+    "general",
+    "head_to_head",
+    "mean_replacement",
+    "statistic",
+]
