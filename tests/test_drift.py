@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from prunebook.errors import InputError
-from prunebook.store import comparison
+from prunebook.store import comparison, machine
 from prunebook.store.collect import collect, stored
 from prunebook.store.results import Store
 from prunebook.studies import STUDIES
@@ -36,7 +36,20 @@ def test_a_difference_is_measured_in_the_unit_of_its_tolerance():
     assert found["largest"] == 0.25
     assert not found["ok"]
     assert found["within"] == 0.75
-    assert compared(moved, relative=0.24, share=0.75)["ok"]
+    found = compared(moved, relative=0.24, share=0.75)
+    assert (found["ok"], found["needed"], found["largest"]) == (True, 0, 0.25)
+
+
+def test_the_tolerance_that_was_needed_is_the_least_that_is_kept_to():
+    moved = TABLE.assign(loss=[1.1, 2.2, 4.4, math.nan])
+    for share in (0.25, 0.26, 0.5, 0.75, 0.76, 1.0):
+        needed = compared(moved, absolute=9, share=share)["needed"]
+        assert compared(moved, absolute=needed, share=share)["ok"]
+        assert needed == 0 or not compared(moved, absolute=needed * (1 - 1e-9), share=share)["ok"]
+    rows = pd.DataFrame({"row": range(20), "loss": 0.0})
+    now = rows.assign(loss=[0.0] * 19 + [1.0])
+    entry = {"t": {"rows": ["row"], "loss": {"absolute": 0, "share": 0.95}}}
+    assert comparison.compare({"t": rows}, {"t": now}, entry)["needed"].item() == 0
 
 
 @pytest.mark.parametrize("now", [TABLE.iloc[:3], TABLE.fillna(1.0), TABLE.replace("a", "z")])
@@ -112,17 +125,48 @@ def test_a_run_comes_out_again_and_its_outcome_is_kept(tmp_path, name, place):
     assert drift.last(path) == [found]
 
 
-def test_only_outcomes_of_the_same_study_and_scale_are_replaced(tmp_path):
-    def entry(study, scale, seed):
-        return {"study": study, "scale": scale, "config": "c", "seed": seed}
+MACHINE = {"device": "cpu", "cpu": "X", "instructions": "AVX512", "threads": 1}
 
+
+def kept(date, seed=1, scale="paper", address="0", **facts):
+    entry = {"study": "b", "scale": scale, "address": address, "seed": seed, "date": date}
+    return entry | {"hardware": MACHINE | facts}
+
+
+def test_an_outcome_takes_the_place_of_the_same_result_on_the_same_kind_of_machine(tmp_path):
     path = tmp_path / "drift.json"
-    drift.keep([entry("b", "paper", 1), entry("b", "paper", 2)], path)
-    drift.keep([entry("a", "paper", 3)], path)
-    drift.keep([entry("b", "laptop", 4)], path)
-    drift.keep([entry("b", "paper", 5)], path)
-    left = [(e["study"], e["scale"], e["seed"]) for e in drift.last(path)]
-    assert left == [("a", "paper", 3), ("b", "laptop", 4), ("b", "paper", 5)]
+    others = {"seed": {"seed": 2}, "scale": {"scale": "laptop"}, "address": {"address": "1"}}
+    others |= {name: {name: "other"} for name in ("cpu", "instructions")} | {"threads": {"threads": 2}}
+    drift.keep([kept("old")], path)
+    for name, other in others.items():
+        drift.keep([kept(name, **other)], path)
+    assert len(drift.last(path)) == 1 + len(others), (
+        "machines stand side by side, and no other result is forgotten"
+    )
+    drift.keep([kept("new", memory_gib=3.0)], path)
+    assert {entry["date"] for entry in drift.last(path)} == {"new", *others}
+
+
+def test_a_machine_whose_instructions_were_not_noted_is_told_apart_by_the_rest():
+    before = {key: value for key, value in MACHINE.items() if key != "instructions"}
+    assert machine.same_kind(before, MACHINE)
+    assert not machine.same_kind(before | {"cpu": "Y"}, MACHINE)
+    assert not machine.same_kind(MACHINE | {"instructions": "AVX2"}, MACHINE)
+    assert machine.kind(before) == "X, 1 thread"
+    assert machine.kind(MACHINE | {"threads": 2, "gpu": "G"}) == "X, AVX512, 2 threads, G"
+
+
+def outcomes(*needed, cpu="Y"):
+    rows = [{"table": "t", "metric": "loss", "needed": value, "largest": value} for value in needed]
+    return [kept("d", cpu=cpu) | {"metrics": [row], "then": {"hardware": MACHINE}} for row in rows]
+
+
+def test_what_other_machines_needed_is_the_most_of_their_re_runs():
+    ((name, seen),) = drift.seen_elsewhere([*outcomes(0.1, 0.3, 0.2), *outcomes(9.0, cpu="X")]).items()
+    assert name == ("b", "t", "loss")
+    assert seen == {"runs": 3, "kinds": {"Y, AVX512, 1 thread"}, "needed": 0.3, "largest": 0.3}
+    assert drift.seen_elsewhere(outcomes(0.1, None))[name]["needed"] == math.inf
+    assert drift.seen_elsewhere(outcomes(9.0, cpu="X")) == {}
 
 
 def test_a_changed_result_drifts(tmp_path):

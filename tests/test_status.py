@@ -103,21 +103,41 @@ def test_every_study_has_a_row_and_what_is_missing_is_said(tmp_path):
     assert status.invariants_table(Store(tmp_path)).count("\n") == 1
 
 
-@pytest.mark.parametrize(("ok", "word"), [(True, "| ok |"), (False, "**drifted**")])
+@pytest.mark.parametrize(("ok", "word"), [(True, "| 1 of 1 | ok |"), (False, "**drifted**")])
 def test_outcomes_of_re_runs_are_told(tmp_path, ok, word):
     path = tmp_path / "drift.json"
     assert "No result" in status.drift_table(path)
-    row = {"table": "t", "metric": "loss", "rows": 4, "largest": None, "allowed": 0.1}
+    row = {"table": "t", "metric": "loss", "rows": 4, "largest": None, "needed": 0.03, "allowed": 0.1}
     row |= {"unit": "absolute", "within": 0.75, "share": 0.7, "ok": ok}
     entry = {"study": "s", "scale": "paper", "config": "c", "seed": 3, "date": "2020-01-01", "ok": ok}
     entry["metrics"] = [row]
-    entry |= {"hardware": {"cpu": "A"}, "then": {"hardware": {"cpu": "B"}}}
+    one, two = {"cpu": "A", "threads": 1}, {"cpu": "B", "threads": 2}
+    entry |= {"hardware": one, "then": {"hardware": two}}
     path.write_text(json.dumps([entry | {"scale": "laptop"}]))
     assert "No result" in status.drift_table(path), "the page is about the paper scale"
     path.write_text(json.dumps([entry, entry | {"scale": "laptop", "seed": 4}]))
-    text = status.drift_table(path)
+    tolerances = {
+        "s": {"t": {"rows": ["a"], "loss": {"absolute": 0.1, "was": 0.05}, "kept": {"relative": 0.2}}}
+    }
+    text = status.drift_table(path, tolerances)
     assert "seed 4" not in text
+    assert "| B, 2 threads | A, 1 thread (2020-01-01) |" in text
     assert word in text
-    assert "a row is missing" in text
-    assert f"{int(ok)} of 1 results" in text
-    assert "0 of them on the kind of processor" in text
+    assert ("drifted**: t, loss: allowed 0.1 absolute in 70% of 4 rows, 75.0% are within" in text) != ok
+    assert (
+        f"made them, 0 of 0 re-runs came out again within the tolerances; on another kind, {int(ok)} of 1"
+        in text
+    )
+    assert "| s | t: loss | 0.1 absolute, before 0.05 | 100% | 0.03 | a row is missing | 1, 1 |" in text
+    assert "| s | t: kept | 0.2 relative | 100% | not measured yet | – | 0 |" in text
+
+
+def test_the_same_digits_on_the_machine_that_made_them_are_told(tmp_path):
+    row = {"table": "t", "metric": "loss", "largest": 0.0, "needed": 0.0, "ok": True}
+    entry = {"study": "s", "scale": "paper", "config": "c", "seed": 3, "date": "2020-01-01", "ok": True}
+    facts = {"hardware": {"cpu": "A", "threads": 1}}
+    path = tmp_path / "drift.json"
+    path.write_text(json.dumps([entry | facts | {"then": facts, "metrics": [row]}]))
+    text = status.drift_table(path)
+    assert "| ok, the same digits |" in text
+    assert "made them, 1 of 1 re-runs" in text

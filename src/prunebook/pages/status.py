@@ -1,11 +1,13 @@
 """The state of the evidence in Markdown: what was measured, on what, at what cost, and whether it came out again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from prunebook.evidence.invariants import invariants
 from prunebook.pages.verdicts import PAGES
+from prunebook.store import machine
 from prunebook.store.collect import Collected, stored
+from prunebook.store.comparison import metrics_of, read_tolerances
 from prunebook.store.results import Store
 from prunebook.studies import STUDIES
 from prunebook.studies.study import Study
@@ -22,18 +24,13 @@ def studies_table(store: Store | None = None, link: str | None = "/{page}") -> s
         results = stored(study, "paper", store=store)
         lines.append(_row(study, results, link))
         for record in results.records if results else ():
-            titles = machines.setdefault(_machine(record["hardware"]), [])
+            titles = machines.setdefault(machine.kind(record["hardware"]), [])
             titles += [] if study.title in titles else [study.title]
     if len(machines) == 1:
         lines += ["", f"All of them ran on {next(iter(machines))}."]
     else:
-        lines += ["", *(f"- {machine}: {', '.join(titles)}" for machine, titles in machines.items())]
+        lines += ["", *(f"- {kind}: {', '.join(titles)}" for kind, titles in machines.items())]
     return "\n".join(lines)
-
-
-def _machine(facts: dict) -> str:
-    thread = f"{facts['threads']} thread{'s' * (facts['threads'] > 1)}"
-    return ", ".join([facts["cpu"], thread, *([facts["gpu"]] if "gpu" in facts else [])])
 
 
 def _row(study: Study, results: Collected | None, link: str | None) -> str:
@@ -81,29 +78,75 @@ def plans_table(store: Store | None = None) -> str:
     return "\n".join(lines) if len(lines) > 2 else "No configuration has two seeds yet."
 
 
-def drift_table(path: Path = drift.OUTCOME_FILE) -> str:
-    """A row a metric of the last re-runs at the paper scale, or a sentence that there was none."""
+def drift_table(path: Path = drift.OUTCOME_FILE, tolerances: Mapping | None = None) -> str:
+    """A row a re-run at the paper scale and kind of machine, then a row a tolerance with what was seen; or a sentence
+    that no result was measured again."""
     outcomes = [entry for entry in drift.last(path) if entry["scale"] == "paper"]
     if not outcomes:
         return "No result has been measured again yet."
     lines = [
-        "| Result | Metric | Largest difference | Allowed | Rows within | Outcome |",
-        "| :-- | :-- | --: | --: | --: | :-- |",
+        "| Result | Made on | Measured again on | Metrics within | Outcome |",
+        "| :-- | :-- | :-- | --: | :-- |",
     ]
     for entry in outcomes:
-        name = f"{entry['study']}, {entry['config']}, seed {entry['seed']} ({entry['date']})"
-        for row in entry["metrics"]:
-            verdict = "ok" if row["ok"] else "**drifted**"
-            largest = "a row is missing" if row["largest"] is None else f"{row['largest']:.3g}"
-            lines.append(
-                f"| {name} | {row['table']}: {row['metric']} | {largest} | {row['allowed']:g} {row['unit']} | "
-                f"{row['within']:.1%} of {row['rows']}, asked {row['share']:.0%} | {verdict} |"
-            )
-            name = ""
-    same = [e for e in outcomes if e["hardware"]["cpu"] == e["then"]["hardware"]["cpu"]]
+        metrics, made = entry["metrics"], machine.kind(entry["then"]["hardware"])
+        lines.append(
+            f"| {entry['study']}, {entry['config']}, seed {entry['seed']} | {made} "
+            f"| {machine.kind(entry['hardware'])} ({entry['date']}) "
+            f"| {sum(row['ok'] for row in metrics)} of {len(metrics)} | {_came_out(metrics)} |"
+        )
+    same = [e for e in outcomes if machine.same_kind(e["hardware"], e["then"]["hardware"])]
+    other = [e for e in outcomes if e not in same]
     lines += [
         "",
-        f"{sum(e['ok'] for e in outcomes)} of {len(outcomes)} results came out again within the tolerances; "
-        f"{len(same)} of them on the kind of processor that made them.",
+        f"On the kind of machine that made them, {_within(same)} came out again within the tolerances; "
+        f"on another kind, {_within(other)}.",
+        "",
+        *_tolerances(drift.seen_elsewhere(outcomes), tolerances or read_tolerances()),
     ]
     return "\n".join(lines)
+
+
+def _within(outcomes: list[dict]) -> str:
+    return f"{sum(entry['ok'] for entry in outcomes)} of {len(outcomes)} re-runs"
+
+
+def _came_out(metrics: list[dict]) -> str:
+    """What drifted, with its numbers; "ok" if nothing did, "the same digits" if nothing moved at all."""
+    drifted = [
+        f"{row['table']}, {row['metric']}: allowed {row['allowed']:g} {row['unit']} in {row['share']:.0%} of "
+        f"{row['rows']} rows, {row['within']:.1%} are within, largest {_number(row['largest'])}"
+        for row in metrics
+        if not row["ok"]
+    ]
+    if drifted:
+        return f"**drifted**: {'; '.join(drifted)}"
+    return "ok" if any(row["largest"] != 0 for row in metrics) else "ok, the same digits"
+
+
+def _number(value: float | None) -> str:
+    return "a row is missing" if value in (None, float("inf")) else f"{value:.2g}"
+
+
+def _tolerances(seen: Mapping, tolerances: Mapping) -> list[str]:
+    """A row a metric: what is allowed, and what re-runs on another kind of machine needed."""
+    lines = [
+        "| Study | Metric | Allowed | In at least | Needed on other machines | Largest there | Re-runs, kinds |",
+        "| :-- | :-- | --: | --: | --: | --: | --: |",
+    ]
+    for study, tables in tolerances.items():
+        for table, entry in tables.items():
+            for metric, allowed in metrics_of(entry).items():
+                unit = "absolute" if "absolute" in allowed else "relative"
+                before = f", before {allowed['was']:g}" if "was" in allowed else ""
+                at = seen.get((study, table, metric))
+                told = (
+                    f"{_number(at['needed'])} | {_number(at['largest'])} | {at['runs']}, {len(at['kinds'])}"
+                    if at
+                    else "not measured yet | – | 0"
+                )
+                lines.append(
+                    f"| {study} | {table}: {metric} | {allowed[unit]:g} {unit}{before} "
+                    f"| {allowed.get('share', 1):.0%} | {told} |"
+                )
+    return lines

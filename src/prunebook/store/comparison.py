@@ -1,5 +1,6 @@
 """How far two sets of tables are apart: rows matched by their keys, each metric within its own tolerance."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
                 raise InputError(
                     f"{path.name}: {study}, {table} groups by {', '.join(extra)}, which is not of its rows"
                 )
-            for metric, allowed in _metrics(entry).items():
+            for metric, allowed in metrics_of(entry).items():
                 if len({"absolute", "relative"} & set(allowed)) != 1:
                     raise InputError(
                         f"{path.name}: {study}, {table}, {metric} needs one of absolute, relative"
@@ -40,15 +41,16 @@ def entries(given: Mapping | list) -> list:
     return given if isinstance(given, list) else [given]
 
 
-def _metrics(entry: Mapping) -> dict:
+def metrics_of(entry: Mapping) -> dict:
+    """Of the tolerances of a table those that are metrics: their names, and what each is allowed."""
     return {name: allowed for name, allowed in entry.items() if name not in ("rows", "where", "by")}
 
 
 def compare(
     then: Mapping[str, pd.DataFrame], now: Mapping[str, pd.DataFrame], tolerances: Mapping
 ) -> pd.DataFrame:
-    """One row a metric: table, metric, rows, largest (difference, in the unit of the tolerance), allowed, unit,
-    within (share of rows), share (that is asked for), ok.
+    """One row a metric: table, metric, rows, largest (difference, in the unit of the tolerance), needed (the least
+    tolerance that it would have kept to), allowed, unit, within (share of rows), share (that is asked for), ok.
 
     Rows of both tables are matched by the columns ``rows``. Two missing numbers agree, one does not. With columns
     ``by`` there is one row a metric and group of equal values in them, with a column ``group``: a share over all rows
@@ -59,7 +61,7 @@ def compare(
         if table not in then or table not in now:
             raise InputError(f"there is no table {table!r} in both results: {', '.join(then)}")
         left, right = (chosen(tables[table], entry.get("where", {})) for tables in (then, now))
-        for metric, allowed in _metrics(entry).items():
+        for metric, allowed in metrics_of(entry).items():
             columns = [*entry["rows"], metric]
             if left.duplicated(entry["rows"]).any() or right.duplicated(entry["rows"]).any():
                 raise InputError(f"{table}: {', '.join(entry['rows'])} name more than one row")
@@ -77,13 +79,18 @@ def compare(
                 pairs.groupby(by, sort=False, dropna=False).indices.items() if by else [((), slice(None))]
             )
             for names, rows in groups:
-                within = float((gap[rows] <= allowed[unit]).mean())
+                ordered = np.sort(gap[rows])
+                within = float((ordered <= allowed[unit]).mean())
+                asked = max(
+                    math.ceil(share * len(ordered) - 1e-9), 1
+                )  # 0.95 of 20 rows are 19, whatever the floats
                 found.append(
                     {
                         "table": table,
                         "metric": metric,
-                        "rows": len(gap[rows]),
-                        "largest": float(gap[rows].max()),
+                        "rows": len(ordered),
+                        "largest": float(ordered[-1]),
+                        "needed": float(ordered[asked - 1]),
                         "allowed": float(allowed[unit]),
                         "unit": unit,
                         "within": within,

@@ -9,12 +9,20 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from prunebook import paths
 
 PACKAGE = "prunebook"
+_ROUNDING = (
+    "device",
+    "cpu",
+    "instructions",
+    "threads",
+    "gpu",
+)  # what decides in which order sums are rounded
 
 
 def _git(*arguments: str) -> str:
@@ -88,13 +96,15 @@ def _cores() -> int:
 
 
 def hardware(device: str = "cpu") -> dict:
-    """The kind of machine: processor, usable cores, memory (GiB), torch's threads, and the GPU if used."""
+    """The kind of machine: processor, the instructions torch uses of it, usable cores, memory (GiB), torch's threads,
+    and the GPU if used."""
     import torch
 
     facts = {
         "device": str(device),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_model(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": _cores(),
         "memory_gib": _memory_gib(),
         "threads": torch.get_num_threads(),
@@ -105,3 +115,18 @@ def hardware(device: str = "cpu") -> dict:
         facts["gpu_memory_gib"] = round(properties.total_memory / 2**30, 1)
         facts["cuda"] = torch.version.cuda
     return facts
+
+
+def same_kind(one: Mapping, other: Mapping) -> bool:
+    """Whether two machines, as of :func:`hardware`, may be expected to round alike.
+
+    Records from before the instructions were noted lack them; what one of the two does not say is not compared.
+    """
+    return all(one[fact] == other[fact] for fact in _ROUNDING if fact in one and fact in other)
+
+
+def kind(facts: Mapping) -> str:
+    """A machine, as of :func:`hardware`, in words: processor, instructions if noted, threads, and the GPU if used."""
+    threads = f"{facts['threads']} thread{'s' * (facts['threads'] > 1)}"
+    words = [facts["cpu"], facts.get("instructions"), threads, facts.get("gpu")]
+    return ", ".join(word for word in words if word)

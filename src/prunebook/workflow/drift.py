@@ -1,6 +1,7 @@
 """Does a committed result come out again? A sample of them is measured anew and compared.
 
-The tolerances are declared per metric in ``data/tolerances.yaml``; the last outcome is kept in ``data/drift.json``.
+The tolerances are declared per metric in ``data/tolerances.yaml``; the last outcome of each result and kind of machine
+is kept in ``data/drift.json``.
 """
 
 import json
@@ -20,11 +21,12 @@ from prunebook.paths import DATA, environment, replacing
 from prunebook.store import machine
 from prunebook.store.comparison import TOLERANCES_FILE, compare, read_tolerances
 from prunebook.store.results import Result, Store
-from prunebook.studies.configuration import describe
+from prunebook.studies.configuration import config_hash, describe
 from prunebook.studies.study import Study
 from prunebook.workflow.costs import from_nothing
 
 OUTCOME_FILE = DATA / "drift.json"
+_RESULT = ("study", "scale", "address", "seed")
 
 
 def there(study: Study, scale: str, at_most: float | None = None, store: Store | None = None) -> list[tuple]:
@@ -103,11 +105,12 @@ def outcome(
     """What came of one re-run, ready for JSON."""
     rows = compare(result.tables, tables, tolerances).to_dict("records")
     for row in rows:  # JSON has no infinity
-        row["largest"] = None if np.isinf(row["largest"]) else row["largest"]
+        row |= {name: None if np.isinf(row[name]) else row[name] for name in ("largest", "needed")}
     return {
         "study": study.name,
         "scale": scale,
         "config": describe(config, study.presets[scale]) or study.name,
+        "address": config_hash(config),
         "seed": seed,
         "date": datetime.now(UTC).date().isoformat(),
         "commit": machine.commit()[0],
@@ -119,20 +122,48 @@ def outcome(
 
 
 def keep(outcomes: list[dict], path: Path | None = None) -> Path:
-    """Write outcomes into ``path`` (left out: ``OUTCOME_FILE``), which is returned. Those of other studies and of other
-    scales stay: what a small run gives says nothing about a published one."""
+    """Write outcomes into ``path`` (left out: ``OUTCOME_FILE``), which is returned.
+
+    An outcome takes the place of an earlier one of the same result on the same kind of machine. All others stay, so
+    that a result that drifted is not forgotten when another one is drawn.
+    """
     path = OUTCOME_FILE if path is None else path
-    fresh = {(entry["study"], entry["scale"]) for entry in outcomes}
-    before = [entry for entry in last(path) if (entry["study"], entry["scale"]) not in fresh]
-    order = sorted([*before, *outcomes], key=lambda e: (e["study"], e["scale"], e["config"], e["seed"]))
+    before = [entry for entry in last(path) if not any(_same(entry, fresh) for fresh in outcomes)]
+    order = sorted(
+        [*before, *outcomes], key=lambda e: (*(e[key] for key in _RESULT), machine.kind(e["hardware"]))
+    )
     with replacing(path) as file:
         file.write(f"{json.dumps(order, indent=1)}\n".encode())
     return path
 
 
+def _same(one: Mapping, other: Mapping) -> bool:
+    return all(one[key] == other[key] for key in _RESULT) and machine.same_kind(
+        one["hardware"], other["hardware"]
+    )
+
+
 def last(path: Path = OUTCOME_FILE) -> list[dict]:
     """The outcomes of the last re-runs; empty if there are none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+
+def seen_elsewhere(outcomes: list[dict]) -> dict[tuple[str, str, str], dict]:
+    """For each (study, table, metric) the re-runs on another kind of machine than the one that made the result:
+    ``runs``, ``kinds`` of machines, and the most that any of them ``needed`` and its ``largest`` difference; infinite
+    where a row was missing."""
+    found: dict[tuple[str, str, str], dict] = {}
+    for entry in outcomes:
+        if machine.same_kind(entry["hardware"], entry["then"]["hardware"]):
+            continue
+        for row in entry["metrics"]:
+            nothing = {"runs": 0, "kinds": set(), "needed": 0.0, "largest": 0.0}
+            most = found.setdefault((entry["study"], row["table"], row["metric"]), nothing)
+            most["runs"] += 1
+            most["kinds"].add(machine.kind(entry["hardware"]))
+            for name in ("needed", "largest"):
+                most[name] = max(most[name], np.inf if row[name] is None else row[name])
+    return found
 
 
 def drift(
