@@ -81,9 +81,8 @@ def compare(
             for names, rows in groups:
                 ordered = np.sort(gap[rows])
                 within = float((ordered <= allowed[unit]).mean())
-                asked = max(
-                    math.ceil(share * len(ordered) - 1e-9), 1
-                )  # 0.95 of 20 rows are 19, whatever the floats
+                # Less a little: 0.95 of 20 rows are 19, whatever the floats say.
+                asked = max(math.ceil(share * len(ordered) - 1e-9), 1)
                 found.append(
                     {
                         "table": table,
