@@ -36,6 +36,11 @@ def test_a_difference_is_measured_in_the_unit_of_its_tolerance():
     assert found["largest"] == 0.25
     assert not found["ok"]
     assert found["within"] == 0.75
+    assert compared(TABLE.assign(loss=[1.0, 1.0, 4.0, math.nan]), relative=0.5)["ok"]
+    for other in ([1.0, 1.0, 4.0, math.nan], [1.0, 4.0, 4.0, math.nan]):
+        assert compared(TABLE.assign(loss=other), excess=1.0)["ok"], "twice as large, or half"
+        assert not compared(TABLE.assign(loss=other), excess=0.99)["ok"]
+    assert compared(TABLE.assign(loss=[0.0, 2.0, 4.0, math.nan]), excess=9)["largest"] == math.inf
     found = compared(moved, relative=0.24, share=0.75)
     assert (found["ok"], found["needed"], found["largest"]) == (True, 0, 0.25)
 
@@ -77,6 +82,63 @@ def test_declared_tolerances_fit_the_committed_results():
             for result in {result.record["config_hash"]: result for result in results.results}.values():
                 found = comparison.compare(result.tables, result.tables, tolerances)
                 assert found["largest"].max() == 0, result.path
+
+
+def step(value, up):
+    """``value`` rounded up or down to 1, 1.5, 2, 3, 5 or 7 times a power of ten."""
+    size = 10.0 ** math.floor(math.log10(value))
+    steps = [float(f"{factor * size:.3g}") for factor in (1, 1.5, 2, 3, 5, 7, 10)]
+    return min(s for s in steps if s >= value - 1e-9) if up else max(s for s in steps if s <= value + 1e-9)
+
+
+def declared():
+    for study, tables in comparison.read_tolerances().items():
+        for table, entry in tables.items():
+            for metric, allowed in comparison.metrics_of(entry).items():
+                yield (study, table, metric), allowed
+
+
+def test_every_study_has_tolerances():
+    assert set(comparison.read_tolerances()) == set(STUDIES)
+
+
+def test_what_a_tolerance_says_was_seen_is_what_the_kept_outcomes_say():
+    kept = [entry for entry in drift.last() if entry["scale"] == "paper"]
+    there = {name: float(f"{seen['needed']:.2g}") for name, seen in drift.seen_elsewhere(kept).items()}
+    assert there, "no outcome of another kind of machine is kept"
+    assert there == {name: allowed["seen"] for name, allowed in declared() if "seen" in allowed}
+
+
+def test_a_tolerance_was_widened_by_the_rule_or_not_at_all():
+    for name, allowed in declared():
+        if "was" in allowed:
+            twice = step(2 * allowed["seen"], up=True)
+            cap = step(allowed["seeds"], up=False) if allowed.get("seeds") else math.inf
+            wanted = min(twice, cap) if cap >= allowed["seen"] else twice
+            assert allowed[comparison.unit_of(allowed)] == wanted > float(allowed["was"].split()[0]), name
+
+
+def test_kept_outcomes_were_judged_by_the_declared_tolerances():
+    tolerances = dict(declared())
+    for entry in drift.last():
+        for row in entry["metrics"]:
+            allowed = tolerances[entry["study"], row["table"], row["metric"]]
+            unit = comparison.unit_of(allowed)
+            assert (row["unit"], row["allowed"], row["share"]) == (
+                unit,
+                allowed[unit],
+                allowed.get("share", 1),
+            )
+            assert row["ok"] == (row["needed"] is not None and row["needed"] <= row["allowed"])
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_what_another_seed_needs_is_declared(name):
+    between = drift.between_seeds(STUDIES[name], "paper", comparison.read_tolerances()[name])
+    found = {(name, *metric): float(f"{needed:.2g}") for metric, needed in between.items()}
+    assert found == {
+        at: allowed["seeds"] for at, allowed in declared() if at[0] == name and "seeds" in allowed
+    }
 
 
 def test_studies_within_reach_have_a_tolerance_and_a_result_that_took_so_few_minutes(monkeypatch):
@@ -183,7 +245,7 @@ def test_a_changed_result_drifts(tmp_path):
     assert {row["metric"] for row in found["metrics"] if not row["ok"]} == {"loss"}
 
 
-def test_what_cannot_be_drawn_is_told_before_any_work(tmp_path):
+def test_what_cannot_be_drawn_is_told_before_any_work(tmp_path, monkeypatch):
     store, study = Store(tmp_path), STUDIES["ec-pde"]
     with pytest.raises(InputError, match="no stored result of ec-pde at smoke"):
         drift.drift(study, "smoke", store=store)
@@ -193,8 +255,9 @@ def test_what_cannot_be_drawn_is_told_before_any_work(tmp_path):
         drift.drift(study, "smoke", at_most=150.0, store=store)
     with pytest.raises(InputError, match="no scale 'papr': use"):
         drift.drift(study, "papr", store=store)
-    with pytest.raises(InputError, match="no tolerance for mr-pictures"):
-        drift.drift(STUDIES["mr-pictures"], store=store)
+    monkeypatch.setattr(drift, "read_tolerances", dict)
+    with pytest.raises(InputError, match="no tolerance for ec-pde"):
+        drift.drift(study, "smoke", store=store)
 
 
 def test_groups_are_counted_apart():

@@ -7,7 +7,7 @@ from prunebook.evidence.invariants import invariants
 from prunebook.pages.verdicts import PAGES
 from prunebook.store import machine
 from prunebook.store.collect import Collected, stored
-from prunebook.store.comparison import metrics_of, read_tolerances
+from prunebook.store.comparison import metrics_of, read_tolerances, unit_of
 from prunebook.store.results import Store
 from prunebook.studies import STUDIES
 from prunebook.studies.study import Study
@@ -131,22 +131,24 @@ def _number(value: float | None) -> str:
 def _tolerances(seen: Mapping, tolerances: Mapping) -> list[str]:
     """A row a metric: what is allowed, and what re-runs on another kind of machine needed."""
     lines = [
-        "| Study | Metric | Allowed | In at least | Needed on other machines | Largest there | Re-runs, kinds |",
-        "| :-- | :-- | --: | --: | --: | --: | --: |",
+        "| Study | Metric | Allowed | In at least | Needed on other machines | Largest there | Re-runs, kinds "
+        "| Needed by another seed |",
+        "| :-- | :-- | --: | --: | --: | --: | --: | --: |",
     ]
     for study, tables in tolerances.items():
         for table, entry in tables.items():
             for metric, allowed in metrics_of(entry).items():
-                unit = "absolute" if "absolute" in allowed else "relative"
-                before = f", before {allowed['was']:g}" if "was" in allowed else ""
+                unit = unit_of(allowed)
+                before = f", before {allowed['was']}" if "was" in allowed else ""
                 at = seen.get((study, table, metric))
                 told = (
                     f"{_number(at['needed'])} | {_number(at['largest'])} | {at['runs']}, {len(at['kinds'])}"
                     if at
                     else "not measured yet | – | 0"
                 )
+                seeds = f"{allowed['seeds']:g}" if "seeds" in allowed else "–"
                 lines.append(
                     f"| {study} | {table}: {metric} | {allowed[unit]:g} {unit}{before} "
-                    f"| {allowed.get('share', 1):.0%} | {told} |"
+                    f"| {allowed.get('share', 1):.0%} | {told} | {seeds} |"
                 )
     return lines

@@ -13,10 +13,11 @@ from prunebook.paths import DATA
 from prunebook.tables import chosen
 
 TOLERANCES_FILE = DATA / "tolerances.yaml"
+UNITS = ("absolute", "relative", "excess")  # |b - a|; that over |a|; the larger over the smaller, less one
 
 
 def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
-    """Tolerances by study and table. Raises InputError for a metric without exactly one of absolute and relative."""
+    """Tolerances by study and table. Raises InputError for a metric without exactly one of ``UNITS``."""
     tolerances = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     for study, tables in tolerances.items():
         for table, entry in ((table, entry) for table, given in tables.items() for entry in entries(given)):
@@ -29,9 +30,9 @@ def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
                     f"{path.name}: {study}, {table} groups by {', '.join(extra)}, which is not of its rows"
                 )
             for metric, allowed in metrics_of(entry).items():
-                if len({"absolute", "relative"} & set(allowed)) != 1:
+                if len(set(UNITS) & set(allowed)) != 1:
                     raise InputError(
-                        f"{path.name}: {study}, {table}, {metric} needs one of absolute, relative"
+                        f"{path.name}: {study}, {table}, {metric} needs one of {', '.join(UNITS)}"
                     )
     return tolerances
 
@@ -44,6 +45,11 @@ def entries(given: Mapping | list) -> list:
 def metrics_of(entry: Mapping) -> dict:
     """Of the tolerances of a table those that are metrics: their names, and what each is allowed."""
     return {name: allowed for name, allowed in entry.items() if name not in ("rows", "where", "by")}
+
+
+def unit_of(allowed: Mapping) -> str:
+    """In which of ``UNITS`` a metric is compared."""
+    return next(unit for unit in UNITS if unit in allowed)
 
 
 def compare(
@@ -69,9 +75,10 @@ def compare(
                 right[columns], on=entry["rows"], how="outer", suffixes=("_then", "_now"), indicator=True
             )
             a, b = (pairs[f"{metric}_{side}"].to_numpy(float) for side in ("then", "now"))
-            unit = "absolute" if "absolute" in allowed else "relative"
+            unit = unit_of(allowed)
             with np.errstate(divide="ignore", invalid="ignore"):
-                gap = np.abs(a - b) / (np.abs(a) if unit == "relative" else 1.0)
+                size = {"absolute": 1.0, "relative": np.abs(a), "excess": np.minimum(np.abs(a), np.abs(b))}
+                gap = np.abs(a - b) / size[unit]
             gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.where(np.isnan(gap), np.inf, gap))
             gap = np.where(pairs["_merge"] == "both", gap, np.inf)
             share, by = float(allowed.get("share", 1.0)), entry.get("by", [])

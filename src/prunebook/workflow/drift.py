@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,18 @@ def seen_elsewhere(outcomes: list[dict]) -> dict[tuple[str, str, str], dict]:
             for name in ("needed", "largest"):
                 most[name] = max(most[name], np.inf if row[name] is None else row[name])
     return found
+
+
+def between_seeds(study: Study, scale: str, tolerances: Mapping, store: Store | None = None) -> pd.Series:
+    """What tolerance each (table, metric) would need for a result to pass as that of the next seed: the median over all
+    such pairs of a configuration. A tolerance as wide as that cannot tell another machine from another seed."""
+    store, found = store or Store(), []
+    for config in study.presets[scale]:
+        tables = [store.load(scale, config, seed).tables for seed in store.seeds(scale, config)]
+        found += [compare(one, other, tolerances) for one, other in pairwise(tables)]
+    return (
+        pd.concat(found).groupby(["table", "metric"])["needed"].median() if found else pd.Series(dtype=float)
+    )
 
 
 def drift(
