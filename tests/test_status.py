@@ -103,7 +103,9 @@ def test_every_study_has_a_row_and_what_is_missing_is_said(tmp_path):
     assert status.invariants_table(Store(tmp_path)).count("\n") == 1
 
 
-@pytest.mark.parametrize(("ok", "word"), [(True, "| 1 of 1 | ok |"), (False, "**drifted**")])
+@pytest.mark.parametrize(
+    ("ok", "word"), [(True, "1 of 1 | ok, 1 of the tolerances widened |"), (False, "**drifted**")]
+)
 def test_outcomes_of_re_runs_are_told(tmp_path, ok, word):
     path = tmp_path / "drift.json"
     assert "No result" in status.drift_table(path)
@@ -147,6 +149,10 @@ def test_the_same_digits_on_the_machine_that_made_them_are_told(tmp_path):
     facts = {"hardware": {"cpu": "A", "threads": 1}}
     path = tmp_path / "drift.json"
     path.write_text(json.dumps([entry | facts | {"then": facts, "metrics": [row]}]))
-    text = status.drift_table(path)
+    text = status.drift_table(
+        path, {"s": {"t": {"rows": ["a"], "loss": {"absolute": 0.1, "was": "0 absolute"}}}}
+    )
     assert "| ok, the same digits |" in text
     assert "made them, 1 of 1 re-runs" in text
+    path.write_text(json.dumps([entry | facts | {"then": facts, "metrics": [row | {"largest": 0.1}]}]))
+    assert "| ok |" in status.drift_table(path, {"s": {"t": {"rows": ["a"], "loss": {"absolute": 0.1}}}})

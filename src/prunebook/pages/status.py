@@ -82,6 +82,7 @@ def drift_table(path: Path = drift.OUTCOME_FILE, tolerances: Mapping | None = No
     """A row a re-run at the paper scale and kind of machine, then a row a tolerance with what was seen; or a sentence
     that no result was measured again."""
     outcomes = [entry for entry in drift.last(path) if entry["scale"] == "paper"]
+    tolerances = read_tolerances() if tolerances is None else tolerances
     if not outcomes:
         return "No result has been measured again yet."
     lines = [
@@ -93,7 +94,8 @@ def drift_table(path: Path = drift.OUTCOME_FILE, tolerances: Mapping | None = No
         lines.append(
             f"| {entry['study']}, {entry['config']}, seed {entry['seed']} | {made} "
             f"| {machine.kind(entry['hardware'])} ({entry['date']}) "
-            f"| {sum(row['ok'] for row in metrics)} of {len(metrics)} | {_came_out(metrics)} |"
+            f"| {sum(row['ok'] for row in metrics)} of {len(metrics)} "
+            f"| {_came_out(metrics, tolerances[entry['study']])} |"
         )
     same = [e for e in outcomes if machine.same_kind(e["hardware"], e["then"]["hardware"])]
     other = [e for e in outcomes if e not in same]
@@ -102,7 +104,7 @@ def drift_table(path: Path = drift.OUTCOME_FILE, tolerances: Mapping | None = No
         f"On the kind of machine that made them, {_within(same)} came out again within the tolerances; "
         f"on another kind, {_within(other)}.",
         "",
-        *_tolerances(drift.seen_elsewhere(outcomes), tolerances or read_tolerances()),
+        *_tolerances(drift.seen_elsewhere(outcomes), tolerances),
     ]
     return "\n".join(lines)
 
@@ -111,8 +113,9 @@ def _within(outcomes: list[dict]) -> str:
     return f"{sum(entry['ok'] for entry in outcomes)} of {len(outcomes)} re-runs"
 
 
-def _came_out(metrics: list[dict]) -> str:
-    """What drifted, with its numbers; "ok" if nothing did, "the same digits" if nothing moved at all."""
+def _came_out(metrics: list[dict], tolerances: Mapping) -> str:
+    """What drifted, with its numbers; "ok" if nothing did, "the same digits" if nothing moved at all, and else how many
+    of the tolerances have been widened, maybe for this very re-run."""
     drifted = [
         f"{row['table']}, {row['metric']}: allowed {row['allowed']:g} {row['unit']} in {row['share']:.0%} of "
         f"{row['rows']} rows, {row['within']:.1%} are within, largest {_number(row['largest'])}"
@@ -121,7 +124,10 @@ def _came_out(metrics: list[dict]) -> str:
     ]
     if drifted:
         return f"**drifted**: {'; '.join(drifted)}"
-    return "ok" if any(row["largest"] != 0 for row in metrics) else "ok, the same digits"
+    if all(row["largest"] == 0 for row in metrics):
+        return "ok, the same digits"
+    widened = sum("was" in tolerances[row["table"]][row["metric"]] for row in metrics)
+    return f"ok, {widened} of the tolerances widened" if widened else "ok"
 
 
 def _number(value: float | None) -> str:
