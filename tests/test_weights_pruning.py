@@ -12,7 +12,7 @@ from torch.nn.utils import prune as torch_prune
 from torch.utils.data import DataLoader, TensorDataset
 
 from prunebook.errors import InputError
-from prunebook.weights import CRITERIA, METHODS, Calibration, Method, prune, ranking, register
+from prunebook.weights import CRITERIA, METHODS, Calibration, Method, criterion, prune, register
 
 close = torch.testing.assert_close
 PAPER = ["elimination-compensation", "non-linear", "magnitude", "gradient-magnitude", "random"]
@@ -173,7 +173,7 @@ def test_registry():
     assert [name for name, method in METHODS.items() if method.scope != "network"] == ["wanda"]
     try:
 
-        @ranking("by index")
+        @criterion("by index")
         def by_index(evidence):
             return {k: torch.arange(w.numel()).view(w.shape).double() for k, w in evidence.weights.items()}
 

@@ -4,7 +4,7 @@ from prunebook.data.batches import Batches, class_labels
 from prunebook.weights.apply import PrunedLayer, apply, pruned_layers
 from prunebook.weights.calibration import Calibration, layer_statistics
 from prunebook.weights.compensations import COMPENSATIONS, Change, compensation
-from prunebook.weights.criteria import CRITERIA, ranking
+from prunebook.weights.criteria import CRITERIA, criterion
 from prunebook.weights.joint import linearised_change, normal_equations, true_change
 from prunebook.weights.masks import Sparsity, number_to_prune, select, sparsity
 from prunebook.weights.methods import METHODS, Method, register
@@ -27,13 +27,13 @@ __all__ = [
     "apply",
     "class_labels",
     "compensation",
+    "criterion",
     "layer_statistics",
     "linearised_change",
     "normal_equations",
     "number_to_prune",
     "prune",
     "pruned_layers",
-    "ranking",
     "register",
     "select",
     "sparsity",

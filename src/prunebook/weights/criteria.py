@@ -1,7 +1,7 @@
-"""Rankings: functions of the evidence that give each weight a score; the lowest are removed first.
+"""Criteria: functions of the evidence that give each weight a score; the lowest are removed first.
 
 Each returns a dict from layer name to scores (n_out, n_in) in float64. A new one is a function with
-`@ranking(name)`. W is the weight, a the layer input, expectations E are over the data.
+`@criterion(name)`. W is the weight, a the layer input, expectations E are over the data.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ CRITERIA: dict[str, Callable[[Calibration], Scores]] = {}
 DAMPING = 1e-4  # of the layer-wise least squares, relative to the mean variance of the layer's inputs
 
 
-def ranking(name: str) -> Callable:
-    """Decorator that files a ranking in CRITERIA: a function of the evidence that gives each layer's weights scores.
+def criterion(name: str) -> Callable:
+    """Decorator that files a criterion in CRITERIA: a function of the evidence that gives each layer's weights scores.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def ranking(name: str) -> Callable:
 
     Examples
     --------
-    >>> @ranking("largest")
+    >>> @criterion("largest")
     ... def largest(evidence):
     ...     return {name: -weight.abs() for name, weight in evidence.weights.items()}
     >>> CRITERIA.pop("largest") is largest
@@ -47,7 +47,7 @@ def ranking(name: str) -> Callable:
     return file
 
 
-@ranking("elimination-compensation")
+@criterion("elimination-compensation")
 def elimination_compensation(evidence: Calibration) -> Scores:
     """I = W^2 (A2 - A1^2/d): mean squared first-order output change after the best shift of the unit's bias.
 
@@ -57,7 +57,7 @@ def elimination_compensation(evidence: Calibration) -> Scores:
     return {name: layer.residual for name, layer in evidence.statistics.items()}
 
 
-@ranking("obd")
+@criterion("obd")
 def obd(evidence: Calibration) -> Scores:
     """W^2 A2: optimal brain damage with the Gauss-Newton diagonal of 1/2 |y - t|^2, times 2 (LeCun et al.
     1990).
@@ -65,7 +65,7 @@ def obd(evidence: Calibration) -> Scores:
     return {name: layer.weight.square() * layer.second for name, layer in evidence.statistics.items()}
 
 
-@ranking("mean-replacement")
+@criterion("mean-replacement")
 def mean_replacement(evidence: Calibration) -> Scores:
     """W^2 Var(a): what is left within the layer when the removed term becomes its mean; the outputs do not
     enter.
@@ -75,13 +75,13 @@ def mean_replacement(evidence: Calibration) -> Scores:
     }
 
 
-@ranking("magnitude")
+@criterion("magnitude")
 def magnitude(evidence: Calibration) -> Scores:
     """|W|."""
     return {name: weight.abs() for name, weight in evidence.weights.items()}
 
 
-@ranking("gradient-magnitude")
+@criterion("gradient-magnitude")
 def gradient_magnitude(evidence: Calibration) -> Scores:
     """|W| |mean training gradient by W|. Needs a loss and targets. The paper prints the gradient without
     modulus.
@@ -89,7 +89,7 @@ def gradient_magnitude(evidence: Calibration) -> Scores:
     return {name: (evidence.weights[name] * g).abs() for name, g in evidence.loss_gradients.items()}
 
 
-@ranking("random")
+@criterion("random")
 def random(evidence: Calibration) -> Scores:
     """Uniform random numbers, decided by the evidence's seed."""
     generator = evidence.generator("random")
@@ -99,7 +99,7 @@ def random(evidence: Calibration) -> Scores:
     }
 
 
-@ranking("wanda")
+@criterion("wanda")
 def wanda(evidence: Calibration) -> Scores:
     """|W| sqrt(E[a^2]), which is |W| times the norm of the input over sqrt(N) (Sun et al. 2024).
 
@@ -110,7 +110,7 @@ def wanda(evidence: Calibration) -> Scores:
     }
 
 
-@ranking("layerwise-obs")
+@criterion("layerwise-obs")
 def layerwise_obs(evidence: Calibration) -> Scores:
     """W_ij^2 / [H^-1]_jj with H = E[[a, 1][a, 1]^T]: the layer's output error after all else in the row is
     re-fitted.
@@ -128,7 +128,7 @@ def layerwise_obs(evidence: Calibration) -> Scores:
     return scores
 
 
-@ranking("non-linear")
+@criterion("non-linear")
 def nonlinear(evidence: Calibration) -> Scores:
     """E|y - y'|^2 where y' is the network without the weight and with its mean input in the bias, by true
     forward passes.

@@ -53,8 +53,8 @@ def register(method: Method) -> Method:
     Examples
     --------
     >>> import torch
-    >>> from prunebook.weights import prune, ranking
-    >>> @ranking("largest")
+    >>> from prunebook.weights import criterion, prune
+    >>> @criterion("largest")
     ... def largest(evidence):
     ...     return {name: -weight.abs() for name, weight in evidence.weights.items()}
     >>> method = register(Method("largest-first", "Largest first", "largest", "mean"))

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from prunebook.errors import InputError
-from prunebook.weights import CRITERIA, Calibration, ranking
+from prunebook.weights import CRITERIA, Calibration, criterion
 from prunebook.weights.brute_force import ELEMENTWISE, chain, output_changes, single_changes
 
 close = torch.testing.assert_close
@@ -174,10 +174,10 @@ def test_sample_is_a_random_subset_without_replacement():
 
 
 def test_a_new_ranking_is_one_function():
-    @ranking("largest-first")
+    @criterion("largest-first")
     def largest_first(evidence):
         return {name: -weight.abs() for name, weight in evidence.weights.items()}
 
     assert CRITERIA.pop("largest-first") is largest_first
     with pytest.raises(InputError, match="already"):
-        ranking("obd")(largest_first)
+        criterion("obd")(largest_first)
