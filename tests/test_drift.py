@@ -84,11 +84,11 @@ def test_declared_tolerances_fit_the_committed_results():
                 assert found["largest"].max() == 0, result.path
 
 
-def step(value, up):
-    """``value`` rounded up or down to 1, 1.5, 2, 3, 5 or 7 times a power of ten."""
+def rounded_up(value):
+    """``value`` rounded up to 1, 1.5, 2, 3, 5 or 7 times a power of ten."""
     size = 10.0 ** math.floor(math.log10(value))
     steps = [float(f"{factor * size:.3g}") for factor in (1, 1.5, 2, 3, 5, 7, 10)]
-    return min(s for s in steps if s >= value - 1e-9) if up else max(s for s in steps if s <= value + 1e-9)
+    return min(step for step in steps if step >= value - 1e-9)
 
 
 def declared():
@@ -112,8 +112,8 @@ def test_what_a_tolerance_says_was_seen_is_what_the_kept_outcomes_say():
 def test_a_tolerance_was_widened_by_the_rule_or_not_at_all():
     for name, allowed in declared():
         if "was" in allowed:
-            twice = step(2 * allowed["seen"], up=True)
-            cap = step(allowed["seeds"], up=False) if allowed.get("seeds") else math.inf
+            twice = rounded_up(2 * allowed["seen"])
+            cap = allowed.get("seeds", math.inf)
             wanted = min(twice, cap) if cap >= allowed["seen"] else twice
             assert allowed[comparison.unit_of(allowed)] == wanted > float(allowed["was"].split()[0]), name
 
