@@ -12,6 +12,7 @@ import pytest
 
 from prunebook.errors import InputError
 from prunebook.pages import notebook
+from prunebook.pages.figures import embedded
 from prunebook.store.collect import Collected
 from prunebook.studies import STUDIES
 
@@ -189,3 +190,14 @@ def test_the_answer_stands_above_the_claims_and_is_left_out_where_there_is_none(
         assert "It is so." in shown[-1]
         answers = [text for text in shown if "pb-answer" in text]
         assert answers == ([f'<p class="pb-answer">{expected}</p>'] if expected else [])
+
+
+def test_the_same_figure_is_the_same_file():
+    """Or no book would be up to date: its pages are told from others by what is in them."""
+
+    def picture():
+        figure, axes = plt.subplots()
+        axes.plot([0, 1], marker="o")
+        return embedded.figure_html(figure, 1, "A caption.", "Words.", pd.DataFrame(), "a-name")
+
+    assert picture() == picture()

@@ -24,7 +24,8 @@ def figure_html(
     """A figure as one piece of HTML that carries its picture and its numbers. Arguments as for ``Page.figure``."""
     buffer = io.StringIO()
     with house_style():
-        figure.savefig(buffer, format="svg")  # the layout leaves no margins: a tight save would draw it twice
+        # The layout leaves no margins: a tight save would draw it twice. A date would make each build a new book.
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     plt.close(figure)
     svg = _short_numbers(buffer.getvalue())
     image = base64.b64encode(svg.encode()).decode()

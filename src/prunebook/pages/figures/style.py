@@ -144,6 +144,7 @@ _RC = {
     "lines.markersize": 4.5,
     "image.cmap": "viridis",
     "svg.fonttype": "path",
+    "svg.hashsalt": "prunebook",  # the same figure is the same file, or every build would make all pages anew
 }
 
 
