@@ -64,7 +64,7 @@ def findings_cards(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS
     cards = [
         f":::{{grid-item-card}} {entry['title']}\n:link: /{entry['page']}\n:link-type: doc\n\n"
         f"*{entry['question']}*\n\n{answer}\n\n"
-        f"{' '.join(f'{count}&nbsp;{chip(verdict)}' for count, verdict in tally)}\n:::"
+        f"{' '.join(f'<span class="pb-count">{count} {chip(verdict)}</span>' for count, verdict in tally)}\n:::"
         for entry, answer, tally in _answers(store, path, claims)
     ]
     return "::::{grid} 1 1 2 2\n:gutter: 2\n\n" + "\n\n".join(cards) + "\n::::"

@@ -140,7 +140,7 @@ def _forest(found: Mapping[str, pd.DataFrame]) -> Figure:
                 axis.plot(ends, [row, row], color=LOOKS[score].colour, linewidth=width, label="_interval")
             axis.plot(line["mean"], row, **LOOKS[score].points, zorder=3)
             zero, mean = pairs.groupby("seed")[["zero", "mean"]].mean().mean(skipna=False).map(number)
-            axis.annotate(f"{zero} → {mean}", (1, row), (0, 7), **beside)
+            axis.annotate(f"{zero} → {mean}", (1, row), (0, 10), **beside)
         axis.grid(visible=False, axis="y")
         axis.margins(x=0.15)
         panel_label(axis, place, score)
