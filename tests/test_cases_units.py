@@ -1,8 +1,8 @@
 """What people bring to units and certificates: the right value, or one clear error."""
 
+import contextlib
 import copy
-import doctest
-import importlib
+import warnings
 
 import jaxtyping
 import numpy as np
@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import prune
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from prunebook import units
+from prunebook import units, weights
 from prunebook.coresets import certify
+from prunebook.coresets.labels import additive_epsilon, epsilon_to_keep
 from prunebook.coresets.last_layer import find_head
 from prunebook.errors import InputError
 
@@ -483,10 +484,313 @@ def test_arguments_of_prune_units(arguments, message):
         units.prune_units(mlp(), data.tensors[0])
 
 
-@pytest.mark.parametrize(
-    "module", ["units.removal", "units.folding", "units.statistics", "units.scores", "coresets.certify"]
-)
-def test_examples_run(module):
-    found = doctest.testmod(importlib.import_module(f"prunebook.{module}"))
-    assert found.attempted > 0
-    assert found.failed == 0
+# all three calls
+
+
+def three(model, data):
+    return {
+        "prune": lambda: weights.prune(model, data, 0.5),
+        "prune_units": lambda: units.prune_units(model, data, 0.5),
+        "certify": lambda: certify(model, data),
+    }
+
+
+def points(model, count=40):
+    x = torch.randn(count, 6)
+    return TensorDataset(x, model(x).argmax(1))
+
+
+class Rows(IterableDataset):
+    def __init__(self, data):
+        self.data = data
+
+    def __iter__(self):
+        return iter(self.data)
+
+
+def transposed(model):
+    for layer in (model[0], model[2]):
+        layer.weight = nn.Parameter(layer.weight.detach().T.contiguous().T)
+        assert not layer.weight.is_contiguous()
+    return model
+
+
+def hooked(model):
+    model[0].register_forward_pre_hook(lambda *_: None)
+    model.register_forward_hook(lambda *_: None)
+    return model
+
+
+def built_there(model):
+    with torch.inference_mode():
+        return copy.deepcopy(model)
+
+
+def in_place(model):
+    return nn.Sequential(model[0], nn.ReLU(inplace=True), model[2])
+
+
+def empty(data):
+    x, y = data.tensors
+    return [(x[:0], y[:0]), (x[:25], y[:25]), (x[:0], y[:0]), (x[25:], y[25:]), (x[:0], y[:0])]
+
+
+def with_graph(data):
+    x, y = data.tensors
+    return TensorDataset(x.clone().requires_grad_() * 1, y)
+
+
+ALIKE = {
+    "DataParallel": (nn.DataParallel, None),
+    "DataParallel inside": (lambda model: nn.Sequential(nn.DataParallel(model[:2]), model[2]), None),
+    "not contiguous": (transposed, None),
+    "hooks that only look": (hooked, None),
+    "made under inference_mode": (built_there, None),
+    "in place": (in_place, None),
+    "frozen": (lambda model: model.requires_grad_(False), None),
+    "training": (lambda model: nn.Sequential(*model[:2], nn.Dropout(), model[2]).train(), None),
+    "one at a time": (None, lambda data: DataLoader(data, batch_size=1)),
+    "empty batches": (None, empty),
+    "a subset": (None, lambda data: Subset(data, range(len(data)))),
+    "joined": (None, lambda data: ConcatDataset([Subset(data, range(9)), Subset(data, range(9, len(data)))])),
+    "rows that come one by one": (None, Rows),
+    "inputs with a graph": (None, with_graph),
+    "inputs that are parameters": (
+        None,
+        lambda data: TensorDataset(nn.Parameter(data.tensors[0]), data.tensors[1]),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_other_forms_of_a_network_and_its_data_change_nothing(kind):
+    changed, read = ALIKE[kind]
+    model = mlp()
+    data = points(model)
+    wanted = {name: call() for name, call in three(copy.deepcopy(model), data).items()}
+    given = changed(model) if changed else model
+    found = {name: call() for name, call in three(given, read(data) if read else data).items()}
+    for name in ("prune", "prune_units"):
+        assert [m.tolist() for m in found[name].masks.values()] == [
+            m.tolist() for m in wanted[name].masks.values()
+        ]
+        x = data.tensors[0]
+        close(found[name].model.eval()(x), wanted[name].model(x))
+    assert found["certify"].epsilon == pytest.approx(wanted["certify"].epsilon, rel=1e-5)
+    assert found["certify"].before == wanted["certify"].before == 1
+
+
+@pytest.mark.parametrize("kind", ["no gradients", "autocast", "float64 by default"])
+def test_what_is_set_outside_changes_nothing(kind):
+    model = mlp()
+    data = points(model)
+    wanted = {name: call() for name, call in three(model, data).items()}
+    before = torch.get_default_dtype()
+    around = {"no gradients": torch.no_grad, "autocast": lambda: torch.autocast("cpu", torch.bfloat16)}
+    with around.get(kind, contextlib.nullcontext)():
+        try:
+            if kind == "float64 by default":
+                torch.set_default_dtype(torch.float64)
+            found = {name: call() for name, call in three(model, data).items()}
+        finally:
+            torch.set_default_dtype(before)
+    for name in ("prune", "prune_units"):
+        assert all(torch.equal(found[name].masks[key], mask) for key, mask in wanted[name].masks.items())
+        for key, value in wanted[name].model.state_dict().items():
+            close(found[name].model.state_dict()[key], value)
+    assert found["certify"].epsilon == pytest.approx(wanted["certify"].epsilon, rel=1e-6)
+
+
+def scripted(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scripting is deprecated, and people have it
+        return torch.jit.script(model)
+
+
+def traced(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.trace(model, torch.randn(2, 6))
+
+
+def failing(model):
+    model.register_forward_pre_hook(lambda *_: 1 / 0)
+    return model
+
+
+def lazy(_):
+    return nn.Sequential(nn.LazyLinear(12), nn.ReLU(), nn.LazyLinear(3))
+
+
+def of(change):
+    return lambda data: TensorDataset(change(data.tensors[0]), data.tensors[1])
+
+
+REFUSED = {
+    "scripted": (scripted, None, "scripted or traced: give the module"),
+    "traced": (traced, None, "scripted or traced: give the module"),
+    "on the meta device": (lambda model: model.to("meta"), None, "'0.weight' has no values yet"),
+    "lazy": (lazy, None, "'0.weight' has no values yet"),
+    "failing": (failing, None, "cannot .*division by zero"),
+    "bytes": (None, of(lambda x: (50 * x).to(torch.uint8)), "cannot .*Byte and Float"),
+    "too narrow": (None, of(lambda x: x[:, :5]), "cannot .*shapes cannot be multiplied"),
+    "sparse": (None, lambda data: [(data.tensors[0].to_sparse(), data.tensors[1])], "sparse_coo.*to_dense"),
+    "inputs on meta": (None, lambda data: [(data.tensors[0].to("meta"), data.tensors[1])], "meta device"),
+    "targets on meta": (None, lambda data: [(data.tensors[0], data.tensors[1].to("meta"))], "meta device"),
+    "one sample a batch, bare": (
+        None,
+        lambda data: DataLoader(data, batch_size=None),
+        "do not go with 6 inputs",
+    ),
+    "arrays": (None, lambda data: [tuple(t.numpy() for t in data.tensors)], "not ndarray.*forward="),
+    "words": (None, lambda data: [(["a", "b"], data.tensors[1][:2])], "not list.*forward="),
+    "nothing": (None, lambda data: DataLoader(data, batch_size=1000, drop_last=True), "data is empty"),
+    "not a number": (None, of(lambda x: torch.where(x > 2, torch.nan, x)), "not finite"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_no_call_can_use_is_one_clear_error(kind):
+    changed, read, message = REFUSED[kind]
+    model = mlp()
+    data = points(model, 100)
+    model, data = changed(model) if changed else model, read(data) if read else data
+    for call in three(model, data).values():
+        with pytest.raises(InputError, match=message):
+            call()
+
+
+def test_quantised_models_and_graphs():
+    model = mlp()
+    data = points(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small = torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {nn.Linear})
+    for name in ("prune", "certify"):
+        with pytest.raises(InputError, match="quantised: prune first"):
+            three(small, data)[name]()
+    graph = torch.fx.symbolic_trace(model)
+    assert certify(graph, data).epsilon == certify(model, data).epsilon
+    with pytest.raises(InputError, match=r"torch\.fx graph: give the module"):
+        units.prune_units(graph, data)
+
+
+# units
+
+
+@pytest.mark.parametrize("make", [nn.utils.weight_norm, nn.utils.spectral_norm])
+@pytest.mark.parametrize("index", [0, 2])
+def test_weights_that_a_hook_makes_are_refused(make, index):
+    """Folding would change what is made, and the next pass would make it again as it was."""
+    model = mlp()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated, and people have it
+        make(model[index])
+    model(torch.randn(5, 6))
+    gone = {"dense1": torch.arange(12) < 5}
+    for call in (units.fold, units.remove):
+        with pytest.raises(InputError, match=f"layer {index} is masked or parametrised already"):
+            call(model, gone)
+
+
+def test_a_parameter_that_two_layers_share_is_refused():
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
+    gone = {"dense1": torch.arange(6) < 3}
+    units.fold(model, gone)
+    model[2].weight = model[0].weight
+    for call in (units.fold, units.remove):
+        with pytest.raises(InputError, match="layer 2 is used twice in the network, or a parameter"):
+            call(model, gone)
+
+
+def test_one_activation_at_many_places():
+    model, relu, x = mlp(), nn.ReLU(), torch.randn(30, 6)
+    deep = nn.Sequential(model[0], relu, nn.Linear(12, 12), relu, model[2])
+    found = units.prune_units(deep, TensorDataset(x, torch.arange(30) % 3), 0.5)
+    assert found.removed == {"dense1": 6, "dense2": 6}
+    close(found.model(x), units.masked_outputs(deep, x, found.masks, found.means))
+
+
+def test_chains_that_give_or_take_what_has_no_units():
+    x, y = images(20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of layers without weights
+        chains = {
+            "return_indices": [
+                conv(),
+                nn.ReLU(),
+                nn.MaxPool2d(2, return_indices=True),
+                nn.Flatten(),
+                nn.Linear(36, 3),
+            ],
+            "layer 1 .*has no weights": [nn.Flatten(), nn.Linear(64, 0), nn.ReLU(), nn.Linear(0, 3)],
+            "has 1 output: give one": [nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 1)],
+        }
+    for message, layers in chains.items():
+        with pytest.raises(InputError, match=message):
+            units.prune_units(nn.Sequential(*layers).double(), [(x, y)])
+    pooled = nn.Sequential(conv(), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).double()
+    with pytest.raises(InputError, match=r"shapes .*6, 6.*8, 8.*bring them to one"):
+        units.prune_units(pooled, [(x, y), (x[..., :6, :6], y)])
+    for arguments, message in (({"layers": 5}, "layers is 5"), ({"seed": "a"}, "seed is 'a'")):
+        with pytest.raises(InputError, match=message):
+            units.prune_units(pooled, [(x, y)], **arguments)
+
+
+# certificates
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Adapted(nn.Linear):
+    """As low-rank adapters do."""
+
+    def forward(self, x):
+        return super().forward(x) + x[:, :3]
+
+
+class Random(nn.Module):
+    def __init__(self, between):
+        super().__init__()
+        self.first, self.last, self.between = nn.Linear(6, 12), nn.Linear(12, 3), between
+
+    def forward(self, x):
+        return self.last(self.between(self.first(x)).relu())
+
+
+def test_a_last_layer_that_is_not_linear_in_its_weights_is_refused():
+    data = points(mlp())
+    heads = [Doubled(12, 3), Adapted(12, 3), nn.Linear(12, 3)]
+    heads[2].register_forward_hook(lambda layer, args, out: 3 * out)
+    for head in heads:
+        model = nn.Sequential(*mlp()[:2], head)
+        with pytest.raises(InputError, match="layer '2' does not return W a"):
+            certify(model, data)
+
+
+def test_models_without_labels_of_their_own_are_refused():
+    for between, message in (
+        (lambda h: nn.functional.dropout(h, 0.5, training=True), "two passes over one batch differ"),
+        (lambda h: h / h.std(0), "half a batch gives other outputs"),
+        (lambda h: torch.full_like(h, torch.nan), "outputs are not finite"),
+    ):
+        with pytest.raises(InputError, match=message):
+            certify(Random(between), points(mlp()))
+    assert certify(Random(lambda h: h), points(mlp())).points == 20
+
+
+def test_the_smallest_share_is_one_label():
+    """With one label to keep the error may be that of the best point, and not of the worst."""
+    model = mlp()
+    data = points(model)
+    head = find_head(model, data)
+    every = additive_epsilon(head.inputs @ head.layer.weight.T + head.layer.bias, head.labels)
+    assert (
+        epsilon_to_keep(every, 1e-12) == float(every.max()) > float(every.min()) == epsilon_to_keep(every, 1)
+    )
+    assert certify(model, data, keep=1e-12).epsilon >= certify(model, data, keep=0.1).epsilon
+    with pytest.raises(InputError, match="below 2"):
+        certify(model, data, seed=2**70)

@@ -1,11 +1,11 @@
 """Networks and data that people really have: the right value, or one clear error."""
 
 import copy
-import doctest
-import importlib
 import inspect
 import warnings
 
+import jaxtyping
+import numpy as np
 import pytest
 import torch
 from test_weights_oracles import inputs, network
@@ -542,8 +542,84 @@ def test_the_report_says_what_happened():
     assert prune(network((6, 8, 3)), x, 0.5).notes == ()
 
 
-@pytest.mark.parametrize("module", ["calibration", "pruning", "methods", "criteria", "compensations"])
-def test_examples_of_docstrings(module):
-    found = doctest.testmod(importlib.import_module(f"prunebook.weights.{module}"))
-    assert found.attempted > 0
-    assert found.failed == 0
+@pytest.fixture
+def untyped():
+    """Without the type checks of these tests, which a user does not have."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_other_arguments(untyped):
+    model, x = network((6, 8, 3)), inputs(40, 6)
+
+    def calibration(**arguments):
+        return Calibration(model, x, **arguments)
+
+    for message, call in {
+        "probes is True": lambda: calibration(probes=True),
+        "probes is 2.5": lambda: calibration(probes=2.5),
+        "seed is 'a'": lambda: calibration(seed="a"),
+        "seed is 0.5": lambda: calibration(seed=0.5),
+        "layers is 5": lambda: calibration(layers=5),
+        "layers is ..": lambda: calibration(layers=()),
+        "evidence is a int": lambda: prune(model, None, 0.5, evidence=5),
+    }.items():
+        with pytest.raises(InputError, match=message):
+            call()
+    some = calibration(probes=np.int64(3), layers=(name for name in ["2"]), seed=np.int64(4))
+    same = calibration(probes=3, layers=["2"], seed=4)
+    assert list(some.layers) == ["2"]
+    close(some.statistics["2"].d, same.statistics["2"].d, rtol=0, atol=0)
+    assert masks_equal(prune(model, x, 0.5, "random", seed=-1), prune(model, x, 0.5, "random", seed=-1))
+    assert not masks_equal(prune(model, x, 0.5, "random", seed=-1), prune(model, x, 0.5, "random", seed=1))
+
+
+def test_layers_of_no_width_are_left_alone():
+    class Wide(nn.Module):
+        def __init__(self):
+            super().__init__()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns of layers without weights
+                self.none = nn.Linear(6, 0).double()
+            self.inner = network((6, 8, 3))
+
+        def forward(self, x):
+            return torch.cat([self.none(x), self.inner(x)], 1)
+
+    model, x = Wide(), inputs(40, 6)
+    pruned = prune(model, x, 0.5)
+    assert pruned.notes == ("left alone: Linear 'none'",)
+    assert masks_equal(pruned, prune(model.inner, x, 0.5))
+    with pytest.raises(InputError, match="'none' has no weights"):
+        prune(model, x, 0.5, layers=["none"])
+
+
+def test_a_weight_shared_with_an_embedding_is_left_out_by_naming_the_others():
+    tied = nn.Sequential(nn.Embedding(9, 6), *network((6, 6, 9))).double()
+    free = copy.deepcopy(tied)
+    tied[3].weight = tied[0].weight
+    tokens = torch.arange(40) % 9
+    with pytest.raises(InputError, match=r"'3' shares its weight.*layers="):
+        prune(tied, tokens, 0.5)
+    free[3].weight = nn.Parameter(tied[0].weight.detach().clone())
+    assert masks_equal(prune(tied, tokens, 0.5, layers=["1"]), prune(free, tokens, 0.5, layers=["1"]))
+
+
+def test_a_later_batch_that_the_model_cannot_take():
+    model, x = network((6, 8, 3)), inputs(40, 6)
+    for name in ("wanda", "elimination-compensation", "gradient-magnitude"):
+        with pytest.raises(InputError, match=r"cannot take a batch .*40, 5"):
+            prune(model, [(x, x[:, :3]), (x[:, :5], x[:, :3])], 0.5, name, loss=F.mse_loss)
+
+
+def test_one_layer_at_two_places_and_layers_that_read_tokens():
+    """Calls are added up, as torch's gradients are."""
+    model, x = network((6, 6, 3)), inputs(40, 6)
+    twice = nn.Sequential(model[0], nn.Tanh(), model[0], nn.Tanh(), model[2])
+    found = layer_statistics(twice, x)["0"]
+    jacobian = torch.func.vmap(
+        torch.func.jacrev(lambda w, x: torch.func.functional_call(twice, w, (x,))), (None, 0)
+    )
+    by_weight = jacobian({"0.weight": model[0].weight.detach()}, x)["0.weight"]
+    close(found.second, by_weight.square().sum(1).mean(0))

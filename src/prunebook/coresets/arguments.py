@@ -47,8 +47,8 @@ def real(value: Any, name: str) -> None:
 
 def whole(value: Any, name: str, least: int) -> None:
     """Raises InputError unless the value is a whole number, and not too small."""
-    good = isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least
-    require(good, f"{name} is {value!r}: give a whole number >= {least}")
+    good = isinstance(value, numbers.Integral) and not isinstance(value, bool) and least <= value < 2**63
+    require(good, f"{name} is {value!r}: give a whole number >= {least} and below 2^63")
 
 
 def probability(value: Real, name: str) -> float:
@@ -88,5 +88,5 @@ def smallest(
 
 
 def rank(share: Real, count: int) -> int:
-    """ceil(share * count), and 7 rather than 8 for 0.07 of 100: floating point gives 7.000000000000001 there."""
-    return math.ceil(round(share * count, 9))
+    """ceil(share * count), from 1 on, and 7 rather than 8 for 0.07 of 100: floating point gives 7.000000000000001."""
+    return max(1, math.ceil(round(share * count, 9)))

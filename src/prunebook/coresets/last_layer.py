@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from prunebook.data.batches import Batches, class_labels
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import evaluating, private_copy
+from prunebook.networks.evaluating import evaluating, private_copy, require_values, why_unfit
+from prunebook.networks.premises import is_linear, require_alone, require_same_again
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
     output is the model's output, its inputs are vectors and not negative, and the data has class labels.
     """
     model = private_copy(model)
+    require_values(model)
     linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     if layer is not None and layer not in linear:
         raise InputError(f"no nn.Linear called {layer!r}; the model has {sorted(linear)}")
@@ -44,13 +46,19 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
             with_kwargs=True,
         )
     inputs, labels, queries, names = [], [], [], set()
+    batches = Batches(loader, model)
     with evaluating(model), torch.no_grad():
-        for x, y in Batches(loader, model):
+        for x, y in batches:
             calls.clear()
-            output = model(x)
+            output = batches.call(model, x)
             at = max((i for i, call in enumerate(calls) if layer in (None, call[0])), default=None)
-            _check_output(calls, at, output)
+            _check_output(model, calls, at, output)
             name, h, _ = calls[at]
+            if not is_linear(linear[name], h, output):
+                raise InputError(
+                    f"layer {name!r} does not return W a + b (a forward of its own, or a hook, changes it): the "
+                    "guarantee is for a plain nn.Linear"
+                )
             before = calls[at - 1] if at else None
             if before and not (before[2].shape == h.shape and torch.equal(before[2].relu(), h)):
                 before = None
@@ -58,6 +66,9 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
             inputs.append(h)
             labels.append(class_labels(y, len(h), output.shape[1]).to(h.device))
             queries.append(before[1] if before else None)
+            if len(inputs) == 1:
+                require_same_again(model, x, output)
+                require_alone(model, x, output)
     if len(names) > 1:
         raise InputError(
             f"the layers called last differ between batches ({sorted(map(str, names))}): name one"
@@ -73,12 +84,16 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
     return Head(name, linear[name], h, y, hidden if known else None, torch.cat(queries) if known else None)
 
 
-def _check_output(calls: list[tuple[str, Tensor, Tensor]], at: int | None, output: Any) -> None:
+def _check_output(
+    model: nn.Module, calls: list[tuple[str, Tensor, Tensor]], at: int | None, output: Any
+) -> None:
     if at is None:
         raise InputError(
-            "no nn.Linear is called in the forward pass: the guarantee is for a linear last layer"
+            f"no nn.Linear is called in the forward pass{why_unfit(model)}: the guarantee is for a linear last layer"
         )
     name, h, out = calls[at]
+    if isinstance(output, Tensor) and not output.isfinite().all():
+        raise InputError("the model's outputs are not finite (NaN or infinity): repair the network first")
     if not isinstance(output, Tensor) or output.shape != out.shape or not torch.equal(output, out):
         raise InputError(
             f"the output of the model is not that of its linear layer {name!r}: remove what follows the layer, such "
@@ -89,4 +104,6 @@ def _check_output(calls: list[tuple[str, Tensor, Tensor]], at: int | None, outpu
             f"layer {name!r} takes inputs of shape {tuple(h.shape)}: it must see one vector a sample"
         )
     if out.shape[1] < 2:
-        raise InputError(f"layer {name!r} has one output: labels need at least two")
+        raise InputError(
+            f"layer {name!r} has {'one' if out.shape[1] else 'no'} output: labels need at least two"
+        )

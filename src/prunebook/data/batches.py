@@ -73,8 +73,18 @@ class Batches:
         return self._first
 
     def call(self, model: nn.Module, x: Any) -> Any:
-        """The outputs of the model for one batch."""
-        return model(x) if self.forward is None else self.forward(model, x)
+        """The outputs of the model for one batch. Whatever stops it becomes an InputError with the cause."""
+        try:
+            return model(x) if self.forward is None else self.forward(model, x)
+        except InputError:
+            raise
+        except Exception as error:
+            form = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            cause = str(error).strip().splitlines()[:1] or [type(error).__name__]
+            raise InputError(
+                f"the model cannot take a batch ({form}): {cause[0]}. Number, type and shape of its inputs must fit; "
+                f"for other forms of batches {FORWARD}"
+            ) from error
 
     def _pass(self) -> Iterator[tuple[Any, Any]]:
         count = 0
@@ -107,11 +117,18 @@ class Batches:
         if not isinstance(x, Tensor) or x.ndim == 0:
             kind = type(x).__name__
             raise InputError(f"a batch is a tensor x or a pair (x, y) of tensors, not {kind}: {FORWARD}")
+        if isinstance(y, Tensor) and y.is_meta:
+            raise InputError("targets are on the meta device and have no values: load them first")
         if isinstance(y, Tensor) and (y.ndim == 0 or len(y) != len(x)):
             raise InputError(f"targets do not go with {len(x)} inputs: need a tensor with one entry a sample")
         return x, y
 
     def _checked(self, x: Tensor) -> Tensor:
+        if x.layout is not torch.strided or x.is_nested or x.is_meta:
+            kind = "on the meta device" if x.is_meta else "nested" if x.is_nested else str(x.layout)
+            raise InputError(
+                f"inputs are {kind}: give ordinary tensors with values, x.to_dense() of sparse ones"
+            )
         if x.is_floating_point():
             if self._like.numel() and x.dtype != self._like.dtype:
                 raise InputError(

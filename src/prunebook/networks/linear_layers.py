@@ -1,13 +1,13 @@
 """Which layers of a network can be pruned, and what makes one unfit."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from torch import nn
-from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize, prune
 
 from prunebook.errors import InputError
+from prunebook.networks.evaluating import require_values, why_unfit
 
 
 def prunable_layers(model: nn.Module, names: Sequence[str] | None = None) -> dict[str, nn.Linear]:
@@ -17,20 +17,18 @@ def prunable_layers(model: nn.Module, names: Sequence[str] | None = None) -> dic
     masked already, parametrised, shared with another module, without values yet, or not finite.
     """
     found = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    for name, parameter in model.named_parameters():
-        if isinstance(parameter, UninitializedParameter) or parameter.is_meta:
-            raise InputError(
-                f"parameter {name!r} has no values yet: run the model once, or load its weights, first"
-            )
-    if names is not None:
-        if isinstance(names, str) or not names:
+    require_values(model)
+    if names is None:
+        found = {name: layer for name, layer in found.items() if layer.weight.numel()}
+    else:
+        if isinstance(names, str) or not isinstance(names, Iterable) or not (names := list(names)):
             raise InputError(f"layers is {names!r}: give a list of names out of {sorted(found)}")
         unknown = [name for name in names if name not in found]
         if unknown:
             raise InputError(f"no nn.Linear called {unknown[0]!r}; the model has {sorted(found)}")
         found = {name: module for name, module in found.items() if name in names}
     if not found:
-        raise InputError(f"{type(model).__name__} has no nn.Linear layer to prune")
+        raise InputError(f"{type(model).__name__} has no nn.Linear layer to prune{why_unfit(model)}")
     owners = Counter(id(p) for m in model.modules() for p in m._parameters.values() if p is not None)
     for name, layer in found.items():
         weight = layer._parameters.get("weight")
@@ -42,13 +40,16 @@ def prunable_layers(model: nn.Module, names: Sequence[str] | None = None) -> dic
             raise InputError(
                 f"layer {name!r} has a parametrised weight or bias: remove the parametrisation first"
             )
+        if not weight.numel():
+            raise InputError(f"layer {name!r} has no weights ({layer}): leave it out of layers=")
         if not weight.is_floating_point():
             raise InputError(
                 f"layer {name!r} has {weight.dtype} weights: they must be real floating-point numbers"
             )
         if max(owners[id(p)] for p in (weight, layer.bias) if p is not None) > 1:
             raise InputError(
-                f"layer {name!r} shares its weight or bias with another module: untie them first"
+                f"layer {name!r} shares its weight or bias with another module: untie them first, or leave it out and "
+                "name the others with layers="
             )
         if not weight.isfinite().all() or not (layer.bias is None or layer.bias.isfinite().all()):
             raise InputError(f"layer {name!r} has weights or biases that are not finite")

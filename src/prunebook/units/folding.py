@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize, prune
 
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import private_copy
+from prunebook.networks.evaluating import as_written, private_copy
 from prunebook.units.forward import NORMS, MapBiasConv2d, as_chain, check_chain, forward
 from prunebook.units.layers import PRODUCERS, UnitLayer, sites
 from prunebook.units.replacement import checked
@@ -26,7 +26,7 @@ from prunebook.units.replacement import checked
 BORDERS = ("exact", "response-mean", "all-taps")
 
 
-@torch.inference_mode(False)
+@as_written()
 def fold(
     model: nn.Module,
     pruned: Mapping[str, Any],
@@ -141,13 +141,17 @@ def check_plain(model: nn.Module) -> None:
     seen: set[int] = set()
     for index, layer in enumerate(as_chain(model)):
         if isinstance(layer, PRODUCERS + NORMS):
-            if prune.is_pruned(layer) or parametrize.is_parametrized(layer):
+            made = any(name in ("weight", "bias") for name in vars(layer))  # by a hook, as weight_norm does
+            if made or prune.is_pruned(layer) or parametrize.is_parametrized(layer):
                 raise InputError(
                     f"layer {index} is masked or parametrised already: remove that first, keeping its values"
                 )
-            if id(layer) in seen:
-                raise InputError(f"layer {index} is used twice in the network: give each place its own copy")
-            seen.add(id(layer))
+            mine = {id(layer), *(id(parameter) for parameter in layer.parameters())}
+            if mine & seen:
+                raise InputError(
+                    f"layer {index} is used twice in the network, or a parameter of it: give each place its own copy"
+                )
+            seen |= mine
 
 
 def check_path(model: nn.Module, site: UnitLayer) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import evaluating
+from prunebook.networks.evaluating import evaluating, unwrapped, why_unfit
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 IDLE = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # in evaluation mode
@@ -34,10 +34,13 @@ def as_chain(model: nn.Module) -> nn.Sequential:
 
 def leaves(model: nn.Module, name: str = "") -> dict[str, nn.Module]:
     """The layers of a chain by their names in the model, in order."""
-    model = eager(model)
+    model = unwrapped(model) if isinstance(model, nn.Module) else model
     if not isinstance(model, nn.Sequential):
         if not name:
-            raise InputError(f"{type(model).__name__} is not a chain of layers: give an nn.Sequential")
+            reason = why_unfit(model) if isinstance(model, nn.Module) else ""
+            raise InputError(
+                f"{type(model).__name__} is not a chain of layers: give an nn.Sequential{reason}"
+            )
         return {name: model}
     if type(model).forward is not nn.Sequential.forward or "forward" in vars(model):
         raise InputError(
@@ -48,19 +51,14 @@ def leaves(model: nn.Module, name: str = "") -> dict[str, nn.Module]:
     return {key: layer for part in parts for key, layer in part.items()}
 
 
-def eager(model: nn.Module) -> nn.Module:
-    """The module that ``torch.compile`` was given, where it was."""
-    return getattr(model, "_orig_mod", model)
-
-
 def check_chain(model: nn.Module, x: Float[Tensor, "samples ..."]) -> Tensor:
     """Outputs for the first two samples. Raises InputError where the model's are not those of its layers in a row."""
     x = x[:2]
     with evaluating(model), torch.no_grad():
         try:
-            whole, parts = eager(model)(x), forward(model, x, {})
-        except (RuntimeError, ValueError, IndexError) as error:
-            problem = str(error).splitlines()[0]
+            whole, parts = unwrapped(model)(x), forward(model, x, {})
+        except Exception as error:
+            problem = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"the model cannot read inputs of shape {tuple(x.shape)}: {problem}") from error
     far = torch.finfo(parts.dtype).eps ** 0.5 * parts.abs().max()
     if whole.shape != parts.shape or not bool((whole - parts).abs().max() <= far):

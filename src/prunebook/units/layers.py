@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from prunebook.errors import InputError
+from prunebook.networks.evaluating import require_values
 from prunebook.units.forward import IDLE, NORMS, MapBiasConv2d, leaves
 
 PRODUCERS = (nn.Conv2d, nn.Linear)
@@ -49,6 +50,7 @@ def sites(model: nn.Module) -> list[UnitLayer]:
     and dropout in which each hidden layer ends in a ReLU. It names the layer, and what was expected in its place.
     """
     chain = leaves(model)
+    require_values(model)
     names, layers = list(chain), list(chain.values())
     found: list[UnitLayer] = []
     counts = {"conv": 0, "dense": 0}
@@ -86,6 +88,12 @@ def _kind(name: str, layer: nn.Module) -> type[nn.Module] | None:
         raise InputError(
             f"layer {name} ({type(layer).__name__}) has a forward pass of its own: replace it by nn.{kind.__name__}"
         )
+    if kind in PRODUCERS and not layer.weight.numel():
+        raise InputError(
+            f"layer {name} ({layer}) has no weights: there are no units to prune, or nothing to read"
+        )
+    if kind is nn.MaxPool2d and layer.return_indices:
+        raise InputError(f"layer {name} ({layer}) gives its indices too: set return_indices=False")
     if kind is nn.Conv2d and layer.groups != 1:
         raise InputError(f"layer {name} is a grouped convolution, which this code does not take apart")
     padded = kind is nn.AvgPool2d and layer.count_include_pad and layer.padding not in (0, (0, 0))

@@ -1,7 +1,8 @@
 """Pruned units taken out of the network, which becomes smaller; and all steps up to there in one call."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from prunebook.data.batches import Batches, class_labels
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import evaluating
+from prunebook.networks.evaluating import as_written, evaluating
 from prunebook.units.folding import check_path, fold
 from prunebook.units.forward import as_chain, forward, leaves
 from prunebook.units.layers import UnitLayer, sites
@@ -62,7 +63,7 @@ class PrunedUnits:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
-@torch.inference_mode(False)
+@as_written()
 def prune_units(
     model: nn.Module,
     data: Any,
@@ -128,6 +129,8 @@ def prune_units(
         )
     if replacement not in get_args(Replacement):
         raise InputError(f"replacement is {replacement!r}: choose from {', '.join(get_args(Replacement))}")
+    if not isinstance(seed, Integral) or isinstance(seed, bool):
+        raise InputError(f"seed is {seed!r}: give a whole number")
     table = SCORES | CONVENTIONS | {"rand": random_score(seed)}
     if not callable(score) and score not in table:
         raise InputError(f"there is no score {score!r}: choose from {', '.join(table)}, or give a function")
@@ -137,6 +140,13 @@ def prune_units(
     with evaluating(model):
         batches = list(Batches(data, model))
     classes = len(as_chain(model)[sites(model)[-1].consumer].weight)
+    if classes < 2:
+        raise InputError(f"the network has {classes} output: give one logit a class, two at least")
+    shapes = {tuple(x.shape[1:]) for x, _ in batches}
+    if len(shapes) > 1:
+        raise InputError(
+            f"inputs have the shapes {sorted(shapes)}: bring them to one, as folding depends on it"
+        )
     x = torch.cat([x for x, _ in batches])
     y = torch.cat([class_labels(y, len(x), classes) for x, y in batches])
     seen = unit_statistics(model, x, y, chunk=CHUNK if len(x) > CHUNK else None)
@@ -180,6 +190,8 @@ def _amounts(
     """How many units go, for each site that is to be pruned."""
     units = {site.name: site.units for site in sites(model)}
     asked = dict(ratio) if isinstance(ratio, Mapping) else dict.fromkeys(units, ratio)
+    if layers is not None and not isinstance(layers, Iterable):
+        raise InputError(f"layers is {layers!r}: give a list of names out of {', '.join(units) or 'none'}")
     names = [layers] if isinstance(layers, str) else asked if layers is None else layers
     for name in [*names, *asked]:
         if name not in units:
@@ -201,7 +213,7 @@ def _left_alone(model: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, str]
     return found | {f"layer {last}": "gives the outputs"}
 
 
-@torch.inference_mode(False)
+@as_written()
 def remove(model: nn.Module, pruned: Mapping[str, Any]) -> nn.Sequential:
     """A smaller copy of the network without the pruned units.
 

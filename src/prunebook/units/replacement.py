@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import evaluating
+from prunebook.networks.evaluating import evaluating, trainable
 from prunebook.units.forward import forward
 from prunebook.units.layers import UnitLayer, check_map, sites
 
@@ -31,6 +31,7 @@ def masked_outputs(
 
     Raises InputError for an unknown site, a mask or constants of the wrong length, or missing or non-finite constants.
     """
+    model = trainable(model)
     work = checked(sites(model), pruned, constants, next(model.parameters()))
     edits = {site.index: overwriting(site, mask, constant) for site, mask, constant in work}
     with evaluating(model):

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from prunebook.data.batches import class_labels, moved
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import evaluating
+from prunebook.networks.evaluating import as_written, evaluating, trainable
 from prunebook.units.forward import as_chain, check_chain, forward
 from prunebook.units.layers import UnitLayer, check_map, sites
 
@@ -52,7 +52,7 @@ class UnitStatistics:
         return self.mean * self.gradient - self.product
 
 
-@torch.inference_mode(False)
+@as_written()
 def unit_statistics(
     model: nn.Module,
     x: Float[Tensor, "samples ..."],
@@ -102,6 +102,7 @@ def unit_statistics(
     """
     if len(x) == 0:
         raise InputError("0 samples: give at least one, with a label for each")
+    model = trainable(model)
     device = next(model.parameters()).device
     if x.device != device:
         raise InputError(f"inputs are on {x.device}, the network on {device}: give x.to({str(device)!r})")

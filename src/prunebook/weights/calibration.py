@@ -3,6 +3,7 @@
 import warnings
 import zlib
 from collections.abc import Callable, Hashable, Sequence
+from numbers import Integral
 from typing import Any, TypeVar
 
 import torch
@@ -11,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from prunebook.data.batches import Batches
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import evaluating, private_copy
+from prunebook.networks.evaluating import as_written, evaluating, private_copy
 from prunebook.networks.linear_layers import left_alone, prunable_layers
 from prunebook.weights.checks import check_calls, check_derivatives, some
 from prunebook.weights.jacobians import Recorder
@@ -85,14 +86,18 @@ class Calibration:
         targets: Callable[[Any], Any] | None = None,
     ) -> None:
         for name, count in (("probes", probes), ("nonlinear_samples", nonlinear_samples)):
-            if count is not None and not (isinstance(count, int) and count >= 1):
+            whole = isinstance(count, Integral) and not isinstance(count, bool) and count >= 1
+            if count is not None and not whole:
                 raise InputError(f"{name} is {count!r}: need a whole number from 1 on")
         if loss is not None and not callable(loss):
             raise InputError(
                 f"loss is {loss!r}: give a function (outputs, targets), such as torch.nn.functional.cross_entropy"
             )
+        if not isinstance(seed, Integral) or isinstance(seed, bool):
+            raise InputError(f"seed is {seed!r}: give a whole number")
         self.source, self.model = model, private_copy(model).eval()
-        self.loss, self.seed, self.probes, self.nonlinear_samples = loss, seed, probes, nonlinear_samples
+        self.loss, self.seed, self.nonlinear_samples = loss, seed, int(nonlinear_samples)
+        self.probes = None if probes is None else int(probes)
         self._known: dict[Hashable, Any] = {}
         self.layers = prunable_layers(self.model, layers)
         self.model.requires_grad_(False)
@@ -198,7 +203,7 @@ class Calibration:
     def cached(self, key: Hashable, compute: Callable[[], T]) -> T:
         """The value under `key`, computed the first time."""
         if key not in self._known:
-            with torch.inference_mode(False):
+            with as_written():
                 self._known[key] = compute()
         return self._known[key]
 

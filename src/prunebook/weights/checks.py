@@ -3,9 +3,10 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunebook.errors import InputError
+from prunebook.networks.premises import close, is_linear, require_alone, require_same_again, size, tolerance
 from prunebook.weights.jacobians import Recorder
 
 SAMPLES = 16  # of the first batch that are looked at, where a batch can be cut
@@ -38,8 +39,7 @@ def check_calls(recorder: Recorder, x: Any) -> None:
     for name, parts in calls.items():
         layer = recorder.layers[name]
         for a, z in parts:
-            expected = nn.functional.linear(a.to(layer.weight.dtype), layer.weight, layer.bias)
-            if z.shape != expected.shape or not _close(z, expected, _size(expected), _tolerance(z)):
+            if not is_linear(layer, a, z):
                 raise InputError(
                     f"layer {name!r} does not return W a + b (a forward of its own, or a hook, changes it): leave it "
                     "out, and name the others with layers="
@@ -52,7 +52,7 @@ def check_calls(recorder: Recorder, x: Any) -> None:
         for parameter in every:
             parameter.requires_grad_()
         found, calls = _gradients(recorder, x, parameters)
-    except RuntimeError:
+    except (RuntimeError, InputError):
         return  # no backward pass to be had; methods that need one will say so
     finally:
         for parameter in every:
@@ -62,11 +62,11 @@ def check_calls(recorder: Recorder, x: Any) -> None:
         pairs = [(g, torch.cat([a, torch.ones_like(a[:, :1])], 1)) for g, a in pairs]  # ones: the bias
         if not pairs:
             continue
-        by_calls, size = sum(g.T @ a for g, a in pairs), sum(g.abs().T @ a.abs() for g, a in pairs)
+        by_calls, total = sum(g.T @ a for g, a in pairs), sum(g.abs().T @ a.abs() for g, a in pairs)
         for parameter, gradient in zip(parameters[name], found[name], strict=True):
             what, at = ("weight", slice(-1)) if parameter.ndim == 2 else ("bias", -1)
-            tolerance = max(_tolerance(g) for _, g in parts)
-            if not _close(gradient, by_calls[:, at], _size(size[:, at]), tolerance):
+            coarse = max(tolerance(g) for _, g in parts)
+            if not close(gradient, by_calls[:, at], size(total[:, at]), coarse):
                 raise InputError(
                     f"the {what} of layer {name!r} is used a second time outside of the layer, for example transposed: "
                     "untie the two, or leave it out and name the others with layers="
@@ -98,11 +98,7 @@ def check_derivatives(recorder: Recorder, x: Any) -> int:
         batch = recorder(x)
         y, count = batch.y.detach(), len(batch.y)
         with torch.no_grad():
-            again = recorder.call(recorder.model, x).reshape(count, -1)
-        if not _close(again, y, _size(y), _tolerance(y)):
-            raise InputError(
-                "two passes over one batch differ: the model draws random numbers or remembers in evaluation mode"
-            )
+            require_same_again(lambda x: recorder.call(recorder.model, x), x, y)
         signs = torch.randint(0, 2, y.shape).to(y).mul_(2).sub_(1)
         first = (torch.arange(count, device=y.device) < count // 2)[:, None]
         # without the first sample seeds of the second half, and the other way round
@@ -134,23 +130,13 @@ def _pulled(batch: Any, seed: Tensor) -> dict[str, list[Tensor]]:
 def _check_samples(recorder: Recorder, x: Any, y: Tensor, halves: list[dict], first: Tensor) -> None:
     for part, others in zip(halves, (~first, first), strict=True):
         for name, parts in part.items():
-            if any(_size(g[others]) > 1e-6 * _size(g) for g in parts):
+            if any(size(g[others]) > 1e-6 * size(g) for g in parts):
                 raise InputError(
                     f"at layer {name!r} outputs of one sample depend on other samples of the batch: each must stand "
                     "alone, with the sample in the first dimension"
                 )
-    if not isinstance(x, Tensor) or len(x) < 2:
-        return
-    try:
-        with torch.no_grad():
-            half = recorder.call(recorder.model, x[first])
-    except (RuntimeError, ValueError):
-        return  # the model takes batches of one size only
-    half = half.reshape(len(half), -1)
-    if half.shape != y[first].shape or not _close(half, y[first], _size(y), _tolerance(y)):
-        raise InputError(
-            "half a batch gives other outputs than the same samples in the whole batch: each must stand alone"
-        )
+    with torch.no_grad():
+        require_alone(lambda x: recorder.call(recorder.model, x), x, y)
 
 
 def _check_moves(recorder: Recorder, x: Any, y: Tensor, calls: Calls, signs: Tensor, gradients: dict) -> None:
@@ -162,8 +148,8 @@ def _check_moves(recorder: Recorder, x: Any, y: Tensor, calls: Calls, signs: Ten
     trials = [([name], 0.1) for name in silent]  # by much, as rounding hides a little
     if step < 1e-3:  # half precision is too coarse for a difference quotient
         trials.append((list(calls), step))
-    for names, size in trials:
-        pushes = {name: [size * _size(z) * torch.randn_like(z) for _, z in calls[name]] for name in names}
+    for names, share in trials:
+        pushes = {name: [share * size(z) * torch.randn_like(z) for _, z in calls[name]] for name in names}
         recorder.push = pushes
         try:
             with torch.no_grad():
@@ -187,15 +173,3 @@ def _tensors(value: Any) -> list[Tensor]:
         return [value]
     parts = value.values() if hasattr(value, "values") else value if isinstance(value, tuple | list) else ()
     return [t for part in parts for t in _tensors(part)]
-
-
-def _size(t: Tensor) -> float:
-    return float(t.detach().abs().max()) if t.numel() else 0.0
-
-
-def _tolerance(t: Tensor) -> float:
-    return torch.finfo(t.dtype).eps ** 0.5
-
-
-def _close(one: Tensor, other: Tensor, size: float, tolerance: float) -> bool:
-    return _size(one.double() - other.double()) <= tolerance * size

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import evaluating, private_copy
+from prunebook.networks.evaluating import as_written, evaluating, private_copy
 from prunebook.weights.apply import apply
 from prunebook.weights.calibration import Calibration
 from prunebook.weights.compensations import COMPENSATIONS, Change
@@ -46,7 +46,7 @@ class Pruned:
         return "\n".join([head, *rows, *self.notes])
 
 
-@torch.inference_mode(False)
+@as_written()
 def prune(
     model: nn.Module,
     data: Any,
@@ -120,12 +120,14 @@ def prune(
             model,
             data,
             loss=loss,
-            seed=seed or 0,
+            seed=0 if seed is None else seed,
             probes=probes,
             layers=layers,
             forward=forward,
             targets=targets,
         )
+    elif not isinstance(evidence, Calibration):
+        raise InputError(f"evidence is a {type(evidence).__name__}: give a Calibration(model, data), or None")
     else:
         evidence.require_unchanged(model)
         if any(given is not None for given in (data, loss, seed, probes, layers, forward, targets)):
