@@ -143,7 +143,7 @@ def test_hooks_are_removed_after_an_error():
     model = network((4, 5, 2)).train()
     with pytest.raises(InputError, match="not finite"):
         layer_statistics(model, [inputs(5, 4), torch.full((2, 4), torch.nan).double()])
-    with pytest.raises(InputError, match="cannot take a batch .*5, 3.*cannot be multiplied"):
+    with pytest.raises(InputError, match=r"cannot take a batch .*5, 3.*cannot be multiplied"):
         layer_statistics(model, [inputs(5, 3)])
     assert not any(m._forward_hooks for m in model.modules())
     assert model.training

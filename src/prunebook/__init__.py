@@ -1,9 +1,16 @@
 """Prune a network of your own, and study what three papers claim about pruning.
 
+>>> import torch
 >>> import prunebook as pb
->>> pruned = pb.prune(model, loader, ratio=0.8)  # doctest: +SKIP
->>> smaller = pb.prune_units(chain, loader, ratio=0.4)  # doctest: +SKIP
->>> print(pb.certify(model, loader, keep=0.9))  # doctest: +SKIP
+>>> chain = torch.nn.Sequential(torch.nn.Linear(4, 10), torch.nn.ReLU(), torch.nn.Linear(10, 3))
+>>> x = torch.randn(100, 4)
+>>> data = torch.utils.data.TensorDataset(x, chain(x).argmax(1))
+>>> pb.prune(chain, data, ratio=0.8).reached
+0.8
+>>> pb.prune_units(chain, data, ratio=0.4).model[0]
+Linear(in_features=4, out_features=6, bias=True)
+>>> pb.certify(chain, data, keep=0.9).points
+50
 
 The packages ``weights``, ``units`` and ``coresets`` hold the pieces of these three.
 """

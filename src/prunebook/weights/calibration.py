@@ -66,8 +66,10 @@ class Calibration:
 
     Examples
     --------
+    >>> import torch
+    >>> from prunebook.weights import Calibration
     >>> x = torch.tensor([[0.0, 1.0], [2.0, 1.0]])
-    >>> evidence = Calibration(nn.Linear(2, 1), x)
+    >>> evidence = Calibration(torch.nn.Linear(2, 1), x)
     >>> evidence.moments[""].mean
     tensor([1., 1.], dtype=torch.float64)
     """

@@ -45,9 +45,11 @@ def compensation(name: str) -> Callable:
 
     Examples
     --------
+    >>> from prunebook.weights import COMPENSATIONS, Change, compensation
     >>> @compensation("half")
     ... def half(evidence, masks):
-    ...     return {name: Change(None, change.bias / 2) for name, change in mean(evidence, masks).items()}
+    ...     whole = COMPENSATIONS["mean"](evidence, masks)
+    ...     return {name: Change(None, change.bias / 2) for name, change in whole.items()}
     >>> COMPENSATIONS.pop("half") is half
     True
     """

@@ -31,6 +31,7 @@ def criterion(name: str) -> Callable:
 
     Examples
     --------
+    >>> from prunebook.weights import CRITERIA, criterion
     >>> @criterion("largest")
     ... def largest(evidence):
     ...     return {name: -weight.abs() for name, weight in evidence.weights.items()}

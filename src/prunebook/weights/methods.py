@@ -53,7 +53,7 @@ def register(method: Method) -> Method:
     Examples
     --------
     >>> import torch
-    >>> from prunebook.weights import criterion, prune
+    >>> from prunebook.weights import CRITERIA, METHODS, Method, criterion, prune, register
     >>> @criterion("largest")
     ... def largest(evidence):
     ...     return {name: -weight.abs() for name, weight in evidence.weights.items()}

@@ -103,7 +103,9 @@ def prune(
 
     Examples
     --------
-    >>> model = nn.Linear(4, 1)
+    >>> import torch
+    >>> from prunebook.weights import prune
+    >>> model = torch.nn.Linear(4, 1)
     >>> x = torch.tensor([[1.0, 0, 0, 3], [0, 1, 0, 3], [0, 0, 1, 3], [1, 1, 1, 3]])
     >>> pruned = prune(model, x, ratio=0.25)  # the constant input goes, and into the bias
     >>> pruned.masks[""]
