@@ -64,7 +64,7 @@ def findings_cards(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS
     cards = [
         f":::{{grid-item-card}} {entry['title']}\n:link: /{entry['page']}\n:link-type: doc\n\n"
         f"*{entry['question']}*\n\n{answer}\n\n"
-        f"{' '.join(f'<span class="pb-count">{count} {chip(verdict)}</span>' for count, verdict in tally)}\n:::"
+        f"{' '.join(_counted(verdict, count) for count, verdict in tally)}\n:::"
         for entry, answer, tally in _answers(store, path, claims)
     ]
     return "::::{grid} 1 1 2 2\n:gutter: 2\n\n" + "\n\n".join(cards) + "\n::::"
@@ -77,3 +77,7 @@ def findings_text(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_
         f"({', '.join(f'{count} {verdict}' for count, verdict in tally)})"
         for entry, answer, tally in _answers(store, path, claims)
     )
+
+
+def _counted(verdict: str, count: int) -> str:
+    return f'<span class="pb-count">{count} {chip(verdict)}</span>'
