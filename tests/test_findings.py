@@ -54,7 +54,7 @@ def test_a_sentence_falls_with_its_verdicts_and_is_left_out(tmp_path):
     cards = module.findings_cards(path=write(tmp_path))
     assert "1.00 times" in cards
     assert "Never" not in cards
-    assert "1&nbsp;<span" in cards
+    assert 'pb-count">1 <span' in cards
 
 
 @pytest.mark.usefixtures("ledger")
