@@ -44,9 +44,7 @@ def load_pdebench(path: str | Path, trajectories: int = 100) -> Trajectories:
                     x, t = arrays["grid/x"].astype(np.float64), arrays["grid/t"].astype(np.float64)
                     _check_grid(path, x, t)
                 elif not (np.array_equal(x, arrays["grid/x"]) and np.array_equal(t, arrays["grid/t"])):
-                    raise DataError(
-                        f"{path}: group {i:04d} has another grid than group 0000; expected the same"
-                    )
+                    raise DataError(f"{path}: group {i:04d} has another grid than group 0000; expected one")
                 u[i] = arrays["data"][..., 0]
     except (OSError, RuntimeError) as error:  # h5py's words for a damaged file
         if isinstance(error, DataError):

@@ -50,9 +50,8 @@ def label_bands(example: pd.DataFrame, margins: pd.DataFrame) -> Figure:
     for label, cell in found:  # the share is given and epsilon measured, so that bands lie flat
         curve = over_seeds(cell[cell["unit"] == "additive"], "share", "epsilon")
         right.plot(curve["mean"], curve["x"], **(looks[label].line | {"marker": ""}))
-        right.fill_betweenx(
-            curve["x"], curve["low 0"], curve["high 0"], color=looks[label].colour, **style.BAND
-        )
+        band = {"color": looks[label].colour} | style.BAND
+        right.fill_betweenx(curve["x"], curve["low 0"], curve["high 0"], **band)
         infinite = curve.loc[np.isposinf(curve["mean"]), "x"]
         off_axis(right, infinite, 0.97, "right", looks[label].colour, "x")
         off_axis(right, curve.loc[curve["mean"] <= 0, "x"], 0.03, "left", looks[label].colour, "x")

@@ -118,9 +118,8 @@ def off_axis(axis: Axes, x: Iterable, place: float | int, arrow: str, colour: st
     """Arrows at the edge of a panel, for values that its axis cannot show."""
     x = np.asarray(x, dtype=float)
     edge = np.full(len(x), place)
-    at, across = (
-        ((x, edge), axis.get_xaxis_transform()) if which == "y" else ((edge, x), axis.get_yaxis_transform())
-    )
+    at = (x, edge) if which == "y" else (edge, x)
+    across = axis.get_xaxis_transform() if which == "y" else axis.get_yaxis_transform()
     style = {"linestyle": "", "marker": rf"$\{arrow}arrow$", "markersize": 8, "color": colour}
     if len(x):
         axis.plot(*at, transform=across, label="_arrow", zorder=5, clip_on=False, **style)

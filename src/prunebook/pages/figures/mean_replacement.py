@@ -39,9 +39,8 @@ def penalties_through_training(
     figure, panels = wrapped(len(shown) + 2, 2.0, sharex=True)
     for place, (axis, score) in enumerate(zip(panels, shown, strict=False)):
         mine = rows[rows["score"] == score]
-        parts.two_lines(
-            axis, *(mine[mine["replacement"] == kind] for kind in ("mean", "zero")), "penalty", score
-        )
+        both = (mine[mine["replacement"] == kind] for kind in ("mean", "zero"))
+        parts.two_lines(axis, *both, "penalty", score)
         axis.set_ylabel("" if place % 3 else "Penalty")
         panel_label(axis, place, score)
     subsets = {"": ("Scoring subset", "-"), "test_": ("Test subset", DOTS)}
@@ -77,9 +76,8 @@ def train_against_test(
         axis.set_ylabel("" if place % 3 else "Zeros minus means")
         panel_label(axis, place, score)
     parts.step_axis(panels)
-    return parts.finish(
-        figure, [grey("Scoring subset", marker="o"), grey("Test subset", **parts.DASHED)], rows
-    )
+    kinds = [grey("Scoring subset", marker="o"), grey("Test subset", **parts.DASHED)]
+    return parts.finish(figure, kinds, rows)
 
 
 @in_house_style
@@ -96,9 +94,8 @@ def penalties_by_set(
     one with means.
     """
     rows = parts.choose(penalties, "penalties", net=net, until=until, amount=float(amount))
-    return _forest(
-        {label: rows[rows["set"] == name] for name, label in parts.SETS.items() if name in set(rows["set"])}
-    )
+    there = {name: label for name, label in parts.SETS.items() if name in set(rows["set"])}
+    return _forest({label: rows[rows["set"] == name] for name, label in there.items()})
 
 
 @in_house_style

@@ -45,9 +45,8 @@ def profile_curves(penalties: pd.DataFrame, taus: np.ndarray = TAUS) -> pd.DataF
         for method, values in points.items():
             above = 1 - np.searchsorted(np.sort(values), taus, side="right") / len(values)
             rows[(*run, *method)] = np.where(np.equal(taus, 1), (values >= 1).mean(), above)
-    return pd.DataFrame.from_dict(rows, orient="index", columns=taus).set_axis(
-        pd.MultiIndex.from_tuples(rows, names=["net", "seed", *methods])
-    )
+    index = pd.MultiIndex.from_tuples(rows, names=["net", "seed", *methods])
+    return pd.DataFrame(list(rows.values()), index, taus)
 
 
 @in_house_style
@@ -135,9 +134,8 @@ def _energies(axis: Axes, units: pd.DataFrame, shown: Sequence[str]) -> None:
         energy = units.loc[units["score"] == score, "energy"]
         mark = {"color": colours[score], "marker": "v", "linestyle": "", "clip_on": False}
         if energy.median() > 0:
-            axis.plot(
-                energy.median(), 1, transform=axis.get_xaxis_transform(), label=f"_median {score}", **mark
-            )
+            mark |= {"transform": axis.get_xaxis_transform(), "label": f"_median {score}"}
+            axis.plot(energy.median(), 1, **mark)
         if (energy == 0).any():
             silent.append(f"{score} {(energy == 0).mean():.1%}")
     axis.set(xlabel="Sum of squared activations", ylabel="Share of choices")

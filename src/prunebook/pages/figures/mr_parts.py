@@ -104,14 +104,12 @@ def two_lines(
 def step_axis(panels: Iterable[Axes]) -> None:
     """Steps of training, in thousands if there are that many."""
     panels = list(panels)
-    thousands = max(axis.dataLim.xmax for axis in panels) >= 2000
+    unit = 1000 if max(axis.dataLim.xmax for axis in panels) >= 2000 else 1
     for axis in panels:
         axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        axis.xaxis.set_major_formatter(
-            FuncFormatter(lambda step, _: f"{step / 1000 if thousands else step:g}")
-        )
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / unit:g}"))
         if axis.xaxis.get_tick_params().get("labelbottom", True):
-            axis.set_xlabel("Step (thousands)" if thousands else "Step")
+            axis.set_xlabel("Step (thousands)" if unit > 1 else "Step")
 
 
 def symlog_axis(axis: Axes, values: Iterable[float | int], which: str = "y", apart: float = 0.13) -> None:

@@ -46,9 +46,8 @@ def profiles(predictions: pd.DataFrame, *, times: Sequence[float | int] = (50, 1
     there = np.sort(predictions["u0"].unique())
     states = list(dict.fromkeys(there[[0, len(there) // 2, -1]]))
     half_width = float(predictions["noise"].iloc[0]) if "noise" in predictions else 0.0
-    figure, axes = grid(
-        3, len(times), 1.75, sharex=True, sharey="row", gridspec_kw={"height_ratios": (1.7, 1, 1)}
-    )
+    shared = {"sharex": True, "sharey": "row", "gridspec_kw": {"height_ratios": (1.7, 1, 1)}}
+    figure, axes = grid(3, len(times), 1.75, **shared)
     for column, time in enumerate(times):
         now = predictions[np.isclose(predictions["t"], time)]
         if now.empty:
@@ -89,9 +88,8 @@ def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORK
         networks: columns of the table, a panel each.
     """
     one_cell(predictions, "predictions")
-    squares = predictions[["t", "x"]].assign(
-        **{name: (predictions[name] - predictions["clean"]).astype(float) ** 2 for name in networks}
-    )
+    squares = predictions[[*networks]].sub(predictions["clean"], axis=0).astype(float) ** 2
+    squares = squares.join(predictions[["t", "x"]])
     maps = {name: squares.pivot_table(index="t", columns="x", values=name) ** 0.5 for name in networks}
     high = max(table.to_numpy().max() for table in maps.values())
     if not (np.isfinite(high) and high > 0):
@@ -103,9 +101,8 @@ def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORK
     figure, axes = grid(1, len(networks), 2.5, sharex=True, sharey=True)
     for column, (name, table) in enumerate(maps.items()):
         axis = axes[0, column]
-        mesh = axis.pcolormesh(
-            table.columns, table.index, table, norm=LogNorm(low, high), shading="nearest", rasterized=True
-        )
+        drawn = {"norm": LogNorm(low, high), "shading": "nearest", "rasterized": True}
+        mesh = axis.pcolormesh(table.columns, table.index, table, **drawn)
         total = float(np.sqrt(squares[name].mean()))
         panel_label(axis, column, f"{NETWORKS.get(name, name)}\nrms {rounded(total)}")
         axis.grid(visible=False)

@@ -26,9 +26,8 @@ def valued(losses: pd.DataFrame, by: str = "") -> pd.DataFrame:
     classifies = losses.groupby("net")["accuracy"].transform(lambda values: values.notna().any())
     errors = classifies & (by != "loss")
     least = (1 - losses["accuracy"]).clip(lower=FEWEST)
-    return losses.assign(
-        value=losses["loss"].where(~errors, least), measure=np.where(errors, "test errors", "test loss")
-    )
+    value, measure = losses["loss"].where(~errors, least), np.where(errors, "test errors", "test loss")
+    return losses.assign(value=value, measure=measure)
 
 
 @checked

@@ -13,9 +13,8 @@ def losses_summary(losses: pd.DataFrame, column: str = "loss") -> pd.DataFrame:
     keys = [*CELL, "method", "ratio", "stage"]
     groups = losses.groupby(keys, sort=False)[column]
     table = groups.agg(mean="mean", minimum="min", maximum="max", seeds="count")
-    table.insert(
-        1, "geometric_mean", np.exp(np.log(losses[column]).groupby([losses[k] for k in keys]).mean())
-    )
+    logs = np.log(losses[column]).groupby([losses[key] for key in keys]).mean()
+    table.insert(1, "geometric_mean", np.exp(logs))
     return table.reset_index()
 
 

@@ -30,9 +30,8 @@ def cost_table(cost: pd.DataFrame) -> pd.DataFrame:
     """Seconds of one thread, means over seeds: a row a ranking or compensation, a column a network."""
     parts = {"ranking": 0, "compensation": 1, "reference": 2}
     kinds = cost.groupby(["part", "name"], sort=False)["kind"].first()
-    table = cost.assign(net=cost["net"].map(net_name)).pivot_table(
-        index=["part", "name"], columns="net", values="seconds", sort=False
-    )
+    by = {"index": ["part", "name"], "columns": "net", "values": "seconds"}
+    table = cost.assign(net=cost["net"].map(net_name)).pivot_table(**by, sort=False)
     table.columns.name = None
     table = table.reset_index().sort_values("part", key=lambda part: part.map(parts), kind="stable")
     table["name"] = [
@@ -47,15 +46,13 @@ def speed_table(latency: pd.DataFrame) -> pd.DataFrame:
 
     Medians over seeds. ``bytes`` are of the smallest form over those of the dense network.
     """
+    nets = list(latency["net"].unique())
     table = speeds(latency).sort_values("ratio", kind="stable")
-    table = table.sort_values(
-        "net", key=lambda names: names.map(list(latency["net"].unique()).index), kind="stable"
-    )
+    table = table.sort_values("net", key=lambda names: names.map(nets.index), kind="stable")
     names = {1: "1 input", 256: "256 inputs"}
     column = table["form"] + ", " + table["batch"].map(lambda batch: names.get(batch, f"{batch} inputs"))
-    wide = table.assign(column=column).pivot_table(
-        index=["net", "ratio"], columns="column", values="time", sort=False
-    )
+    by = {"index": ["net", "ratio"], "columns": "column", "values": "time"}
+    wide = table.assign(column=column).pivot_table(**by, sort=False)
     wide["bytes"] = table.groupby(["net", "ratio"], sort=False)["size"].min()
     wide.columns.name = None
     wide = wide.reset_index().rename(columns={"net": "network", "ratio": "pruned"})
