@@ -18,10 +18,11 @@ pytestmark = [
 
 def soak(folder: Path, *options: str, before: str = "") -> tuple[int, dict, str]:
     """Exit code, what was written, and what was printed; ``before`` is run in the process first."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT / 'tools')!r}); {before}; import soak; soak.main()"
+    code = f"import sys\nsys.path.insert(0, {str(ROOT / 'tools')!r})\n{before}\nimport soak\nsoak.main()"
     command = [sys.executable, "-W", "ignore", "-c", code, "--output", str(folder / "soak.json"), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (folder / "soak.json").is_file(), done.stderr
     return done.returncode, json.loads((folder / "soak.json").read_text()), done.stdout + done.stderr
 
 

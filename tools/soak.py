@@ -93,6 +93,7 @@ class Trial:
     def fork(self, action: Callable[[], object], log: Path) -> int:
         """Do something in a process of its own, which ends with it; code 70 for a traceback."""
         sys.stdout.flush()
+        log.touch()  # a process may be killed before it opens it
         if pid := os.fork():
             return pid
         code = 0
