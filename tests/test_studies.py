@@ -399,8 +399,9 @@ WORKER = """
     from dataclasses import dataclass
     from typing import ClassVar
     import pandas as pd
-    # Only asked for its number of threads here, and it takes long to import.
-    sys.modules["torch"] = SimpleNamespace(get_num_threads=lambda: 1)
+    # Only asked for its threads and the processor here, and it takes long to import.
+    processor = SimpleNamespace(get_cpu_capability=lambda: "TEST")
+    sys.modules["torch"] = SimpleNamespace(get_num_threads=lambda: 1, backends=SimpleNamespace(cpu=processor))
     from prunebook.store.results import Store
     from prunebook.store.collect import collect
     from prunebook.studies.study import Study

@@ -84,7 +84,7 @@ def test_what_is_kept_is_made_once_and_again_where_it_is_damaged(tmp_path, monke
         return {"low": float("-inf"), "effect": 0.1234567890123456}
 
     first = kept.kept("verdicts", "key", make)
-    (path,) = (tmp_path / "evidence").iterdir()
+    (path,) = (tmp_path / "evidence").glob("*.json")
     text = path.read_text()
     path.write_text({"": text, "torn": text[:-9], "changed": text.replace("0.12", "0.13")}[damage])
     assert kept.kept("verdicts", "key", make) == first == make()

@@ -90,10 +90,11 @@ def trainable(model: nn.Module) -> nn.Module:
     return private_copy(model) if made_there else model
 
 
-def require_values(model: nn.Module) -> None:
-    """Raises InputError for parameters without values: of lazy layers that never ran, or on the meta device."""
+def require_values(model: nn.Module, *, shapes: bool = False) -> None:
+    """Raises InputError for parameters without values: of lazy layers that never ran, or, unless ``shapes`` are all
+    that is asked for, on the meta device."""
     for name, parameter in model.named_parameters():
-        if isinstance(parameter, UninitializedParameter) or parameter.is_meta:
+        if isinstance(parameter, UninitializedParameter) or (parameter.is_meta and not shapes):
             raise InputError(
                 f"parameter {name!r} has no values yet: run the model once, or load its weights, first"
             )

@@ -50,7 +50,7 @@ def sites(model: nn.Module) -> list[UnitLayer]:
     and dropout in which each hidden layer ends in a ReLU. It names the layer, and what was expected in its place.
     """
     chain = leaves(model)
-    require_values(model)
+    require_values(model, shapes=True)
     names, layers = list(chain), list(chain.values())
     found: list[UnitLayer] = []
     counts = {"conv": 0, "dense": 0}

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from prunebook.data.batches import class_labels, moved
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import as_written, evaluating, trainable
+from prunebook.networks.evaluating import as_written, evaluating, require_values, trainable
 from prunebook.units.forward import as_chain, check_chain, forward
 from prunebook.units.layers import UnitLayer, check_map, sites
 
@@ -102,6 +102,7 @@ def unit_statistics(
     """
     if len(x) == 0:
         raise InputError("0 samples: give at least one, with a label for each")
+    require_values(model)
     model = trainable(model)
     device = next(model.parameters()).device
     if x.device != device:
