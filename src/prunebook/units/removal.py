@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from prunebook.data.batches import Batches, class_labels
 from prunebook.errors import InputError
-from prunebook.networks.evaluating import as_written, evaluating
+from prunebook.networks.evaluating import as_written, evaluating, require_values
 from prunebook.units.folding import check_path, fold
 from prunebook.units.forward import as_chain, forward, leaves
 from prunebook.units.layers import UnitLayer, sites
@@ -122,6 +122,7 @@ def prune_units(
     >>> smaller.model[0]
     Linear(in_features=4, out_features=6, bias=True)
     """
+    require_values(model)
     amounts = _amounts(model, ratio, layers)
     if not amounts:
         raise InputError(
