@@ -16,6 +16,8 @@ READY := $(VENV)/ready-$(VERSION)
 RUN := $(VENV)/bin/python
 # The tests measure into a folder of their own, empty but for the committed results.
 TESTED := $(CURDIR)/_build/test
+# nbmake executes nothing below a folder called _build.
+PAGES := .cache/pages
 TABLES = mkdir -p "$(TESTED)/results" && cp -R data/results/paper "$(TESTED)/results/"
 LINT = $(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(VENV)/bin/lint-imports
 
@@ -40,9 +42,10 @@ test: export PRUNEBOOK_BOOK = $(TESTED)/html
 test: $(READY) ## Lint, layers, tests, every notebook once, and the book of what they made, at smoke scale.
 	rm -rf "$(TESTED)"
 	$(TABLES)
-	mkdir -p "$(TESTED)/executed/smoke" && cp notebooks/*.ipynb "$(TESTED)/executed/smoke/"
 	$(LINT)
-	$(RUN) -m pytest -n 2 --dist loadgroup --ignore tests/built --nbmake --overwrite tests "$(TESTED)/executed/smoke"
+	rm -rf $(PAGES) && mkdir -p $(PAGES) && cp notebooks/*.ipynb $(PAGES)
+	$(RUN) -m pytest -n 2 --dist loadgroup --ignore tests/built --nbmake --overwrite $(PAGES) tests
+	mkdir -p "$(TESTED)/executed" && cp -R $(PAGES) "$(TESTED)/executed/smoke"
 	$(RUN) book/build.py --laid-out --scale smoke --output "$(TESTED)"
 	$(RUN) -m pytest tests/built
 
