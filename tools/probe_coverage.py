@@ -19,10 +19,10 @@ LEAST = 0.98
 HOME = Path(prunebook.__file__).parent
 PACKAGES = {
     "weights": ["weights/*.py"],
-    "units": ["units/*.py"],
+    "units": ["units/**/*.py"],
     "coresets": ["coresets/*.py"],
-    "training": ["training.py", "sgd.py", "trajectories.py"],
-    "experiments": ["experiments/**/*.py"],
+    "training": ["training/*.py"],
+    "studies": ["studies/*/*.py"],
 }
 EXEMPT = {
     "is for a reader's own network or data": """
