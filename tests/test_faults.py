@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import filelock
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -29,6 +32,7 @@ from typer.testing import CliRunner
 from prunebook.cli import app
 from prunebook.data import images
 from prunebook.errors import DataError, InputError, ResultError, RunError
+from prunebook.paths import replacing
 from prunebook.store.results import ResultMissing, Store
 from prunebook.studies import STUDIES
 from prunebook.studies import study as studies
@@ -285,6 +289,18 @@ def test_a_full_disk_keeps_the_old_checkpoint(small_disk):
     assert torch.equal(torch.load(path, weights_only=True)["x"], torch.ones(3))
 
 
+def test_a_file_that_cannot_even_be_closed_leaves_nothing(small_disk):
+    """What a writer holds back is written on closing, and fails there once more."""
+
+    def write():
+        with replacing(small_disk / "file") as file:
+            np.savez(file, u=np.random.default_rng(1).random(100_000))
+
+    with pytest.raises(OSError, match="No space left"):
+        write()
+    assert list(small_disk.iterdir()) == []
+
+
 @pytest.mark.parametrize("step", ["fsync", "rename", "mkdir"])
 def test_a_disk_that_fills_up_at_any_step_keeps_the_old_result(tmp_path, monkeypatch, step):
     store = Store(tmp_path)
@@ -384,6 +400,53 @@ def test_a_flipped_bit_is_found_and_the_file_named(tmp_path):
     flip(trajectory.folder / "checkpoint.pt")
     with pytest.raises(DataError, match=r"checkpoint\.pt is damaged .*: delete it"):
         trained(tmp_path)
+
+
+def test_a_file_of_another_training_is_refused_though_it_fits(tmp_path):
+    """Its weights would load, and give other numbers without a word."""
+    own, recipe = trained(tmp_path), Recipe(4, batch_size=4)
+    other = snapshots.follow(
+        chain, *samples(), recipe, seed=2, steps=(0, 2, 4), key={}, folder=tmp_path / "other"
+    )
+    snapshot, checkpoint = own.folder / "step-000004.pt", own.folder / "checkpoint.pt"
+    for source in (other.folder / "step-000004.pt", own.folder / "step-000002.pt"):
+        shutil.copyfile(source, snapshot)
+        with pytest.raises(DataError, match=r"step-000004\.pt is (of|step) .*: delete it"):
+            own.load(4, chain())
+    shutil.copyfile(other.folder / "checkpoint.pt", checkpoint)
+    with pytest.raises(DataError, match=r"checkpoint\.pt is of .*: delete it"):
+        trained(tmp_path)
+    for path in (snapshot, checkpoint):
+        path.unlink()
+    assert trained(tmp_path).history == own.history
+
+
+def test_snapshots_of_an_earlier_release_are_read(tmp_path):
+    """They hold the weights alone."""
+    trajectory = trained(tmp_path)
+    whole = trajectory.load(4, chain())[0].weight
+    write_atomically(trajectory.folder / "step-000004.pt", chain().state_dict() | {"0.weight": whole * 2})
+    assert torch.equal(trajectory.load(4, chain())[0].weight, whole * 2)
+
+
+def test_what_killed_runners_left_is_swept_once_they_are_surely_gone(tmp_path):
+    store = Store(tmp_path / "results")
+    final = store.path("smoke", Config(), 1)
+    store.save("smoke", Config(), 1, table(5), FACTS)
+    half, aside = (final.with_name(f".seed-1.{name}") for name in ("half", "aside.old"))
+    half.mkdir()
+    final.rename(aside)  # killed between the two renames of a result that is made anew
+    with filelock.FileLock(next((store.root / ".locks").iterdir())):
+        Store(store.root).sweep("smoke", Config(), 1)
+    assert half.exists()
+    assert aside.exists()
+    Store(store.root).sweep("smoke", Config(), 1)
+    assert [path.name for path in final.parent.iterdir()] == ["seed-1"]
+    assert len(store.load("smoke", Config(), 1).tables["numbers"]) == 5
+    trajectory = trained(tmp_path)
+    (trajectory.folder / ".checkpoint.pt.x.part").write_bytes(b"half")
+    trained(tmp_path)
+    assert not list(trajectory.folder.glob("*.part"))
 
 
 EARLIER = {

@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,16 +43,28 @@ def tidy(path: Path) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of ``path`` once it is whole: a reader sees the old one or the new one."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+    """A new file that takes the place of ``path`` once it is whole: a reader sees the old one or the new one.
+
+    A writer that is killed leaves its half file behind, until ``sweep``.
+    """
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+    ) as file:
         try:
             yield file
             file.close()
             Path(file.name).replace(path)
         except BaseException:
-            file.close()
+            with suppress(OSError):  # to close is to write what is still held back, and the disk may be full
+                file.close()
             Path(file.name).unlink(missing_ok=True)
             raise
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what killed writers left in a folder, of all files or of one. The caller holds the lock of all writers."""
+    for left in folder.glob(f".{name}.*.part" if name else "*.part"):
+        left.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-from prunebook.paths import PACKAGE_DIR, cache_folder, replacing
+import filelock
+
+from prunebook.paths import PACKAGE_DIR, cache_folder, replacing, sweep
 
 MOST = 8  # files of one kind: other checkouts and folders of results share the cache
 COMPUTING = ("numpy", "pandas", "pyarrow", "scipy")
@@ -41,8 +43,10 @@ def kept(kind: str, key: str, make: Callable[[], dict]) -> dict:
     text = json.dumps(make())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            file.write(f"{_checksum(text)}\n{text}".encode())
+        with filelock.FileLock(path.parent / "lock"):
+            sweep(path.parent)
+            with replacing(path) as file:
+                file.write(f"{_checksum(text)}\n{text}".encode())
         for old in sorted(path.parent.glob(f"{kind}-*.json"), key=lambda file: -file.stat().st_mtime)[MOST:]:
             old.unlink(missing_ok=True)
     except OSError:  # a cache that cannot be written costs seconds, and no answer

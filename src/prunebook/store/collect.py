@@ -105,6 +105,7 @@ class _Collection:
 
     def look(self, config: object, seed: int) -> Result | None:
         """The stored result; with ``fresh`` only one that another process made since this call began."""
+        self.store.sweep(self.scale, config, seed)
         try:
             result = self.store.load(self.scale, config, seed)
         except ResultMissing:

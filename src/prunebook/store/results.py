@@ -15,6 +15,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -125,6 +126,17 @@ class Store:
         lock.timeout = timeout
         return lock
 
+    def sweep(self, scale: str, config: object, seed: int) -> None:
+        """Clear away what killed runners left of a result, unless a runner is at it now.
+
+        An earlier result that a killed runner had put aside goes back to its place.
+        """
+        final = self.path(scale, config, seed)
+        if any(final.parent.glob(f".{final.name}.*")):
+            # A folder that cannot be written to has its leftovers, and can still be read.
+            with suppress(filelock.Timeout, OSError, ResultError), self.lock(scale, config, seed, timeout=0):
+                _sweep(final)
+
     def save(self, scale: str, config: object, seed: int, tables: Mapping, facts: Mapping) -> Result:
         """Write one result, whole or not at all, in the place of an earlier one.
 
@@ -149,8 +161,7 @@ class Store:
 
     def _write(self, final: Path, record: dict, tables: Mapping) -> None:
         final.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in final.parent.glob(f".{final.name}.*"):  # of a run that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
+        _sweep(final)
         folder = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
         old = folder.with_name(folder.name + ".old")
         folder.mkdir()
@@ -233,6 +244,15 @@ class Store:
         for config in sorted(folder.glob("*")):
             if _HASH.fullmatch(config.name):
                 yield from (config / f"seed-{seed}" for seed in _seeds(config))
+
+
+def _sweep(final: Path) -> None:
+    """Of all that has the name of ``final`` with a dot before it; the caller holds the lock of the result."""
+    for left in sorted(final.parent.glob(f".{final.name}.*")):
+        if left.suffix == ".old" and not final.exists():
+            left.rename(final)  # its runner was killed before the new one had this place
+        else:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _seeds(folder: Path) -> list[int]:

@@ -177,10 +177,11 @@ class Trainer:
             self._order = (epoch, torch.randperm(len(self.x), generator=generator).to(self.x.device))
         return self._order[1][place * size : (place + 1) * size]
 
-    def save(self, path: Path) -> None:
-        """Write the state; a reader sees the old file or the new one, never half of one."""
+    def save(self, path: Path, **facts: object) -> None:
+        """Write the state, and ``facts`` with it; a reader sees the old file or the new one, never half of one."""
         path.parent.mkdir(parents=True, exist_ok=True)
         state = {
+            **facts,
             "step": self.step,
             "history": self.history,
             "model": self.model.state_dict(),

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from prunebook.errors import DataError, InputError, RunError
 from prunebook.networks.device import check_precision
-from prunebook.paths import cache_folder
+from prunebook.paths import cache_folder, sweep
 from prunebook.training.sgd import Recipe, Trainer, read_checked, write_atomically
 
 # Part of every address. Change it when a training comes to other weights than before; trainings in the cache are then
@@ -52,7 +52,12 @@ class Trajectory:
         path = _file(self.folder, step)
         state = read_checked(path, next(model.parameters()).device)
         try:
+            if isinstance(state.get("model"), dict):
+                _same(path, state, of=self.folder.name, step=step)
+                state = state["model"]  # earlier releases kept the weights alone
             model.load_state_dict(state)
+        except DataError:
+            raise
         except Exception as error:  # it depends on what is in the file
             raise DataError(
                 f"{path} does not fit the network ({error}): delete it, and the next run makes it again"
@@ -101,6 +106,7 @@ def follow(
     try:
         home.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(home / "lock"):
+            sweep(home)
             (home / "key.json").write_text(json.dumps(address, indent=1, sort_keys=True))
             history = _train(home, build, x, y, recipe, seed, steps, precision, report)
     except OSError as error:
@@ -110,6 +116,13 @@ def follow(
     if not _covers(history, steps):
         raise RunError(f"the losses of the training in {home} do not reach all its steps: delete the folder")
     return Trajectory(home, steps, _between(history, steps), precision)
+
+
+def _same(path: Path, state: dict, **expected: object) -> None:
+    """Raise DataError for a file from elsewhere: its weights may fit, and give other numbers without a word."""
+    if found := {name: state[name] for name in expected if state.get(name, expected[name]) != expected[name]}:
+        told = ", ".join(f"{name} {value}" for name, value in found.items())
+        raise DataError(f"{path} is {told}, and not {expected}: delete it, and the next run makes it again")
 
 
 def _file(home: Path, step: int) -> Path:
@@ -123,6 +136,7 @@ def _reached(home: Path) -> tuple[int, list[tuple[int, float]]]:
         return -1, []
     state = read_checked(path, "cpu")
     try:
+        _same(path, state, of=home.name)
         step, history = int(state["step"]), state.get("history")
         if (
             history is None
@@ -174,8 +188,9 @@ def _train(home, build, x, y, recipe, seed, steps, precision, report) -> list[tu
         if whole and step in passed:
             continue
         loss = trainer.advance(step)
-        write_atomically(_file(home, step), model.state_dict())
-        trainer.save(checkpoint)  # last, and the losses with it: what it says is done has been kept
+        write_atomically(_file(home, step), {"of": home.name, "step": step, "model": model.state_dict()})
+        # Last, and the losses with it: what it says is done has been kept.
+        trainer.save(checkpoint, of=home.name)
         if number % max(1, len(steps) // 10) == 0:
             report(f"training step {step}/{steps[-1]}, loss {loss:.3g}")
     return trainer.history

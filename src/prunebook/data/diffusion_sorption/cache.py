@@ -6,13 +6,14 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
+import filelock
 import numpy as np
 import scipy
 from jaxtyping import Float
 
 from prunebook.data.diffusion_sorption.equation import Equation, stored_times
 from prunebook.data.diffusion_sorption.solver import Solution, solve
-from prunebook.paths import cache_folder, replacing
+from prunebook.paths import cache_folder, replacing, sweep
 
 # Part of every file's name. Change it when the solver comes to other numbers than before; what is in the cache is then
 # solved anew. The first value is what earlier releases computed, so that their files are still found.
@@ -58,21 +59,33 @@ def cached_solve(
     }
     key = solution_key(u0, **settings)
     path = (folder or cache_folder()) / f"diffusion-sorption-{key[:24]}.npz"
+    there, solution = path.exists(), None
+    if there and (found := _stored(path, key, u0, settings)):
+        return found
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path.with_suffix(".lock")):  # several processes would all solve the same
+            sweep(path.parent, path.name)
+            if not there and path.exists() and (found := _stored(path, key, u0, settings)):
+                return found
+            solution = solve(u0, **settings)
+            with replacing(path) as file:
+                np.savez(file, u=solution.u, x=solution.x, key=key, stats=json.dumps(solution.stats))
+    except OSError as error:
+        log.warning("cannot store the solution in %s (%s); going on without", path.parent, error)
+    return solution or solve(u0, **settings)
+
+
+def _stored(path: Path, key: str, u0: Float[np.ndarray, " n"], settings: dict) -> Solution | None:
+    """The solution in a file; None, and a line in the log, where it cannot be used."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # compares checksums
             if str(arrays["key"]) != key:
                 raise ValueError("it belongs to other settings")
             u, x, stats = arrays["u"], arrays["x"], json.loads(str(arrays["stats"])) | {"cached": True}
-        return Solution(u, x, np.asarray(times), np.asarray(u0), equation, scheme, stats)
-    except FileNotFoundError:
-        pass
     except Exception as error:  # a damaged file can fail in any way, and none of them is worth stopping for
         log.warning("cannot use the stored solution %s (%s); computing it again", path, error)
-    solution = solve(u0, **settings)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            np.savez(file, u=solution.u, x=solution.x, key=key, stats=json.dumps(solution.stats))
-    except OSError as error:
-        log.warning("cannot store the solution in %s (%s); going on without", path.parent, error)
-    return solution
+        return None
+    return Solution(
+        u, x, np.asarray(settings["times"]), np.asarray(u0), settings["equation"], settings["scheme"], stats
+    )

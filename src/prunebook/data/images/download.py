@@ -2,6 +2,7 @@
 
 import functools
 import http.client
+import shutil
 import tarfile
 import tempfile
 import threading
@@ -32,7 +33,9 @@ def fetch(name: str, cache: Path) -> None:
         with FileLock(cache / f"{name}.lock", timeout=LOCK_PATIENCE):
             if not look(name, cache)[1]:
                 return
-            with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as scratch:
+            for left in cache.glob(f".download-{name}-*"):  # of a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=cache, prefix=f".download-{name}-") as scratch:
                 _download(name, Path(scratch))
                 for file in look(name, Path(scratch))[0]:
                     (cache / file).parent.mkdir(parents=True, exist_ok=True)
