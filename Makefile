@@ -7,6 +7,8 @@ SCALE ?= laptop
 DEVICE ?= auto
 DATA ?=
 SEEDS ?=
+MINUTES ?=
+TRIALS ?=
 
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 INTERPRETER := $(VENV)/bin/python$(VERSION)
@@ -21,7 +23,7 @@ export UV_HTTP_TIMEOUT ?= 300
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test fast browser bench drift readme lock format clean
+.PHONY: help book test fast browser bench soak drift readme lock format clean
 
 help: ## Say what can be made.
 	@echo "make TARGET [PYTHON=python3.12] [SCALE=smoke|laptop|paper] [DATA=folder] [DEVICE=auto|cpu|cuda] [SEEDS=n]"
@@ -61,6 +63,9 @@ drift: $(READY) ## Measure one stored result of each study anew and compare it; 
 
 bench: $(READY) ## Time the fast ways against the straightforward ones, into data/benchmarks.json.
 	$(RUN) benchmarks/run.py
+
+soak: $(READY) ## Kill runs, fill disks, damage files, and look at the numbers; takes MINUTES or TRIALS. data/soak.json.
+	$(RUN) tools/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(TRIALS),--trials $(TRIALS))
 
 readme: $(READY) ## Write the verdicts from the committed results into README.md.
 	$(RUN) tools/readme.py

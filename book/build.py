@@ -247,7 +247,7 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     from prunebook.pages.verdicts import markdown_table
 
     sys.path.insert(0, str(ROOT / "book"))
-    from generated import above_floor, benchmarks, speed
+    from generated import above_floor, benchmarks, soak, speed
 
     src = output / "src"
     shutil.rmtree(src, ignore_errors=True)
@@ -269,6 +269,7 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     (generated / "drift.md").write_text(drift_table() + "\n", encoding="utf-8")
     (generated / "speed.md").write_text(speed(), encoding="utf-8")
     (generated / "above_floor.md").write_text(above_floor() + "\n", encoding="utf-8")
+    (generated / "soak.md").write_text(soak() + "\n", encoding="utf-8")
     (generated / "plans.md").write_text(plans_table() + "\n", encoding="utf-8")
     (generated / "benchmarks.md").write_text(benchmarks() + "\n", encoding="utf-8")
     banner = (

@@ -1,4 +1,4 @@
-"""The parts of the book's prose pages that are made from data: tables of the benchmarks and their figure."""
+"""The parts of the book's prose pages that are made from data: benchmarks with their figure, and the soak."""
 
 import json
 from pathlib import Path
@@ -79,3 +79,26 @@ def above_floor(path: Path = ROOT / "data" / "benchmarks.json") -> str:
         low, high = (f"{end:.2g}" for end in (min(times), max(times)))
         lines.append(f"| {kind} | {low if low == high else f'{low} to {high}'} |")
     return "\n".join(lines) if kinds else ""
+
+
+OUTCOMES = ("wrong", "lost", "tracebacks", "hung", "unclear", "left over")
+
+
+def soak(path: Path = ROOT / "data" / "soak.json") -> str:
+    """A row a kind of fault: how often it was tried, and what went wrong; above it, when and on what."""
+    if not path.is_file():
+        return "The soak has not been run yet."
+    found = json.loads(path.read_text(encoding="utf-8"))
+    machine, steps = found["machine"], found["steps"]
+    lines = [
+        f"{found['trials']:,} trials on {found['date']} at commit `{found['commit'][:12]}`, on {machine['cpu']}. "
+        f"Processes were killed inside {steps['tried']} of the {steps['all']} file operations of "
+        f"{len(found['studies'])} studies.",
+        "",
+        "| Fault | Trials | " + " | ".join(name.capitalize() for name in OUTCOMES) + " |",
+        "| :-- |" + " --: |" * (1 + len(OUTCOMES)),
+    ]
+    for kind, row in (*found["kinds"].items(), ("**All**", found)):
+        counts = " | ".join(str(row[name] or "none") for name in OUTCOMES)
+        lines.append(f"| {kind} | {row['trials'] or 'not tried'} | {counts} |")
+    return "\n".join(lines)

@@ -100,6 +100,27 @@ def test_benchmarks_are_ordered_by_how_far_they_stand_above_their_floor(tmp_path
     assert generated.above_floor(path).splitlines()[2:] == ["| b | 4.5 |", "| a | 1.5 to 2 |"]
 
 
+def test_each_promise_names_a_test_that_there_is():
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "book" / "promises.md").read_text(encoding="utf-8")))
+    there = {name for path in (ROOT / "tests").rglob("test_*.py") for name in
+             re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)}  # fmt: skip
+    assert len(named) > 15
+    assert named - there == set()
+
+
+def test_the_soak_is_shown_with_what_went_wrong(tmp_path):
+    path = tmp_path / "soak.json"
+    assert generated.soak(path) == "The soak has not been run yet."
+    bad = dict.fromkeys(generated.OUTCOMES, 0) | {"lost": 2}
+    found = {"date": "2026-01-01", "commit": "0" * 40, "machine": {"cpu": "a chip"}, "trials": 3, **bad,
+             "steps": {"tried": 1, "all": 9}, "studies": {"ec-pde": 3},
+             "kinds": {"Killed": bad | {"trials": 3}, "Full": dict.fromkeys(bad, 0) | {"trials": 0}}}  # fmt: skip
+    path.write_text(json.dumps(found), encoding="utf-8")
+    lines = generated.soak(path).splitlines()
+    assert "| Killed | 3 | none | 2 | none | none | none | none |" in lines
+    assert "| Full | not tried | none | none | none | none | none | none |" in lines
+
+
 def test_a_notebook_that_fails_is_named_and_leaves_nothing_to_be_used(tmp_path):
     source = notebook(tmp_path / "page.ipynb", "1 + 1", "raise ValueError('seeds must be positive')")
     old = tmp_path / "executed" / "smoke" / "page.ipynb"
