@@ -41,12 +41,12 @@ def chip(verdict: str) -> str:
 
 
 def coverage(row) -> str:
-    """A remark on seeds and staleness, to stand behind the evidence; empty if nothing was tested."""
+    """A remark on seeds and an outdated protocol, to stand behind the evidence; empty if nothing was tested."""
     if row["verdict"] == NOT_TESTED:
         return ""
     planned = f" of {row['planned']} planned" if row["seeds"] < row["planned"] else ""
     return f". Seeds: {row['seeds']}{planned}" + (
-        "; stale, the code has changed since." if row["stale"] else "."
+        "; outdated, the protocol has changed since." if row["stale"] else "."
     )
 
 
