@@ -7,9 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def fastest(
-    work: Callable[[], object], rounds: int = 5, clock: Callable[[], float] = time.perf_counter
-) -> float:
+def fastest(work: Callable[[], object], rounds: int = 5, clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds of the best of a few calls."""
     times = []
     for _ in range(rounds):

@@ -30,9 +30,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def problem(n_out: int, n_in: int, points: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.randn(n_out, n_in, dtype=torch.float64), torch.randn(
-        points, n_in, dtype=torch.float64
-    ).relu()
+    return torch.randn(n_out, n_in, dtype=torch.float64), torch.randn(points, n_in, dtype=torch.float64).relu()
 
 
 def looped(weight: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
@@ -72,9 +70,7 @@ def against_points(n_out: int, n_in: int, points: int, timed: int = 500) -> dict
     }
 
 
-def against_index_lists(
-    n_out: int, n_in: int, samples: int, draws: int = 10, timed: int | None = None
-) -> dict:
+def against_index_lists(n_out: int, n_in: int, samples: int, draws: int = 10, timed: int | None = None) -> dict:
     """Counts of multinomials, against drawing every index and counting, of which ``timed`` draws are measured."""
     timed = timed or samples
     weight, h = problem(n_out, n_in, 200)
@@ -106,9 +102,7 @@ def against_index_lists(
 
 
 def main(arguments: Sequence[str] | None = None) -> list[dict]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=5000, help="points of the largest sample")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args(arguments)

@@ -147,8 +147,7 @@ def nonlinear(widths: Sequence[int], samples: int, timed: int = 30) -> dict:
     torch.testing.assert_close(found[0], expected, rtol=1e-2, atol=1e-9)
     return {
         "name": "non-linear, " + "-".join(map(str, widths)),
-        "floor": products(lambda: output_changes(evidence)) / product_rate()
-        + elements(widths) * samples * each(),
+        "floor": products(lambda: output_changes(evidence)) / product_rate() + elements(widths) * samples * each(),
         "scaling": ["the brute-force criterion", "weights", weights(model)],
         "size": samples,
         "seconds": mine,
@@ -160,9 +159,7 @@ def nonlinear(widths: Sequence[int], samples: int, timed: int = 30) -> dict:
 
 
 def main(arguments: Sequence[str] | None = None) -> list[dict]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=60_000, help="rows of the largest data set")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args(arguments)

@@ -79,9 +79,7 @@ def main(trajectories: int = 100, rival_trajectories: int = 1) -> list[dict]:
     rows = []
     for count in sorted({max(1, trajectories // 10), max(1, trajectories // 3)} - {trajectories}):
         ours, seconds = timed(solve, states[:count], times=TIMES)
-        rows.append(
-            row("face scheme, LSODA", ours, seconds, each * count, "rival: 1 measured, the rest extrapolated")
-        )
+        rows.append(row("face scheme, LSODA", ours, seconds, each * count, "rival: 1 measured, the rest extrapolated"))
     for scheme in ("face", "ghost"):
         ours, seconds = timed(solve, states, times=TIMES, scheme=scheme)
         truth = fine.at(ours.x)

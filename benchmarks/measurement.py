@@ -36,14 +36,7 @@ from prunebook.units import (
     unit_statistics,
 )
 
-GRADIENT = (
-    True,
-    True,
-    True,
-    True,
-    False,
-    False,
-)  # which of the six scores need one: not the norm, not random ones
+GRADIENT = (True, True, True, True, False, False)  # which of the six scores need one: not the norm, not random ones
 AMOUNTS = (0.01, 0.05, 0.1, 0.2, 0.5, 1)
 BATCH = 100  # suits the rivals best, as does channels-last: the maps of a larger batch leave the cache
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
@@ -112,9 +105,7 @@ def score(model: nn.Sequential, x: Tensor, y: Tensor) -> dict[str, Tensor]:
 def all_scores(model: nn.Sequential, x: Tensor, y: Tensor) -> dict[str, dict[str, Tensor]]:
     """Every score of every unit, and the means, from one pass forward and back: what our way does once a step."""
     seen = unit_statistics(model, x, y)
-    return {
-        name: {site: function(found) for site, found in seen.items()} for name, function in SCORES.items()
-    }
+    return {name: {site: function(found) for site, found in seen.items()} for name, function in SCORES.items()}
 
 
 def network(name: str) -> nn.Sequential:
@@ -179,9 +170,7 @@ def compare(name: str, samples: int, rounds: int, timed: int, clock: Callable[[]
 
 
 def main(arguments: Sequence[str] | None = None) -> list[dict]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=1000, help="images")
     parser.add_argument("--networks", nargs="+", default=["small", "medium"])
     parser.add_argument("--timed", type=int, default=1, help="variants of each score the rivals are timed on")

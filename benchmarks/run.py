@@ -61,8 +61,7 @@ def merged(old: dict, runs: dict, rows: list[dict], scripts: list[str]) -> dict:
     kept = [row for row in old.get("rows", []) if row["script"] in scripts and row["script"] not in runs]
     return {
         "runs": {
-            name: {**old.get("runs", {}), **runs}[name]
-            for name in sorted({r["script"] for r in kept} | set(runs))
+            name: {**old.get("runs", {}), **runs}[name] for name in sorted({r["script"] for r in kept} | set(runs))
         },
         "rows": sorted([*kept, *rows], key=lambda row: row["script"]),
     }

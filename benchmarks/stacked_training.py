@@ -58,10 +58,7 @@ def compare(widths: tuple[int, ...], loss: str, variants: int, steps: int) -> di
         else torch.randint(0, 10, (len(x),), generator=generator)
     )
     models = [mlp(widths, seed=seed) for seed in range(variants)]
-    masks = [
-        [torch.rand(layer.weight.shape, generator=generator) > 0.5 for layer in model[::2]]
-        for model in models
-    ]
+    masks = [[torch.rand(layer.weight.shape, generator=generator) > 0.5 for layer in model[::2]] for model in models]
     net = StackedMLP.from_models(models, masks)
     ready = StackedMLP.from_models(models, masks)
     # One step of each, so that neither pays for loading.
@@ -69,9 +66,7 @@ def compare(widths: tuple[int, ...], loss: str, variants: int, steps: int) -> di
     work = products(lambda: train(ready, x[:BATCH], y[:BATCH], **few)) * steps
     alone(mlp(widths), masks[0], x[:BATCH], y[:BATCH], loss, 0)
     stacked = timed(train, net, x, y, seed=1, **few)
-    each = sum(
-        timed(alone, model, mask, x, y, loss, 1) for model, mask in zip(models[:RIVALS], masks, strict=False)
-    )
+    each = sum(timed(alone, model, mask, x, y, loss, 1) for model, mask in zip(models[:RIVALS], masks, strict=False))
     return {
         "name": f"stacked fine-tuning, {'-'.join(map(str, widths))}",
         "size": f"{variants} variants, {steps} steps of {BATCH}",
@@ -90,11 +85,7 @@ def main(variants: int = 100, steps: int = 30) -> list[dict]:
     rows = []
     for number, (widths, loss) in enumerate(CASES):
         # How it grows with the number of variants is shown for the first case.
-        sizes = (
-            (max(RIVALS, variants // 10), max(RIVALS, variants // 3), variants)
-            if number == 0
-            else (variants,)
-        )
+        sizes = (max(RIVALS, variants // 10), max(RIVALS, variants // 3), variants) if number == 0 else (variants,)
         rows += [compare(widths, loss, size, steps) for size in sizes]
     print(pd.DataFrame(rows).to_string(index=False))
     return rows

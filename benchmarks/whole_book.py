@@ -23,24 +23,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def build(scale: str, folder: Path) -> float:
     """Seconds of one build into a folder of its own, where its results and its cache are, too."""
-    environment = os.environ | {
-        "PRUNEBOOK_RESULTS": str(folder / "results"),
-        "PRUNEBOOK_CACHE": str(folder / "cache"),
-    }
+    environment = os.environ | {"PRUNEBOOK_RESULTS": str(folder / "results"), "PRUNEBOOK_CACHE": str(folder / "cache")}
     command = [sys.executable, str(ROOT / "book" / "build.py"), "--scale", scale, "--output", str(folder)]
     start = time.perf_counter()
-    done = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise RuntimeError(f"the book could not be built; its last words: {done.stdout[-2000:]}")
     return time.perf_counter() - start
 
 
 def main(arguments: Sequence[str] | None = None) -> list[dict]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", default="smoke", choices=("smoke", "laptop"))
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:

@@ -281,9 +281,7 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     static = src / "book" / "_static"
     picture = card(
-        config["title"],
-        "What three papers say of pruning, each claim held against a rule.",
-        count_verdicts(verdicts),
+        config["title"], "What three papers say of pruning, each claim held against a rule.", count_verdicts(verdicts)
     )
     picture.savefig(static / "card.png", dpi=100)
     where_it_stands(config, os.environ)
@@ -319,10 +317,7 @@ def where_it_stands(config: dict, environment: Mapping[str, str]) -> None:
             launch["colab_url"] = "https://colab.research.google.com"
         config["launch_buttons"] = launch
     if address := environment.get("PRUNEBOOK_URL"):
-        config["sphinx"]["config"] |= {
-            "ogp_site_url": address.rstrip("/") + "/",
-            "ogp_image": "_static/card.png",
-        }
+        config["sphinx"]["config"] |= {"ogp_site_url": address.rstrip("/") + "/", "ogp_image": "_static/card.png"}
 
 
 def count_verdicts(table: str) -> dict[str, int]:
@@ -383,19 +378,13 @@ def render(src: Path, output: Path) -> Path:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", src, "--path-output", work]
     with log.open("w", encoding="utf-8") as stream:
-        built = subprocess.run(
-            [*command, "-W", "-n", "--keep-going"],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
+        built = subprocess.run([*command, "-W", "-n", "--keep-going"], stdout=stream, stderr=subprocess.STDOUT)
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))
     log.write_text(text, encoding="utf-8")
     lines = text.splitlines()
     complaints = [line for line in lines if "WARNING" in line or "ERROR" in line]
     if built.returncode or complaints:
-        raise BuildError(
-            "\n".join(["Jupyter Book complains:", *(complaints or lines[-20:]), f"  all of it: {log}"])
-        )
+        raise BuildError("\n".join(["Jupyter Book complains:", *(complaints or lines[-20:]), f"  all of it: {log}"]))
     finish(work / "_build" / "html")
     shutil.rmtree(html, ignore_errors=True)
     (work / "_build" / "html").replace(html)

@@ -357,10 +357,7 @@ page.figure(
     table=rest["epsilon_first"],
     name="cb-lenet-others",
 )
-page.table(
-    coreset_bounds.facts_table(rest["models"]),
-    caption="These networks, means over seeds.",
-)
+page.table(coreset_bounds.facts_table(rest["models"]), caption="These networks, means over seeds.")
 page.table(
     coreset_bounds.coreset_table(rest["epsilon_first"], rest["models"]),
     caption="Keeping half of the correct labels by guarantee on these networks, means over seeds.",

@@ -107,13 +107,9 @@ for ratio in (0.5, 0.9):
         for method in ("elimination-compensation", "magnitude"):
             value = elimination_compensation.mean_of(losses, method, stage, ratio, column="accuracy")
             page.glue(f"{method}-{stage}-{ratio}", 100 * value, ".1f")
+page.glue("dense", 100 * elimination_compensation.mean_of(losses, "dense", "trained", 0.0, column="accuracy"), ".1f")
 page.glue(
-    "dense", 100 * elimination_compensation.mean_of(losses, "dense", "trained", 0.0, column="accuracy"), ".1f"
-)
-page.glue(
-    "dense-on",
-    100 * elimination_compensation.mean_of(losses, "dense", "fine-tuned", 0.0, column="accuracy"),
-    ".1f",
+    "dense-on", 100 * elimination_compensation.mean_of(losses, "dense", "fine-tuned", 0.0, column="accuracy"), ".1f"
 )
 
 # %% [markdown]
@@ -153,9 +149,7 @@ page.figure(
     alt="Lines of relative loss against ratio for elimination-compensation and magnitude rankings with and without bias shift.",
     table=elimination_compensation.losses_summary(
         losses[
-            losses["method"].isin(
-                ["elimination-compensation", "ec-ranking-only", "magnitude", "magnitude-compensated"]
-            )
+            losses["method"].isin(["elimination-compensation", "ec-ranking-only", "magnitude", "magnitude-compensated"])
         ]
     ),
     name="ec-mnist-two-by-two",
@@ -238,8 +232,7 @@ page.verdict("EC-10")
 
 # %% tags=["hide-input"]
 page.table(
-    elimination_compensation.cost_summary(page.tables["cost"]),
-    caption="Seconds for each criterion, mean over seeds.",
+    elimination_compensation.cost_summary(page.tables["cost"]), caption="Seconds for each criterion, mean over seeds."
 )
 page.verdict("EC-11a", "EC-11b")
 
@@ -256,9 +249,7 @@ page.figure(
     figures.effect(losses, "elimination-compensation", "dense"),
     caption="Loss of the network pruned by elimination-compensation over that of the dense network at the same stage; 95 % intervals over seeds.",
     alt="Two panels of loss ratio to the dense network against pruning ratio for both networks, before and after the second training phase.",
-    table=elimination_compensation.losses_summary(
-        losses[losses["method"].isin(["elimination-compensation", "dense"])]
-    ),
+    table=elimination_compensation.losses_summary(losses[losses["method"].isin(["elimination-compensation", "dense"])]),
     name="ec-mnist-effect",
 )
 page.table(

@@ -87,9 +87,7 @@ page.figure(
 losses, floors = page.tables["losses"], page.tables["floors"]
 for number, (widths, part) in enumerate(losses.groupby("widths", sort=False), start=1):
     page.figure(
-        figures.losses_by_ratio(
-            part, floors=floors[floors["widths"] == widths], names=("noise", "blind_test")
-        ),
+        figures.losses_by_ratio(part, floors=floors[floors["widths"] == widths], names=("noise", "blind_test")),
         caption=f"Architecture {number}, {widths}: test loss on noisy targets against pruning ratio. Points are means over seeds.",
         alt=f"Panels of test loss on a log axis against pruning ratio for six methods on architecture {number}: a row for each noise level, right after pruning and after fine-tuning.",
         table=elimination_compensation.losses_summary(part),

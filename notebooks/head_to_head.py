@@ -98,10 +98,7 @@ for net in nets:
 # %% tags=["hide-input"]
 classifiers = losses.groupby("net").filter(lambda rows: rows["accuracy"].notna().any())
 if len(classifiers):
-    page.table(
-        best.overview(classifiers, by="loss"),
-        caption="As the table at the top, by test loss.",
-    )
+    page.table(best.overview(classifiers, by="loss"), caption="As the table at the top, by test loss.")
 
 # %% tags=["hide-input"]
 page.verdict("HH-X4", "HH-X6")

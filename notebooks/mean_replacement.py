@@ -98,9 +98,7 @@ page.glue("net", mean_replacement.networks(penalties))
 page.glue("ours", mean_replacement.networks(of("penalties", ours)))
 page.glue("nets", mean_replacement.networks(tables["penalties"]))
 page.glue("others", ", ".join(map(mean_replacement.network_name, others)) or "none so far")
-page.glue(
-    "end", f"{mean_replacement.at_the_end(of('constants', ours), layer_set='all', scores=UNSIGNED):.0%}"
-)
+page.glue("end", f"{mean_replacement.at_the_end(of('constants', ours), layer_set='all', scores=UNSIGNED):.0%}")
 
 # %% [markdown]
 # Networks measured so far: {glue:text}`mr-training-nets`. The figures that stand for the paper's show {glue:text}`mr-training-net`; our own questions were put to {glue:text}`mr-training-ours`. Medium, which the paper shows most, comes

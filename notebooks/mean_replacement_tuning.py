@@ -74,9 +74,7 @@ for net in nets:
         name=f"mr-tuning-{net}",
     )
     page.table(
-        mean_replacement.spelled(
-            mean_replacement.advantage(rows, late=late).dropna(axis="columns", how="all")
-        ),
+        mean_replacement.spelled(mean_replacement.advantage(rows, late=late).dropna(axis="columns", how="all")),
         caption=f"{name}: advantage in nats, the median over layer sets, amounts, scores and steps of pruning, with the 95 % interval over seeds where there are several; what is kept of it, as a share of the advantage before fine-tuning; and the advantage on held-out images.",
     )
 page.verdict("MR-4a", "MR-4b", "MR-5a", "MR-5b")

@@ -182,11 +182,7 @@ tilted = relations(
     ),
     surgeon=("Bias change of the surgeon on the pair = that shift", change[1], tilted_shift),
     saliency=("Twice the surgeon's cost = importance", 2 * saliency, layer.residual[i, j]),
-    gap=(
-        "Difference to the plain mean = covariance, all weights",
-        gap,
-        W * covariance / loudness,
-    ),
+    gap=("Difference to the plain mean = covariance, all weights", gap, W * covariance / loudness),
     cost=(
         "What the plain mean costs at the outputs",
         theory.left_over(single, mean_shift[None], Ji) - theory.left_over(single, tilted_shift[None], Ji),
@@ -199,8 +195,7 @@ tilted = relations(
     ),
 )
 page.table(
-    tilted,
-    caption="Elimination-compensation as weighted mean replacement, and as a surgeon with two parameters.",
+    tilted, caption="Elimination-compensation as weighted mean replacement, and as a surgeon with two parameters."
 )
 
 # %% [markdown]
@@ -225,9 +220,7 @@ def lost_and_left():
     figure, ((left, right),) = grid(1, 2, 2.9)
     span = np.linspace(min(c.min(), (c - means["plain"]).min()), max(c.max(), (c - means["plain"]).max()), 41)
     left.hist(c, span, color="#999999", alpha=0.55, label="Lost contribution, all inputs")
-    left.hist(
-        c[loud > 0], span, histtype="step", color=EC.colour, linewidth=1.3, label="Where the unit is heard"
-    )
+    left.hist(c[loud > 0], span, histtype="step", color=EC.colour, linewidth=1.3, label="Where the unit is heard")
     left.hist(
         c - means["plain"],
         span,
@@ -258,9 +251,7 @@ def lost_and_left():
             linestyle="--",
             **{"marker": MR.marker, "label": "Mean: error of the pre-activation"},
         )[0],
-        right.plot(
-            [], [], color=EC.colour, **{"marker": EC.marker, "label": "Weighted mean: error of the outputs"}
-        )[0],
+        right.plot([], [], color=EC.colour, **{"marker": EC.marker, "label": "Weighted mean: error of the outputs"})[0],
     ]
     legend_below(figure, handles)
     return figure
@@ -275,18 +266,12 @@ page.figure(
 )
 page.glue(
     "mean-left",
-    100
-    * float(
-        theory.left_over(single, mean_shift[None], Ji) / theory.left_over(single, 0 * mean_shift[None], Ji)
-    ),
+    100 * float(theory.left_over(single, mean_shift[None], Ji) / theory.left_over(single, 0 * mean_shift[None], Ji)),
     ".0f",
 )
 page.glue(
     "tilted-left",
-    100
-    * float(
-        theory.left_over(single, tilted_shift[None], Ji) / theory.left_over(single, 0 * mean_shift[None], Ji)
-    ),
+    100 * float(theory.left_over(single, tilted_shift[None], Ji) / theory.left_over(single, 0 * mean_shift[None], Ji)),
     ".0f",
 )
 
@@ -310,9 +295,7 @@ zero = torch.zeros_like(b)
 left = {
     "Plain removal (optimal brain damage)": theory.left_over(only, zero, J),
     "Plain mean (mean replacement)": theory.left_over(only, torch.where(heard, mean_shift, zero), J),
-    "Bias beside it (elimination-compensation)": theory.left_over(
-        only, torch.where(heard, tilted_shift, zero), J
-    ),
+    "Bias beside it (elimination-compensation)": theory.left_over(only, torch.where(heard, tilted_shift, zero), J),
     "All biases of the layer (joint shifts)": theory.left_over(only, joint, J),
     "Bias and all weights of the row": 2 * row_cost,
 }
@@ -325,11 +308,7 @@ ladder["Relative to plain removal"] = ladder.iloc[:, 1] / ladder.iloc[0, 1]
 page.table(ladder, caption="One weight removed, and what is left when more may move.")
 page.table(
     relations(
-        joint=(
-            "Library's joint shifts = the best shift of all biases of the layer",
-            joint,
-            theory.best_shift(only, J),
-        ),
+        joint=("Library's joint shifts = the best shift of all biases of the layer", joint, theory.best_shift(only, J))
     ),
     caption="All biases together.",
 )
@@ -370,10 +349,7 @@ page.table(
     caption="A linear network.",
 )
 points = pd.DataFrame(
-    {
-        "covariance": (W * covariance / loudness).flatten().tolist(),
-        "difference": gap.flatten().tolist(),
-    }
+    {"covariance": (W * covariance / loudness).flatten().tolist(), "difference": gap.flatten().tolist()}
 )
 
 
@@ -382,15 +358,10 @@ def two_shifts():
     figure, ((left, right),) = grid(1, 2, 2.9)
     left.axline((0, 0), slope=1, color="#666666", linewidth=0.8)
     left.plot(points["covariance"], points["difference"], **(EC.points | {"markersize": 4.5, "alpha": 0.7}))
-    left.set(
-        xlabel=r"$W_{ij}\,\mathrm{Cov}(D_i, a_j)\,/\,\mathrm{E}\,D_i$",
-        ylabel="Weighted minus plain mean shift",
-    )
+    left.set(xlabel=r"$W_{ij}\,\mathrm{Cov}(D_i, a_j)\,/\,\mathrm{E}\,D_i$", ylabel="Weighted minus plain mean shift")
     panel_label(left, 0, "All 256 weights, ReLU")
     right.plot(closing["slope"], closing["difference"], **(EC.line | {"markersize": 4.5}))
-    right.set(
-        xlabel="Slope below zero (1: linear network)", ylabel="Difference of shifts, relative", ylim=(0, None)
-    )
+    right.set(xlabel="Slope below zero (1: linear network)", ylabel="Difference of shifts, relative", ylim=(0, None))
     panel_label(right, 1, "From ReLU to linear")
     return figure
 
@@ -513,12 +484,7 @@ for count in range(1, 16):
     missed = everything[:, :, order[count:]].sum(2)
     for name, shift in (("Chosen, zeros", zero), ("Chosen, means in the bias", theory.best_shift(missed))):
         curves.append(
-            {
-                "way": name,
-                "draws": float("nan"),
-                "kept": count,
-                "error": float(theory.left_over(missed, shift)) ** 0.5,
-            }
+            {"way": name, "draws": float("nan"), "kept": count, "error": float(theory.left_over(missed, shift)) ** 0.5}
         )
 spread = float(z.var(0, correction=0).sum()) ** 0.5
 errors = pd.DataFrame(curves + checks).assign(error=lambda table: table["error"] / spread)
@@ -544,9 +510,7 @@ def draws_against_choice():
     for axis, column in ((left, "draws"), (right, "kept")):
         for way in ways:
             axis.plot(of(way)[column], of(way)["error"], **STYLES[way])
-        axis.plot(
-            measured[column], measured["error"], "D", color=LOOKS["neurons"].colour, markeredgecolor="white"
-        )
+        axis.plot(measured[column], measured["error"], "D", color=LOOKS["neurons"].colour, markeredgecolor="white")
     for count in (4, 8, 12):
         value = float(of("Chosen, means in the bias").set_index("kept").loc[count, "error"])
         left.axhline(value, color=MR.colour, linewidth=1)
@@ -563,9 +527,7 @@ def draws_against_choice():
     panel_label(left, 0, "Against draws")
     panel_label(right, 1, "Against what is kept")
     handles = [right.plot([], [], label=way, **style)[0] for way, style in STYLES.items()]
-    handles.append(
-        right.plot([], [], "D", color=LOOKS["neurons"].colour, label="Drawn by sensitivity, measured")[0]
-    )
+    handles.append(right.plot([], [], "D", color=LOOKS["neurons"].colour, label="Drawn by sensitivity, measured")[0])
     legend_below(figure, handles)
     return figure
 
@@ -581,9 +543,7 @@ chosen = of("Chosen, means in the bias").set_index("kept")["error"]
 needed = float(theory.reweighting_error(everything, mussay, 1)) / float(chosen.loc[8] * spread) ** 2
 page.glue("needed", needed, ".0f")
 page.glue(
-    "needed-kept",
-    float(coresets.expected_kept(mussay, torch.tensor(float(np.ceil(needed)), device=device))),
-    ".1f",
+    "needed-kept", float(coresets.expected_kept(mussay, torch.tensor(float(np.ceil(needed)), device=device))), ".1f"
 )
 
 # %% [markdown]
@@ -667,8 +627,7 @@ exactness = pd.DataFrame([{"Network": name} | true_errors(*case) for name, case 
 
 # %% tags=["hide-input"]
 page.table(
-    exactness,
-    caption="Root mean square change of the outputs, relative to their spread, after one unit is removed.",
+    exactness, caption="Root mean square change of the outputs, relative to their spread, after one unit is removed."
 )
 
 # %% [markdown]

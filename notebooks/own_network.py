@@ -112,10 +112,7 @@ def apart(one, other):
 # %%
 def block(inputs, outputs):
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)
     )
 
 
@@ -123,17 +120,9 @@ class Net(nn.Module):
     def __init__(self, channels, side, width, classes=10):
         super().__init__()
         double, flat = 2 * width, 2 * width * (side // 8) ** 2
-        self.features = nn.Sequential(
-            block(channels, width),
-            block(width, double),
-            block(double, double),
-        )
+        self.features = nn.Sequential(block(channels, width), block(width, double), block(double, double))
         self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(flat, 4 * width),
-            nn.ReLU(),
-            nn.Dropout(0.2),
-            nn.Linear(4 * width, classes),
+            nn.Flatten(), nn.Linear(flat, 4 * width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(4 * width, classes)
         )
 
     def forward(self, images):
@@ -193,9 +182,7 @@ wide_small = units.remove(units.fold(wide, gone, means, shape=shape), gone)
 with torch.no_grad():
     sample = images[:200]
     single_error = apart(small(sample), units.masked_outputs(chain, sample, gone, means))
-    double_error = apart(
-        wide_small(sample.double()), units.masked_outputs(wide, sample.double(), gone, means)
-    )
+    double_error = apart(wide_small(sample.double()), units.masked_outputs(wide, sample.double(), gone, means))
 zeroed = units.remove(units.fold(chain, gone), gone)
 raw = {"zero": accuracy(zeroed, test), "mean": accuracy(small, test)}
 small = train(small, tuning)
@@ -273,9 +260,7 @@ for method in ("elimination-compensation", "ec-ranking-only", "magnitude"):
 unit_rows = [
     {"removed": "units", "method": way, "fraction": f, "accuracy": right / len(pictures.dev)}
     for (way, f), right in zip(
-        [(way, f) for way in ("zero", "mean") for f in fractions],
-        by_units.correct[:, 0].tolist(),
-        strict=True,
+        [(way, f) for way in ("zero", "mean") for f in fractions], by_units.correct[:, 0].tolist(), strict=True
     )
 ]
 weight_rows = [
@@ -283,10 +268,7 @@ weight_rows = [
     for (method, ratio), right in by_weights.items()
 ]
 amounts = pd.DataFrame(unit_rows + weight_rows)
-whole = {
-    "units": float(by_units.unpruned_correct[0]) / len(pictures.dev),
-    "weights": accuracy(small, held_out),
-}
+whole = {"units": float(by_units.unpruned_correct[0]) / len(pictures.dev), "weights": accuracy(small, held_out)}
 UNITS = {
     "zero": {"color": "#d55e00", "marker": "s", "linestyle": "--", "label": "Units at zero"},
     "mean": {"color": "#7a7a1f", "marker": "p", "linestyle": "-", "label": "Units at their mean"},
@@ -298,11 +280,7 @@ def how_much():
     figure, (panels,) = grid(1, 2, 2.9, sharey=True)
     handles = []
     for number, (axes, (kind, title)) in enumerate(
-        zip(
-            panels,
-            {"units": "Units of the network", "weights": "Weights of step 1's result"}.items(),
-            strict=True,
-        )
+        zip(panels, {"units": "Units of the network", "weights": "Weights of step 1's result"}.items(), strict=True)
     ):
         part = amounts[amounts["removed"] == kind]
         for method, curve in part.groupby("method", sort=False):
@@ -475,11 +453,7 @@ MISTAKES = [
         lambda: units.sites(gelu),
         "mean replacement of units is made for ReLU; prune weights",
     ),
-    (
-        "More units than there are",
-        lambda: units.count(16, 40),
-        "0.4 is a share, 40 a number of units",
-    ),
+    ("More units than there are", lambda: units.count(16, 40), "0.4 is a share, 40 a number of units"),
     (
         "Padded convolutions, and the shape left out",
         lambda: units.fold(chain, gone, means),
@@ -500,11 +474,7 @@ MISTAKES = [
         lambda: units.unit_statistics(chain, images.to("meta"), labels),
         "<code>images.to(device)</code>; prune and certify do it themselves",
     ),
-    (
-        "A ratio in per cent",
-        lambda: weights.prune(small, handful, 80),
-        "0.8",
-    ),
+    ("A ratio in per cent", lambda: weights.prune(small, handful, 80), "0.8"),
     (
         "A method that nobody knows",
         lambda: weights.prune(small, handful, 0.5, "magnitud"),
@@ -565,11 +535,7 @@ MISTAKES = [
         lambda: coresets.certify(nn.Sequential(small, nn.Softmax(1)), handful),
         "take the network that gives logits",
     ),
-    (
-        "Labels to keep in per cent",
-        lambda: coresets.certify(small, handful, keep=90),
-        "0.9",
-    ),
+    ("Labels to keep in per cent", lambda: coresets.certify(small, handful, keep=90), "0.9"),
 ]
 
 

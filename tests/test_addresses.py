@@ -34,9 +34,7 @@ def test_addresses_of_presets_have_not_moved(study):
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_what_is_listed_is_stored_and_what_is_stored_is_listed(study):
-    assert stored(study) == {
-        entry["address"]: entry["seeds"] for entry in LISTED[study] if entry["seeds"] != NOT_RUN
-    }
+    assert stored(study) == {entry["address"]: entry["seeds"] for entry in LISTED[study] if entry["seeds"] != NOT_RUN}
 
 
 @pytest.mark.parametrize("study", STUDIES)

@@ -20,17 +20,12 @@ def test_one_benchmark_run_again_leaves_the_others_under_their_own_run():
         "runs": {name: facts("2026-01-01") for name in ("criterion", "gone", "measurement")},
         "rows": [{"script": name, "seconds": 1.0} for name in ("criterion", "gone", "measurement")],
     }
-    new = merged(
-        old, {"measurement": facts("2026-01-02")}, [{"script": "measurement", "seconds": 2.0}], scripts
-    )
+    new = merged(old, {"measurement": facts("2026-01-02")}, [{"script": "measurement", "seconds": 2.0}], scripts)
     assert {name: run["date"] for name, run in new["runs"].items()} == {
         "criterion": "2026-01-01",
         "measurement": "2026-01-02",
     }
-    assert [(row["script"], row["seconds"]) for row in new["rows"]] == [
-        ("criterion", 1.0),
-        ("measurement", 2.0),
-    ]
+    assert [(row["script"], row["seconds"]) for row in new["rows"]] == [("criterion", 1.0), ("measurement", 2.0)]
     assert merged({}, {}, [], scripts) == {"runs": {}, "rows": []}
 
 

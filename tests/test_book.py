@@ -82,9 +82,7 @@ def test_data_go_to_the_page_on_pictures_only_if_there_are_pictures(tmp_path, ca
     assert build.given_to("mean_replacement_pictures", given) == given
     assert build.given_to("mean_replacement_pictures", {"seeds": 2}) == {"seeds": 2}
     absent = {"data": str(tmp_path / "absent")}
-    assert build.given_to("mean_replacement_pictures", absent) == absent, (
-        "the page says what is wrong with it"
-    )
+    assert build.given_to("mean_replacement_pictures", absent) == absent, "the page says what is wrong with it"
     assert capsys.readouterr().out == ""
 
 
@@ -198,9 +196,7 @@ def test_a_book_of_the_same_pages_is_left_alone(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         made.append((folder / "index.html").write_text("a page", encoding="utf-8"))
         (folder / "_static").mkdir()
-        (folder / "searchindex.js").write_text(
-            'Search.setIndex({"alltitles":{},"docnames":[]})', encoding="utf-8"
-        )
+        (folder / "searchindex.js").write_text('Search.setIndex({"alltitles":{},"docnames":[]})', encoding="utf-8")
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(build.subprocess, "run", jupyter_book)
@@ -260,9 +256,7 @@ def test_what_the_pages_load_is_staged_once(tmp_path, no_verdicts):
     assert (static / "card.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_plotly_all_figures_are_static_and_the_terminal_says_so(
-    tmp_path, monkeypatch, capsys, no_verdicts
-):
+def test_without_plotly_all_figures_are_static_and_the_terminal_says_so(tmp_path, monkeypatch, capsys, no_verdicts):
     monkeypatch.setitem(build.sys.modules, "plotly", None)
     content = settings(tmp_path)
     assert "plotly is not installed" in capsys.readouterr().out
@@ -288,11 +282,7 @@ def test_no_file_names_a_place_that_only_one_machine_has():
     files = [ROOT / name for name in listed.stdout.split("\0") if name]
     assert ROOT / "Makefile" in files
     # Written in pieces, so that this file does not find itself.
-    places = [
-        r"(?<![\w.])/(?:wor" + r"k|roo" + r"t|hom" + r"e|User" + r"s)/\w",
-        "py" + r"pi\.org",
-        "python" + "hosted",
-    ]
+    places = [r"(?<![\w.])/(?:wor" + r"k|roo" + r"t|hom" + r"e|User" + r"s)/\w", "py" + r"pi\.org", "python" + "hosted"]
     for file in files:
         if not file.is_file() or file.suffix in {".parquet", ".png", ".svg", ".gz"}:
             continue

@@ -106,17 +106,11 @@ def test_chains_that_people_have_are_pruned_exactly(name):
     ("layers", "message"),
     [
         ([nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3), nn.LogSoftmax(1)], "layer 3 .LogSoftmax.*or nothing"),
-        (
-            [conv(), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 3)],
-            "BatchNorm2d.*after layer 1",
-        ),
+        ([conv(), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 3)], "BatchNorm2d.*after layer 1"),
         ([nn.Linear(64, 8), nn.LeakyReLU(), nn.Linear(8, 3)], "LeakyReLU.*max-pooling and a ReLU"),
         ([nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24, 3)], "Conv1d.*at the start"),
         ([nn.Conv2d(4, 4, 3, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)], "grouped"),
-        (
-            [conv(), nn.ReLU(), nn.AvgPool2d(2, padding=1), nn.Flatten(), nn.Linear(64, 3)],
-            "count_include_pad",
-        ),
+        ([conv(), nn.ReLU(), nn.AvgPool2d(2, padding=1), nn.Flatten(), nn.Linear(64, 3)], "count_include_pad"),
         ([conv(), nn.AvgPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)], "AvgPool2d"),
         ([nn.Sequential(nn.Sequential(conv(), nn.Tanh())), nn.Linear(4, 3)], r"layer 0\.0\.1 .Tanh"),
     ],
@@ -321,14 +315,10 @@ def test_one_logit_has_no_classes():
 
 
 def test_habits_from_other_libraries():
-    model = nn.Sequential(
-        conv(1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3)
-    )
+    model = nn.Sequential(conv(1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
     mask, means = torch.arange(4) < 2, torch.rand(4)
     expected = units.fold(model, {"conv1": mask}, {"conv1": means}, shape=(1, 8, 8)).state_dict()
-    alike = units.fold(
-        model, {"conv1": mask.tolist()}, {"conv1": means.numpy()}, shape=(1, 8, 8)
-    ).state_dict()
+    alike = units.fold(model, {"conv1": mask.tolist()}, {"conv1": means.numpy()}, shape=(1, 8, 8)).state_dict()
     again = units.fold(model, {"conv1": mask.numpy()}, {"conv1": means}, shape=[1, 8, 8]).state_dict()
     assert all(torch.equal(v, alike[k]) and torch.equal(v, again[k]) for k, v in expected.items())
     gone = {"conv1": mask}
@@ -343,10 +333,7 @@ def test_habits_from_other_libraries():
             lambda: units.unit_statistics(model, torch.randn(1, 8, 8), torch.zeros(1).long()),
             "cannot read|first dimension",
         ),
-        (
-            lambda: units.measure(model.double(), [units.Variant({"conv1": [1, 0]})], [images()]),
-            "variant 0.*4 bool",
-        ),
+        (lambda: units.measure(model.double(), [units.Variant({"conv1": [1, 0]})], [images()]), "variant 0.*4 bool"),
     ]
     for call, message in wrong:
         with pytest.raises(InputError, match=message):
@@ -410,9 +397,7 @@ def test_one_call_is_its_parts():
     for name, s in seen.items():
         close(found.scores[name], units.SCORES["abs_rs"](s), rtol=1e-9, atol=1e-15)
         close(found.means[name], s.mean, rtol=1e-9, atol=1e-15)
-        assert torch.equal(
-            found.masks[name], units.mask_lowest(found.scores[name], units.count(len(s.mean), 0.4))
-        )
+        assert torch.equal(found.masks[name], units.mask_lowest(found.scores[name], units.count(len(s.mean), 0.4)))
     assert found.removed == {"conv1": 1, "dense1": 2}
     expected = units.masked_outputs(model, x, found.masks, found.means)
     close(found.model.eval()(x), expected, rtol=0, atol=1e-12)
@@ -427,11 +412,7 @@ def test_what_is_left_alone_is_named():
     found = units.prune_units(model, data, 0.5, layers=["dense1"])
     assert found.left_alone["conv1"] == "not asked for"
     assert "layer 2.3" in found.left_alone
-    assert (
-        units.prune_units(model, data, {"conv1": 0.1, "dense1": 1})
-        .left_alone["conv1"]
-        .startswith("the ratio")
-    )
+    assert units.prune_units(model, data, {"conv1": 0.1, "dense1": 1}).left_alone["conv1"].startswith("the ratio")
     zero = units.prune_units(model, data, 0.5, replacement="zero")
     close(zero.model.eval()(x), units.masked_outputs(model, x, zero.masks))
     assert zero.means is None
@@ -555,10 +536,7 @@ ALIKE = {
     "joined": (None, lambda data: ConcatDataset([Subset(data, range(9)), Subset(data, range(9, len(data)))])),
     "rows that come one by one": (None, Rows),
     "inputs with a graph": (None, with_graph),
-    "inputs that are parameters": (
-        None,
-        lambda data: TensorDataset(nn.Parameter(data.tensors[0]), data.tensors[1]),
-    ),
+    "inputs that are parameters": (None, lambda data: TensorDataset(nn.Parameter(data.tensors[0]), data.tensors[1])),
 }
 
 
@@ -571,9 +549,7 @@ def test_other_forms_of_a_network_and_its_data_change_nothing(kind):
     given = changed(model) if changed else model
     found = {name: call() for name, call in three(given, read(data) if read else data).items()}
     for name in ("prune", "prune_units"):
-        assert [m.tolist() for m in found[name].masks.values()] == [
-            m.tolist() for m in wanted[name].masks.values()
-        ]
+        assert [m.tolist() for m in found[name].masks.values()] == [m.tolist() for m in wanted[name].masks.values()]
         x = data.tensors[0]
         close(found[name].model.eval()(x), wanted[name].model(x))
     assert found["certify"].epsilon == pytest.approx(wanted["certify"].epsilon, rel=1e-5)
@@ -637,11 +613,7 @@ REFUSED = {
     "sparse": (None, lambda data: [(data.tensors[0].to_sparse(), data.tensors[1])], "sparse_coo.*to_dense"),
     "inputs on meta": (None, lambda data: [(data.tensors[0].to("meta"), data.tensors[1])], "meta device"),
     "targets on meta": (None, lambda data: [(data.tensors[0], data.tensors[1].to("meta"))], "meta device"),
-    "one sample a batch, bare": (
-        None,
-        lambda data: DataLoader(data, batch_size=None),
-        "do not go with 6 inputs",
-    ),
+    "one sample a batch, bare": (None, lambda data: DataLoader(data, batch_size=None), "do not go with 6 inputs"),
     "arrays": (None, lambda data: [tuple(t.numpy() for t in data.tensors)], "not ndarray.*forward="),
     "words": (None, lambda data: [(["a", "b"], data.tensors[1][:2])], "not list.*forward="),
     "nothing": (None, lambda data: DataLoader(data, batch_size=1000, drop_last=True), "data is empty"),
@@ -716,13 +688,7 @@ def test_chains_that_give_or_take_what_has_no_units():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of layers without weights
         chains = {
-            "return_indices": [
-                conv(),
-                nn.ReLU(),
-                nn.MaxPool2d(2, return_indices=True),
-                nn.Flatten(),
-                nn.Linear(36, 3),
-            ],
+            "return_indices": [conv(), nn.ReLU(), nn.MaxPool2d(2, return_indices=True), nn.Flatten(), nn.Linear(36, 3)],
             "layer 1 .*has no weights": [nn.Flatten(), nn.Linear(64, 0), nn.ReLU(), nn.Linear(0, 3)],
             "has 1 output: give one": [nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 1)],
         }
@@ -788,9 +754,7 @@ def test_the_smallest_share_is_one_label():
     data = points(model)
     head = find_head(model, data)
     every = additive_epsilon(head.inputs @ head.layer.weight.T + head.layer.bias, head.labels)
-    assert (
-        epsilon_to_keep(every, 1e-12) == float(every.max()) > float(every.min()) == epsilon_to_keep(every, 1)
-    )
+    assert epsilon_to_keep(every, 1e-12) == float(every.max()) > float(every.min()) == epsilon_to_keep(every, 1)
     assert certify(model, data, keep=1e-12).epsilon >= certify(model, data, keep=0.1).epsilon
     with pytest.raises(InputError, match="below 2"):
         certify(model, data, seed=2**70)

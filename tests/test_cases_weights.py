@@ -176,11 +176,7 @@ class Keeps(nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.table, self.first, self.last = (
-            nn.Embedding(30, 6, max_norm=1.0),
-            nn.Linear(6, 8),
-            nn.Linear(8, 3),
-        )
+        self.table, self.first, self.last = (nn.Embedding(30, 6, max_norm=1.0), nn.Linear(6, 8), nn.Linear(8, 3))
         self.register_buffer("seen", torch.zeros(()))
         self.kept = {"maps": [None]}
 
@@ -245,9 +241,7 @@ def test_compiled_models_are_pruned_as_they_are_written():
 
 
 def test_layers_masked_before():
-    model = nn.Sequential(
-        nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(32, 5), nn.ReLU(), nn.Linear(5, 3)
-    ).double()
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(32, 5), nn.ReLU(), nn.Linear(5, 3)).double()
     x = inputs(40, 36).view(40, 1, 6, 6)
     torch_prune.l1_unstructured(model[0], "weight", 0.5)
     model(x).sum().backward()
@@ -298,11 +292,7 @@ def test_batches_of_more_than_two_items_and_of_other_kinds():
     dicts = [{"tokens": t, "mask": m, "labels": z} for t, m, z in three]
     forms = {
         "tuples": (three, lambda model, b: model(b[0], b[1])["logits"], lambda b: b[2]),
-        "dictionaries": (
-            dicts,
-            lambda model, b: model(b["tokens"], b["mask"])["logits"],
-            lambda b: b["labels"],
-        ),
+        "dictionaries": (dicts, lambda model, b: model(b["tokens"], b["mask"])["logits"], lambda b: b["labels"]),
     }
     for name in ("elimination-compensation", "gradient-magnitude", "joint-compensation", "wanda"):
         want = prune(Bound(model), both, 0.5, name, loss=F.cross_entropy)
@@ -379,8 +369,7 @@ def test_data_that_come_once():
         if name in once:
             found = prune(model, Stream(x, y), 0.5, name, loss=F.cross_entropy)
             assert masks_equal(
-                found,
-                prune(model, Stream(x, y).source and list(Stream(x, y)), 0.5, name, loss=F.cross_entropy),
+                found, prune(model, Stream(x, y).source and list(Stream(x, y)), 0.5, name, loss=F.cross_entropy)
             )
         else:
             with pytest.raises(InputError, match="came once only"):
@@ -451,10 +440,7 @@ def test_targets_of_every_kind_give_the_same_gradient_or_one_error():
     evidence = Calibration(one, [(x, t[:, 0])], loss=F.mse_loss)
     with pytest.raises(InputError, match="make them equal"):
         prune(one, None, 0.5, "gradient-magnitude", evidence=evidence)
-    for loss, message in (
-        (nn.CrossEntropyLoss(reduction="sum"), "is a sum"),
-        (F.binary_cross_entropy, "cannot take"),
-    ):
+    for loss, message in ((nn.CrossEntropyLoss(reduction="sum"), "is a sum"), (F.binary_cross_entropy, "cannot take")):
         with pytest.raises(InputError, match=message):
             score(y, loss)
     score(y, nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2, 3]).double()))
@@ -618,8 +604,6 @@ def test_one_layer_at_two_places_and_layers_that_read_tokens():
     model, x = network((6, 6, 3)), inputs(40, 6)
     twice = nn.Sequential(model[0], nn.Tanh(), model[0], nn.Tanh(), model[2])
     found = layer_statistics(twice, x)["0"]
-    jacobian = torch.func.vmap(
-        torch.func.jacrev(lambda w, x: torch.func.functional_call(twice, w, (x,))), (None, 0)
-    )
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda w, x: torch.func.functional_call(twice, w, (x,))), (None, 0))
     by_weight = jacobian({"0.weight": model[0].weight.detach()}, x)["0.weight"]
     close(found.second, by_weight.square().sum(1).mean(0))

@@ -140,9 +140,7 @@ def test_shares_ranks_and_gains_on_tables_with_known_answers():
     assert taus["value"].max() < 0.6  # the order of five methods is turned round
     gain = STATISTICS["gain_difference"].function(tables, noises=[0.01, 0.0])
     assert np.exp(gain["value"]).tolist() == pytest.approx([2.0] * 5)
-    floors = pd.DataFrame(
-        {"widths": WIDTHS, "noise": 0.0, "seed": [1, 2, 3, 4, 5], "name": "noise", "value": 2.0}
-    )
+    floors = pd.DataFrame({"widths": WIDTHS, "noise": 0.0, "seed": [1, 2, 3, 4, 5], "name": "noise", "value": 2.0})
     level_ = STATISTICS["loss_level"].function
     values = level_({**tables, "floors": floors}, method="random", stage="pruned", ratio=0.3, floor="noise")
     assert np.exp(values["value"]).tolist() == pytest.approx([(1.5 + 4) / 2] * 5)
@@ -160,9 +158,7 @@ def test_more_seeds_is_the_number_that_would_settle_it():
         n = 5 + extra
         assert (stats.t.ppf(0.975, n - 1) * 0.2 / math.sqrt(n) < 0.1) == settled
     assert evidence.seeds_needed(distance=1e-6, spread=1.0, n=5) is None
-    assert (
-        evidence.seeds_needed(distance=1e-16, spread=1e-17, n=5) is None
-    )  # on the threshold, but for rounding
+    assert evidence.seeds_needed(distance=1e-16, spread=1e-17, n=5) is None  # on the threshold, but for rounding
 
 
 def test_a_claim_needs_the_seeds_of_its_worst_open_condition():
@@ -202,9 +198,7 @@ def test_evidence_says_how_many_seeds_are_missing(more, text):
 def test_a_row_shows_as_many_digits_as_its_comparison_needs(numbers, rule, text):
     effect, *interval = numbers
     side, threshold = rule
-    words = (
-        f"{verdicts.measured_text(effect, tuple(interval), threshold)} {verdicts.rule_text(side, threshold)}"
-    )
+    words = f"{verdicts.measured_text(effect, tuple(interval), threshold)} {verdicts.rule_text(side, threshold)}"
     assert words == text
 
 
@@ -232,14 +226,7 @@ def test_without_results_nothing_is_tested_and_seeds_that_do_not_count_are_not_p
 
 
 def test_evidence_of_one_seed_has_no_interval():
-    row = {
-        "verdict": evidence.NOT_TESTED,
-        "seeds": 1,
-        "label": "a",
-        "effect": 0.9,
-        "low": 0.0,
-        "high": math.inf,
-    }
+    row = {"verdict": evidence.NOT_TESTED, "seeds": 1, "label": "a", "effect": 0.9, "low": 0.0, "high": math.inf}
     text = verdicts.evidence(row | {"side": "above", "threshold": 0.999999, "held": 0, "conditions": 1})
     assert text == "one seed is too few for a verdict. It gives, a: 0.9, must be above 0.999999."
     assert verdicts.evidence(row | {"seeds": 0}) == "no paper-scale results yet."
@@ -317,9 +304,7 @@ def test_a_claim_finds_the_records_of_its_configurations():
     tables = {"losses": pd.DataFrame({"seed": [1], "loss": [0.1]})}
     # A record keeps its configuration as JSON, where a tuple of widths is a list.
     plain = {
-        name: json.loads(
-            json.dumps([{"seed": 1, "config": asdict(config)} for config in study.presets["paper"]])
-        )
+        name: json.loads(json.dumps([{"seed": 1, "config": asdict(config)} for config in study.presets["paper"]]))
         for name, study in STUDIES.items()
     }
     for name, claim in evidence.read().items():

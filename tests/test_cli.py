@@ -39,9 +39,7 @@ class Precise(Config):
     precision: str = setting("single", absent="single")
 
 
-CONFIGS = tuple(
-    Config(widths=widths, noise=noise) for widths in ((4, 2), (4, 3, 2)) for noise in (0.0, 0.005)
-)
+CONFIGS = tuple(Config(widths=widths, noise=noise) for widths in ((4, 2), (4, 3, 2)) for noise in (0.0, 0.005))
 DATA = SimpleNamespace(name="mnist", origin="test", checksums={}, stand_in=False, notice="")
 
 
@@ -142,10 +140,7 @@ def test_only_chooses_configurations(toy, only, chosen):
         (["plan", "toy", "--seeds", "100000000"], "at most 10,000"),
         (["run", "toy", "--precision", "bf16"], "leave no choice of precision"),
         (["run", "toy", "--only", "noise"], "must look like KEY=VALUE"),
-        (
-            ["run", "toy", "--only", "color=red"],
-            "there is no 'color'; use one of dataset, widths, noise, epochs",
-        ),
+        (["run", "toy", "--only", "color=red"], "there is no 'color'; use one of dataset, widths, noise, epochs"),
         (["run", "toy", "--only", "noise=7"], "fits no configuration; there are noise: 0.0, 0.005"),
         (["run", "toy", "--only", "noise=loud"], "fits no configuration"),
     ],
@@ -242,9 +237,7 @@ def test_doctor_says_what_is_missing_and_what_to_do(toy, monkeypatch):
     text = call("doctor").stdout
     assert f"  ok        python: {machine.versions()['python']}\n" in text
     assert "  ok        digits: scikit-learn\n" in text
-    missing = (
-        "  missing   mnist: nowhere: somewhere (2 files missing, a first)\n            -> put a and b there\n"
-    )
+    missing = "  missing   mnist: nowhere: somewhere (2 files missing, a first)\n            -> put a and b there\n"
     assert missing in text
     listed = checks()
     assert listed["environment", "torch"]["status"] == "ok"
@@ -306,11 +299,7 @@ def test_doctor_goes_on_after_a_stumble(toy, monkeypatch):
 def test_doctor_compares_with_the_lock(tmp_path):
     versions = machine.versions()
     lock = tmp_path / "requirements.lock"
-    lines = [
-        f"{name}=={version} \\\n    --hash=sha256:0\n"
-        for name, version in versions.items()
-        if name != "python"
-    ]
+    lines = [f"{name}=={version} \\\n    --hash=sha256:0\n" for name, version in versions.items() if name != "python"]
     lock.write_text("".join(lines) + "    # via nobody\nNumPy==0.1 ; python_version < '3.0' \\\n")
     assert doctor._against_lock(lock).status == "ok"
     lock.write_text(lock.read_text().replace(f"numpy=={versions['numpy']}", "numpy==0.1"))
@@ -365,15 +354,9 @@ def test_drift_measures_again_and_says_where_the_outcome_is(toy_drift, tmp_path)
     ("arguments", "words"),
     [
         (["--scale", "papr"], "--scale papr: use one of smoke, laptop, paper"),
-        (
-            ["--scale", "smoke"],
-            "--scale smoke: no result of a study with a tolerance is stored at this scale",
-        ),
+        (["--scale", "smoke"], "--scale smoke: no result of a study with a tolerance is stored at this scale"),
         (["--scale", "smoke", "--at-most", "5"], "is stored at this scale; 'prunebook list' shows what is"),
-        (
-            ["--at-most", "0.1"],
-            "--at-most 0.1: no stored result of scale paper took so few minutes; give more",
-        ),
+        (["--at-most", "0.1"], "--at-most 0.1: no stored result of scale paper took so few minutes; give more"),
         (["toy", "--at-most", "0.1"], "no stored result of toy at paper that took at most 0.1 minutes"),
         (["--at-most", "0"], "--at-most 0 must be more than 0 minutes"),
         (["toys"], "there is no study 'toys': use one of toy"),
@@ -392,9 +375,7 @@ def test_drift_that_selects_nothing_says_so(toy_drift, tmp_path, arguments, word
 def test_help_does_not_load_torch():
     code = "import sys, prunebook.cli; print(sorted({'torch', 'pandas', 'pyarrow'} & set(sys.modules)))"
     package = Path(machine.__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=package, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=package, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     for command in ((), ("run",), ("list",), ("doctor",), ("verdicts",)):
         assert "--help" in call(*command, "--help").stdout

@@ -24,17 +24,8 @@ def epsilon_first():
 
 
 def models():
-    values = {
-        "weights of probability zero": 5,
-        "units of probability zero": 10,
-        "dev accuracy": 0.9,
-        "train loss": 0.1,
-    }
-    rows = [
-        {"what": what, "value": value * seed, "seed": seed}
-        for what, value in values.items()
-        for seed in (1, 2)
-    ]
+    values = {"weights of probability zero": 5, "units of probability zero": 10, "dev accuracy": 0.9, "train loss": 0.1}
+    rows = [{"what": what, "value": value * seed, "seed": seed} for what, value in values.items() for seed in (1, 2)]
     return pd.DataFrame(rows).assign(**KEYS)
 
 
@@ -47,10 +38,7 @@ def test_what_half_of_the_labels_take():
     assert table["draws"].tolist() == ["1,500"] * 2
     assert table["size"].tolist() == ["50", "50"]
     assert table["sparsity"].tolist() == ["20.0\N{NO-BREAK SPACE}%"] * 2
-    assert table["never drawn"].tolist() == [
-        "30.0\N{NO-BREAK SPACE}%",
-        "15.0\N{NO-BREAK SPACE}%",
-    ]  # 15 and 7.5 of 50
+    assert table["never drawn"].tolist() == ["30.0\N{NO-BREAK SPACE}%", "15.0\N{NO-BREAK SPACE}%"]  # 15 and 7.5 of 50
     assert table["case"].tolist() == ["easy", "easy"]
     low = coreset_bounds.coreset_table(epsilon_first(), models(), share=0.1)
     assert low["ε"].tolist() == ["0.15", "0.15"]
@@ -91,9 +79,7 @@ def test_first_and_other_readings():
 
 
 def test_shares_and_tables_that_are_not_there():
-    with pytest.raises(
-        InputError, match=r"share of 0\.7 was not measured for easy: choose one of 0\.1, 0\.5"
-    ):
+    with pytest.raises(InputError, match=r"share of 0\.7 was not measured for easy: choose one of 0\.1, 0\.5"):
         coreset_bounds.coreset_table(epsilon_first(), models(), share=0.7)
     with pytest.raises(InputError, match="no column value"):
         coreset_bounds.circumstances(models().drop(columns="value"))
@@ -158,14 +144,7 @@ def recovery():
         ("neurons", 0.9, 3.0, 0.30, 0.94),
     ]
     table = [
-        {
-            "method": method,
-            "ratio": ratio,
-            "sparsity": ratio,
-            "tuned": tuned,
-            "accuracy": value,
-            "error": size,
-        }
+        {"method": method, "ratio": ratio, "sparsity": ratio, "tuned": tuned, "accuracy": value, "error": size}
         for method, ratio, error, before, after in rows
         for tuned, value, size in (("none", before, error), ("all layers", after, 9.0))
     ]
@@ -226,17 +205,11 @@ def headline_tables():
                 ]
             )
         ),
-        "layers": each(
-            lambda size: [{"layer": 1, "ratio": 0.5, "bound": 10.0 * size, "observed": 2.0}],
-        ),
+        "layers": each(lambda size: [{"layer": 1, "ratio": 0.5, "bound": 10.0 * size, "observed": 2.0}]),
         "sparsity_first": each(
-            lambda size: [
-                {"way": "deterministic", "ratio": 0.5, "implied_accuracy": 0.8 / size, "accuracy": 0.95}
-            ]
+            lambda size: [{"way": "deterministic", "ratio": 0.5, "implied_accuracy": 0.8 / size, "accuracy": 0.95}]
         ),
-        "inputs": each(
-            lambda size: [{"inputs": "ball", "error": 0.01 * size, "epsilon": 2.0}],
-        ),
+        "inputs": each(lambda size: [{"inputs": "ball", "error": 0.01 * size, "epsilon": 2.0}]),
         "scaling": each(
             lambda size: [
                 {"bound": "stated", "alpha": alpha, "largest_over_epsilon": ratio}

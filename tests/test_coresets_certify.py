@@ -29,12 +29,7 @@ def network(seed=0, inplace=False):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return nn.Sequential(
-            nn.Linear(8, 20),
-            nn.ReLU(),
-            nn.Linear(20, 16),
-            nn.ReLU(inplace),
-            nn.Dropout(0.5),
-            nn.Linear(16, 4),
+            nn.Linear(8, 20), nn.ReLU(), nn.Linear(20, 16), nn.ReLU(inplace), nn.Dropout(0.5), nn.Linear(16, 4)
         )
 
 
@@ -68,13 +63,7 @@ def test_weights_are_their_parts():
     samples = samples_for(epsilon, sensitivity.total, failure=0.2 / 8, C=1.5)
     assert found.epsilon == pytest.approx(epsilon)
     close(found.samples, samples)
-    assert (found.layer, found.kind, found.points, found.size, found.stated) == (
-        "5",
-        "weights",
-        200,
-        64,
-        None,
-    )
+    assert (found.layer, found.kind, found.points, found.size, found.stated) == ("5", "weights", 200, 64, None)
     assert found.kept == pytest.approx(expected_kept(sensitivity.probabilities, samples).sum().item())
     assert found.before == right.double().mean().item()
     assert 0.8 < found.before < 1
@@ -152,9 +141,7 @@ def test_layers_are_found_by_running():
     found = find_head(model, dataset)
     assert found.name == "last"
     assert torch.equal(found.hidden.weight, model.first.weight)
-    assert (
-        certify(model, dataset).layer == certify(model, dataset, layer="last", kind="neurons").layer == "last"
-    )
+    assert certify(model, dataset).layer == certify(model, dataset, layer="last", kind="neurons").layer == "last"
 
 
 @pytest.mark.parametrize("kind", ["weights", "neurons"])
@@ -192,12 +179,7 @@ def test_refusals():
             {"kind": "neurons"},
             "not the ReLU",
         ),
-        (
-            nn.Sequential(nn.Linear(8, 5), nn.Sigmoid(), nn.Linear(5, 4)),
-            dataset,
-            {"kind": "neurons"},
-            "not the ReLU",
-        ),
+        (nn.Sequential(nn.Linear(8, 5), nn.Sigmoid(), nn.Linear(5, 4)), dataset, {"kind": "neurons"}, "not the ReLU"),
     ]
     for net, loader, arguments, message in cases:
         with pytest.raises(InputError, match=message):

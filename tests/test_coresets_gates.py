@@ -7,13 +7,7 @@ import torch
 from scipy import optimize
 
 from prunebook.errors import InputError
-from prunebook.training.gates import (
-    active_probability,
-    fixed_gate,
-    initial_log_alpha,
-    sample_gate,
-    uniform_noise,
-)
+from prunebook.training.gates import active_probability, fixed_gate, initial_log_alpha, sample_gate, uniform_noise
 
 close = torch.testing.assert_close
 

@@ -7,12 +7,7 @@ import torch
 from test_coresets_sensitivity import layer
 
 from prunebook.coresets import epsilon_for, neuron_sensitivities, query_radius, samples_for, sensitivities
-from prunebook.coresets.corenet import (
-    corenet_constants,
-    corenet_delta,
-    corenet_layer_epsilons,
-    corenet_samples,
-)
+from prunebook.coresets.corenet import corenet_constants, corenet_delta, corenet_layer_epsilons, corenet_samples
 from prunebook.coresets.neuron_bounds import (
     neuron_epsilon,
     neuron_epsilon_hoeffding,
@@ -183,9 +178,7 @@ def test_neuron_sensitivities_by_hand():
 
 
 def test_stated_neuron_bound_by_hand():
-    assert neuron_samples(0.5, 100.0, 11, 0.1, 2.0) == math.ceil(
-        2 * 100 / 0.25 * (11 * math.log(100) + math.log(10))
-    )
+    assert neuron_samples(0.5, 100.0, 11, 0.1, 2.0) == math.ceil(2 * 100 / 0.25 * (11 * math.log(100) + math.log(10)))
     # the logarithm is clipped below t = 1
     assert neuron_samples(0.1, 0.5, 11, 0.1) == math.ceil(0.5 / 0.01 * math.log(10))
     close(neuron_epsilon(200, 0.5, 11, 0.1).item(), math.sqrt(0.5 * math.log(10) / 200))

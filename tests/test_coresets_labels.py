@@ -38,11 +38,7 @@ def points(count=300, n=12, classes=5, seed=0):
 
 
 def scales(kind, logits, masses):
-    return {
-        "additive": torch.ones_like(logits),
-        "ratio": logits.abs(),
-        "sign-split": masses.sum(0),
-    }[kind]
+    return {"additive": torch.ones_like(logits), "ratio": logits.abs(), "sign-split": masses.sum(0)}[kind]
 
 
 def epsilons(kind, logits, masses, labels):
@@ -109,9 +105,7 @@ def test_deterministic_against_brute_force(kept):
     consistent = deterministic_consistent(logits, masses, errors, labels)
     capped = errors.clamp(max=1)
     expected = correct(logits, labels)
-    for sides in itertools.product(
-        (0.0, 1.0), repeat=6
-    ):  # each sign of each class loses nothing, or the most
+    for sides in itertools.product((0.0, 1.0), repeat=6):  # each sign of each class loses nothing, or the most
         side = torch.tensor(sides, dtype=torch.float64).view(2, 1, 3)
         lost = side * capped[:, None] * masses
         expected &= correct(logits - lost[0] + lost[1], labels)

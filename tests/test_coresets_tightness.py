@@ -7,14 +7,7 @@ import torch
 from test_coresets_sensitivity import layer
 
 from prunebook import coresets
-from prunebook.coresets import (
-    epsilon_for,
-    mass,
-    neuron_sensitivities,
-    sample_neurons,
-    sample_weights,
-    sensitivities,
-)
+from prunebook.coresets import epsilon_for, mass, neuron_sensitivities, sample_neurons, sample_weights, sensitivities
 from prunebook.coresets.deviations import Deviation, of_neurons, of_weights, together
 from prunebook.coresets.neuron_bounds import neuron_epsilon, neuron_epsilon_hoeffding
 from prunebook.coresets.sensitivity import parts

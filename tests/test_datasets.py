@@ -98,12 +98,7 @@ def cifar10(monkeypatch):
 def check_mnist(dataset, arrays):
     """Every value, against our own arithmetic in float64."""
     train_x, train_y, test_x, test_y = arrays
-    assert (dataset.name, dataset.requested, dataset.stand_in, dataset.notice) == (
-        "mnist",
-        "mnist",
-        False,
-        "",
-    )
+    assert (dataset.name, dataset.requested, dataset.stand_in, dataset.notice) == ("mnist", "mnist", False, "")
     for split, x, y in ((dataset.train, train_x, train_y), (dataset.test, test_x, test_y)):
         assert split.x.dtype == torch.float32
         assert split.y.dtype == torch.int64
@@ -190,14 +185,10 @@ def test_a_named_folder_never_gets_a_stand_in(tmp_path, monkeypatch, mnist):
     with pytest.raises(DataError, match=r"data=\S+nowhere is not a readable folder"):
         load("mnist", data=tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(
-        DataError, match=r"data=\S+empty does not hold MNIST: expected MNIST/raw/train-images"
-    ):
+    with pytest.raises(DataError, match=r"data=\S+empty does not hold MNIST: expected MNIST/raw/train-images"):
         load("mnist", data=tmp_path / "empty")
     monkeypatch.setenv("PRUNEBOOK_DATA", str(tmp_path / "empty"))
-    with pytest.raises(
-        DataError, match=r"PRUNEBOOK_DATA=\S+empty does not hold CIFAR-10: expected cifar-10-bat"
-    ):
+    with pytest.raises(DataError, match=r"PRUNEBOOK_DATA=\S+empty does not hold CIFAR-10: expected cifar-10-bat"):
         load("cifar10")
 
 
@@ -379,9 +370,7 @@ def test_mnist_is_downloaded_from_the_second_mirror(tmp_path, monkeypatch, mnist
     write(root, {"good/" + Path(name).name: content for name, content in files.items()})
     monkeypatch.setattr(MNIST, "mirrors", [url + "gone/", url + "good/"])
     check_mnist(load("mnist", dev=0), arrays)
-    left = {
-        p.relative_to(tmp_path / "cache").as_posix() for p in (tmp_path / "cache").rglob("*") if p.is_file()
-    }
+    left = {p.relative_to(tmp_path / "cache").as_posix() for p in (tmp_path / "cache").rglob("*") if p.is_file()}
     assert left == {*files, "mnist.lock"}
 
 
@@ -417,9 +406,7 @@ def test_cifar10_is_downloaded_and_unpacked(tmp_path, monkeypatch, cifar10, serv
     assert not (tmp_path / "cache" / CIFAR10.filename).exists()
 
 
-def test_a_server_that_does_not_answer_is_given_up_and_not_asked_twice(
-    monkeypatch, mnist, alone, silent_server
-):
+def test_a_server_that_does_not_answer_is_given_up_and_not_asked_twice(monkeypatch, mnist, alone, silent_server):
     alone.undo()
     monkeypatch.setattr(download, "PATIENCE", 0.2)
     monkeypatch.setattr(MNIST, "mirrors", [silent_server])

@@ -7,14 +7,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import solve_bvp, solve_ivp
 
-from prunebook.data.diffusion_sorption import (
-    SCHEMES,
-    Equation,
-    Solution,
-    initial_states,
-    solve,
-    stored_times,
-)
+from prunebook.data.diffusion_sorption import SCHEMES, Equation, Solution, initial_states, solve, stored_times
 from prunebook.data.diffusion_sorption.solver import Walls, semi_discrete
 from prunebook.errors import InputError
 

@@ -45,9 +45,7 @@ def full():
 
 
 def small(**changes):
-    return cached_solve(
-        **({"u0": np.array([0.1, 0.15]), "cells": 16, "times": np.array([5.0, 50.0])} | changes)
-    )
+    return cached_solve(**({"u0": np.array([0.1, 0.15]), "cells": 16, "times": np.array([5.0, 50.0])} | changes))
 
 
 # --- regression data

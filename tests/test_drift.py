@@ -13,9 +13,7 @@ from prunebook.store.results import Store
 from prunebook.studies import STUDIES
 from prunebook.workflow import drift
 
-TABLE = pd.DataFrame(
-    {"method": ["a", "b", "c", "d"], "loss": [1.0, 2.0, 4.0, math.nan], "seconds": [1.0] * 4}
-)
+TABLE = pd.DataFrame({"method": ["a", "b", "c", "d"], "loss": [1.0, 2.0, 4.0, math.nan], "seconds": [1.0] * 4})
 
 
 def compared(now, **allowed):
@@ -124,11 +122,7 @@ def test_kept_outcomes_were_judged_by_the_declared_tolerances():
         for row in entry["metrics"]:
             allowed = tolerances[entry["study"], row["table"], row["metric"]]
             unit = comparison.unit_of(allowed)
-            assert (row["unit"], row["allowed"], row["share"]) == (
-                unit,
-                allowed[unit],
-                allowed.get("share", 1),
-            )
+            assert (row["unit"], row["allowed"], row["share"]) == (unit, allowed[unit], allowed.get("share", 1))
             assert row["ok"] == (row["needed"] is not None and row["needed"] <= row["allowed"])
 
 
@@ -136,9 +130,7 @@ def test_kept_outcomes_were_judged_by_the_declared_tolerances():
 def test_what_another_seed_needs_is_declared(name):
     between = drift.between_seeds(STUDIES[name], "paper", comparison.read_tolerances()[name])
     found = {(name, *metric): float(f"{needed:.2g}") for metric, needed in between.items()}
-    assert found == {
-        at: allowed["seeds"] for at, allowed in declared() if at[0] == name and "seeds" in allowed
-    }
+    assert found == {at: allowed["seeds"] for at, allowed in declared() if at[0] == name and "seeds" in allowed}
 
 
 def test_studies_within_reach_have_a_tolerance_and_a_result_that_took_so_few_minutes(monkeypatch):
@@ -149,10 +141,7 @@ def test_studies_within_reach_have_a_tolerance_and_a_result_that_took_so_few_min
         return [(None, 1, value) for value in seconds[study.name] if value <= (at_most or math.inf)]
 
     monkeypatch.setattr(drift, "there", there)
-    known, declared = (
-        {name: STUDIES[name] for name in seconds},
-        {"ec-mnist": {}, "ec-pde": {}, "cb-lenet": {}},
-    )
+    known, declared = ({name: STUDIES[name] for name in seconds}, {"ec-mnist": {}, "ec-pde": {}, "cb-lenet": {}})
     assert drift.within_reach(known, declared, "paper") == ["ec-mnist", "ec-pde"]
     assert drift.within_reach(known, declared, "paper", 1.0) == ["ec-mnist"]
     assert drift.within_reach(known, declared, "paper", 10.0) == ["ec-mnist", "ec-pde"]
@@ -202,9 +191,7 @@ def test_an_outcome_takes_the_place_of_the_same_result_on_the_same_kind_of_machi
     drift.keep([kept("old")], path)
     for name, other in others.items():
         drift.keep([kept(name, **other)], path)
-    assert len(drift.last(path)) == 1 + len(others), (
-        "machines stand side by side, and no other result is forgotten"
-    )
+    assert len(drift.last(path)) == 1 + len(others), "machines stand side by side, and no other result is forgotten"
     drift.keep([kept("new", memory_gib=3.0)], path)
     assert {entry["date"] for entry in drift.last(path)} == {"new", *others}
 

@@ -45,10 +45,7 @@ def places():
 
 def needed():
     extras = PROJECT.get("optional-dependencies", {}).values()
-    return [
-        Requirement(text)
-        for text in [*PROJECT["dependencies"], *(text for extra in extras for text in extra)]
-    ]
+    return [Requirement(text) for text in [*PROJECT["dependencies"], *(text for extra in extras for text in extra)]]
 
 
 @pytest.mark.parametrize("requirement", needed(), ids=str)

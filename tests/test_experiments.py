@@ -134,9 +134,7 @@ def test_other_peoples_random_state_does_not_matter(tables, problem):
         replace(CONFIG, methods=("elimination-compensation", "random")), 1, problem, torch.device("cpu"), str
     )
     mine = tables["losses"][tables["losses"]["method"] == "random"]["loss"].tolist()
-    assert again["losses"][again["losses"]["method"] == "random"]["loss"].tolist() == pytest.approx(
-        mine, rel=1e-6
-    )
+    assert again["losses"][again["losses"]["method"] == "random"]["loss"].tolist() == pytest.approx(mine, rel=1e-6)
 
 
 def test_a_revived_weight_and_a_changed_mask_stop_the_run(problem, monkeypatch):
@@ -144,10 +142,7 @@ def test_a_revived_weight_and_a_changed_mask_stop_the_run(problem, monkeypatch):
     before = [mask.clone() for mask in net.masks]
     assert not any(net.faults(before).values())
     before[0][0, 0, 0] = 0  # pruned, but the weight is there and so is its mask
-    assert net.faults(before) == {
-        "mask entries changed by fine-tuning": 1,
-        "pruned weights that came back": 1,
-    }
+    assert net.faults(before) == {"mask entries changed by fine-tuning": 1, "pruned weights that came back": 1}
 
     def revive(net, *rest, **options):
         history = train(net, *rest, **options)

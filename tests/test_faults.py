@@ -252,9 +252,7 @@ FACTS = {
 
 
 def table(rows):
-    return {
-        "numbers": pd.DataFrame({"x": torch.randn(rows, generator=torch.Generator().manual_seed(1)).numpy()})
-    }
+    return {"numbers": pd.DataFrame({"x": torch.randn(rows, generator=torch.Generator().manual_seed(1)).numpy()})}
 
 
 @pytest.fixture
@@ -330,9 +328,7 @@ def samples():
 
 
 def trained(folder):
-    return snapshots.follow(
-        chain, *samples(), Recipe(4, batch_size=4), seed=1, steps=(0, 2, 4), key={}, folder=folder
-    )
+    return snapshots.follow(chain, *samples(), Recipe(4, batch_size=4), seed=1, steps=(0, 2, 4), key={}, folder=folder)
 
 
 class Payload:
@@ -405,9 +401,7 @@ def test_a_flipped_bit_is_found_and_the_file_named(tmp_path):
 def test_a_file_of_another_training_is_refused_though_it_fits(tmp_path):
     """Its weights would load, and give other numbers without a word."""
     own, recipe = trained(tmp_path), Recipe(4, batch_size=4)
-    other = snapshots.follow(
-        chain, *samples(), recipe, seed=2, steps=(0, 2, 4), key={}, folder=tmp_path / "other"
-    )
+    other = snapshots.follow(chain, *samples(), recipe, seed=2, steps=(0, 2, 4), key={}, folder=tmp_path / "other")
     snapshot, checkpoint = own.folder / "step-000004.pt", own.folder / "checkpoint.pt"
     for source in (other.folder / "step-000004.pt", own.folder / "step-000002.pt"):
         shutil.copyfile(source, snapshot)
@@ -499,22 +493,13 @@ def unsafe(source):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
             found += [
-                f"import {name}"
-                for name in names
-                if name.split(".")[0] in {"pickle", "dill", "joblib", "shelve"}
+                f"import {name}" for name in names if name.split(".")[0] in {"pickle", "dill", "joblib", "shelve"}
             ]
         if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)
         given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-        if called in {
-            "eval",
-            "exec",
-            "os.system",
-            "os.popen",
-            "yaml.unsafe_load",
-            "yaml.full_load",
-        }:
+        if called in {"eval", "exec", "os.system", "os.popen", "yaml.unsafe_load", "yaml.full_load"}:
             found.append(called)
         if called == "yaml.load" and not re.fullmatch(
             r"(getattr\()?yaml\W+CSafeLoader.*SafeLoader\)", given.get("Loader", "")
@@ -530,9 +515,7 @@ def unsafe(source):
 
 
 def test_files_are_data_and_never_code():
-    for path in (
-        path for part in ("src", "tools", "book", "benchmarks") for path in (ROOT / part).rglob("*.py")
-    ):
+    for path in (path for part in ("src", "tools", "book", "benchmarks") for path in (ROOT / part).rglob("*.py")):
         assert unsafe(path.read_text(encoding="utf-8")) == [], path
     for text in ("import pickle", "from joblib import load", "torch.load(x)", "torch.load(x, weights_only=False)",
                  "yaml.load(x)", "np.load(x)", "subprocess.run(x, shell=True)", "os.system(x)", "eval(x)"):  # fmt: skip
@@ -568,8 +551,5 @@ def test_a_driver_that_does_not_fit_is_no_gpu(monkeypatch):
         return False
 
     monkeypatch.setattr(torch.cuda, "is_available", broken)
-    with (
-        pytest.warns(UserWarning, match="too old"),
-        pytest.raises(InputError, match="device 'cuda' is not available"),
-    ):
+    with pytest.warns(UserWarning, match="too old"), pytest.raises(InputError, match="device 'cuda' is not available"):
         studies.resolve_device("cuda")

@@ -22,11 +22,7 @@ from prunebook.pages.figures import ec_diagnostics, elimination_compensation, la
 RATIOS = (0.3, 0.5, 0.9, 0.95)
 WIDTHS = ("784-32-32-10", "784-64-64-10")
 METHODS = dict.fromkeys(
-    (
-        *elimination_compensation.PAPER_METHODS,
-        *elimination_compensation.OURS,
-        *elimination_compensation.ABLATION,
-    )
+    (*elimination_compensation.PAPER_METHODS, *elimination_compensation.OURS, *elimination_compensation.ABLATION)
 )
 TWO_WAYS = [{"widths": WIDTHS[0], "noise": 0.0, "seed": seed} for seed in range(3)]
 TWO_WAYS += [{"widths": WIDTHS[1], "noise": 0.0, "seed": seed} for seed in range(3)]
@@ -36,20 +32,14 @@ def made_losses(keys=TWO_WAYS, methods=METHODS) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = []
     for key in keys:
-        rows.append(
-            {**key, "method": "dense", "ratio": 0.0, "stage": "trained", "loss": rng.uniform(0.1, 0.11)}
-        )
-        rows.append(
-            {**key, "method": "dense", "ratio": 0.0, "stage": "fine-tuned", "loss": rng.uniform(0.09, 0.1)}
-        )
+        rows.append({**key, "method": "dense", "ratio": 0.0, "stage": "trained", "loss": rng.uniform(0.1, 0.11)})
+        rows.append({**key, "method": "dense", "ratio": 0.0, "stage": "fine-tuned", "loss": rng.uniform(0.09, 0.1)})
         for method, ratio, stage in itertools.product(methods, RATIOS, ("pruned", "fine-tuned")):
             if stage == "fine-tuned" and method in elimination_compensation.OURS[1:] and ratio > 0.9:
                 continue
             loss = 0.1 * np.exp(rng.uniform(0, 3) * ratio)
             reached = ratio + (0.01 if method == "fully-connected" else 0)
-            rows.append(
-                {**key, "method": method, "ratio": ratio, "stage": stage, "loss": loss, "reached": reached}
-            )
+            rows.append({**key, "method": method, "ratio": ratio, "stage": stage, "loss": loss, "reached": reached})
     table = pd.DataFrame(rows).fillna({"reached": 0.0})
     return table.assign(accuracy=np.exp(-table["loss"]), clean_loss=table["loss"] / 2)
 
@@ -57,14 +47,7 @@ def made_losses(keys=TWO_WAYS, methods=METHODS) -> pd.DataFrame:
 def made_layers() -> pd.DataFrame:
     rng = np.random.default_rng(1)
     return pd.DataFrame(
-        {
-            **key,
-            "method": method,
-            "ratio": ratio,
-            "layer": layer,
-            "kept": rng.integers(1, size),
-            "weights": size,
-        }
+        {**key, "method": method, "ratio": ratio, "layer": layer, "kept": rng.integers(1, size), "weights": size}
         for key in TWO_WAYS[:3]
         for method in ("elimination-compensation", "magnitude")
         for ratio in RATIOS
@@ -75,13 +58,7 @@ def made_layers() -> pd.DataFrame:
 def made_linearisation() -> pd.DataFrame:
     rng = np.random.default_rng(2)
     return pd.DataFrame(
-        {
-            **key,
-            "compensation": name,
-            "ratio": ratio,
-            "predicted": 10**-power,
-            "true": rng.uniform(1, 2) * 10**-power,
-        }
+        {**key, "compensation": name, "ratio": ratio, "predicted": 10**-power, "true": rng.uniform(1, 2) * 10**-power}
         for key in TWO_WAYS
         for name in ("none", "elimination", "joint")
         for ratio, power in zip(RATIOS, (4, 2, 1, 0), strict=True)
@@ -99,9 +76,7 @@ def made_stability() -> pd.DataFrame:
 
 def made_predictions() -> pd.DataFrame:
     rng = np.random.default_rng(4)
-    grid = itertools.product(
-        (0.02, 0.05, 0.1, 0.19), (50.0, 150.0, 300.0, 500.0), np.linspace(0.01, 0.99, 12)
-    )
+    grid = itertools.product((0.02, 0.05, 0.1, 0.19), (50.0, 150.0, 300.0, 500.0), np.linspace(0.01, 0.99, 12))
     table = pd.DataFrame(grid, columns=["u0", "t", "x"]).astype("float32")
     table["clean"] = (1 - table["x"]) ** 2 + table["u0"]
     for name, size in (("noisy", 0.005), ("dense", 0.004), ("pruned", 0.02), ("fine_tuned", 0.003)):
@@ -196,11 +171,7 @@ def test_nothing_covers_anything_and_all_is_on_the_page(drawn):
             boxes = [text.get_window_extent(renderer) for text in heads if text.get_text()]
             assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2)), name
             for which in (axis.xaxis, axis.yaxis):
-                ticks = [
-                    t.label1
-                    for t in which.get_major_ticks()
-                    if t.label1.get_visible() and t.label1.get_text()
-                ]
+                ticks = [t.label1 for t in which.get_major_ticks() if t.label1.get_visible() and t.label1.get_text()]
                 ticks = [t for t in ticks if t.get_rotation() == 0]
                 for a, b in itertools.pairwise(t.get_window_extent(renderer) for t in ticks):
                     assert not a.overlaps(b), f"{name}: tick labels overlap"
@@ -223,12 +194,7 @@ def test_one_look_for_a_method_everywhere(drawn):
                     assert to_hex(drawn_line.get_color()) == figures.LOOKS[method].colour
                     assert drawn_line.get_marker() == figures.LOOKS[method].marker
                     seen.add((name, method))
-    assert {name for name, method in seen if method == "magnitude"} == {
-        "losses",
-        "accuracy",
-        "ablation",
-        "layers",
-    }
+    assert {name for name, method in seen if method == "magnitude"} == {"losses", "accuracy", "ablation", "layers"}
     looks = [(each.colour, each.marker) for name, each in figures.LOOKS.items() if name != "sampling"]
     assert len(set(looks)) == len(looks), "two methods look the same"
     markers = [figures.LOOKS[name].marker for name in vocabulary.METHODS if name != "dense"]
@@ -428,21 +394,12 @@ def test_the_axis_is_cut_and_says_so(losses):
     wild = losses.copy()
     where = (wild["method"] == "gradient-magnitude") & (wild["stage"] == "pruned") & (wild["ratio"] >= 0.9)
     wild.loc[where & (wild["widths"] == WIDTHS[0]), "loss"] *= 1e9
-    lost = (
-        (wild["method"] == "magnitude")
-        & (wild["stage"] == "pruned")
-        & (wild["ratio"] == 0.95)
-        & (wild["seed"] == 1)
-    )
+    lost = (wild["method"] == "magnitude") & (wild["stage"] == "pruned") & (wild["ratio"] == 0.95) & (wild["seed"] == 1)
     wild.loc[lost & (wild["widths"] == WIDTHS[1]), "loss"] = np.nan
     first, tuned, second, _ = panels(figures.losses_by_ratio(wild))
     limit = first.get_ylim()[1]
     assert limit < 1e6
-    means = (
-        chosen(wild, widths=WIDTHS[0], stage="pruned", method="gradient-magnitude")
-        .groupby("ratio")["loss"]
-        .mean()
-    )
+    means = chosen(wild, widths=WIDTHS[0], stage="pruned", method="gradient-magnitude").groupby("ratio")["loss"].mean()
     (note,) = [text.get_text() for text in first.texts if "above" in text.get_text()]
     assert note.startswith(f"↑ {(means > limit).sum()} means above")
     assert lines.rounded(means.max()) in note
@@ -454,18 +411,14 @@ def test_the_axis_is_cut_and_says_so(losses):
     low = panels(figures.losses_by_ratio(chosen(losses, widths=WIDTHS[0]), top=0.15))[0]
     table = chosen(losses, widths=WIDTHS[0], stage="pruned")
     means = (
-        table[table["method"].isin(elimination_compensation.PAPER_METHODS)]
-        .groupby(["method", "ratio"])["loss"]
-        .mean()
+        table[table["method"].isin(elimination_compensation.PAPER_METHODS)].groupby(["method", "ratio"])["loss"].mean()
     )
     above = (means > 0.15).sum()
     assert any(text.get_text().startswith(f"↑ {above} means above 0.15") for text in low.texts)
 
 
 def test_floors_are_drawn_where_they_are_positive(losses):
-    axes = panels(
-        figures.losses_by_ratio(chosen(losses, widths=WIDTHS[0]), floors=FLOORS, names=("noise", "blind"))
-    )
+    axes = panels(figures.losses_by_ratio(chosen(losses, widths=WIDTHS[0]), floors=FLOORS, names=("noise", "blind")))
     for axis in axes:
         assert line(axis, "Blind")[1] == pytest.approx([0.08, 0.08])
         assert axis.get_ylim()[0] < 0.08
@@ -480,17 +433,14 @@ def test_rows_are_cells_in_order():
 
 
 @pytest.mark.parametrize(
-    ("name", "methods"),
-    [("ablation", elimination_compensation.ABLATION), ("ours", elimination_compensation.OURS)],
+    ("name", "methods"), [("ablation", elimination_compensation.ABLATION), ("ours", elimination_compensation.OURS)]
 )
 def test_relative_losses_are_paired_by_seed(losses, drawn, name, methods):
     axes = panels(drawn[name])
     for axis, (widths, stage) in zip(axes, itertools.product(WIDTHS, ("pruned", "fine-tuned")), strict=True):
         before = chosen(losses, widths=widths, method="dense", stage="trained").set_index("seed")["loss"]
         for method in methods:
-            wide = chosen(losses, widths=widths, stage=stage, method=method).pivot_table(
-                "loss", "seed", "ratio"
-            )
+            wide = chosen(losses, widths=widths, stage=stage, method=method).pivot_table("loss", "seed", "ratio")
             expected = stats.gmean(wide.div(before, axis=0), axis=0)
             x, y = line(axis, label(method))
             np.testing.assert_allclose(y, expected, rtol=1e-12)
@@ -509,9 +459,7 @@ def test_effect_is_a_paired_student_interval(losses, drawn):
                 for tick, ratio in enumerate(RATIOS):
                     cell = chosen(losses, widths=widths)
                     mine = chosen(cell, method="elimination-compensation", stage=stage, ratio=ratio)
-                    theirs = chosen(
-                        cell, method=rival, stage=state, **({} if rival == "dense" else {"ratio": ratio})
-                    )
+                    theirs = chosen(cell, method=rival, stage=state, **({} if rival == "dense" else {"ratio": ratio}))
                     logs = np.log(mine.set_index("seed")["loss"] / theirs.set_index("seed")["loss"])
                     expected = np.exp(stats.ttest_1samp(logs, 0).confidence_interval(0.95))
                     np.testing.assert_allclose(ends.loc[ratio], expected, rtol=1e-10)
@@ -558,9 +506,7 @@ def test_methods_that_are_missing_are_left_out(losses):
     figure = figures.losses_by_ratio(few)
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     expected = [
-        label(method)
-        for method in elimination_compensation.PAPER_METHODS
-        if method not in ("random", "non-linear")
+        label(method) for method in elimination_compensation.PAPER_METHODS if method not in ("random", "non-linear")
     ]
     assert texts == [*expected, "Lowest to highest of 3 seeds"]
 
@@ -570,12 +516,7 @@ def test_methods_that_are_missing_are_left_out(losses):
 
 def test_shares_of_layers_and_empty_layers():
     table = made_layers()
-    place = (
-        (table["method"] == "magnitude")
-        & (table["ratio"] == 0.95)
-        & (table["layer"] == 2)
-        & (table["seed"] == 1)
-    )
+    place = (table["method"] == "magnitude") & (table["ratio"] == 0.95) & (table["layer"] == 2) & (table["seed"] == 1)
     table.loc[place, "kept"] = 0
     axes = panels(figures.layers_kept(table))
     assert len(axes) == 4, "a panel for each layer, none left over"
@@ -600,9 +541,7 @@ def test_linearisation_draws_prediction_and_truth(drawn):
         assert not solid.is_dashed()
         assert dashed.is_dashed()
         quotient = (part["true"] / part["predicted"]).groupby(part["ratio"]).apply(stats.gmean)
-        (line_of_quotients,) = [
-            x for x in axes[1].lines if to_hex(x.get_color()) == figures.LOOKS[method].colour
-        ]
+        (line_of_quotients,) = [x for x in axes[1].lines if to_hex(x.get_color()) == figures.LOOKS[method].colour]
         np.testing.assert_allclose(line_of_quotients.get_ydata(), quotient)
     with pytest.raises(InputError, match="magic"):
         figures.linearisation(table.assign(compensation="magic"))
@@ -645,9 +584,7 @@ def test_profiles_and_their_errors(drawn):
                 np.testing.assert_allclose(found.get_ydata(), part[name])
                 np.testing.assert_allclose(found.get_xdata(), part["x"])
             for row, name in ((1, "pruned"), (2, "fine_tuned")):
-                np.testing.assert_allclose(
-                    axes[row, column].lines[place].get_ydata(), part[name] - part["clean"]
-                )
+                np.testing.assert_allclose(axes[row, column].lines[place].get_ydata(), part[name] - part["clean"])
             assert pruned.get_color() == tuned.get_color()
             assert (pruned.is_dashed(), tuned.is_dashed()) == (True, False)
     noise = axes[1, 0].patches[0].get_window_extent().transformed(axes[1, 0].transData.inverted())

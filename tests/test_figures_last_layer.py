@@ -20,13 +20,7 @@ from test_figures import (
 )
 
 from prunebook.errors import InputError
-from prunebook.pages.figures import (
-    coreset_bounds,
-    coreset_parts,
-    coreset_recovery,
-    coreset_tightness,
-    lines,
-)
+from prunebook.pages.figures import coreset_bounds, coreset_parts, coreset_recovery, coreset_tightness, lines
 from prunebook.pages.figures.style import LOOKS
 
 CASES = (
@@ -117,12 +111,7 @@ def sparsity_first(rng):
 
 def inputs(rng):
     return [
-        {
-            "inputs": kind,
-            "epsilon": 3.0,
-            "error": rng.uniform(0.01, 0.1),
-            "error_max": rng.uniform(0.2, 1.0),
-        }
+        {"inputs": kind, "epsilon": 3.0, "error": rng.uniform(0.01, 0.1), "error_max": rng.uniform(0.2, 1.0)}
         for kind in coreset_tightness.INPUTS
     ]
 
@@ -132,21 +121,9 @@ def scaling(rng):
     for alpha in (0.01, 1.0, 1e6, 1e12):
         for bound in ("stated", "hoeffding"):
             ratio = rng.uniform(0.01, 30)
-            rows.append(
-                {
-                    "bound": bound,
-                    "alpha": alpha,
-                    "samples": 1e6 / alpha**0.5,
-                    "largest_over_epsilon": ratio,
-                }
-            )
+            rows.append({"bound": bound, "alpha": alpha, "samples": 1e6 / alpha**0.5, "largest_over_epsilon": ratio})
         rows.append(
-            {
-                "bound": "weights",
-                "alpha": alpha,
-                "samples": rng.uniform(1e3, 1e4),
-                "largest_over_epsilon": np.nan,
-            }
+            {"bound": "weights", "alpha": alpha, "samples": rng.uniform(1e3, 1e4), "largest_over_epsilon": np.nan}
         )
     return rows
 
@@ -234,8 +211,7 @@ def of(table, case, **wanted):
 
 
 @pytest.mark.parametrize(
-    ("cases", "seeds", "only"),
-    [(CASES[2:3], 1, None), (CASES, 1, ("draws", "inputs", "scaling", "foretold"))],
+    ("cases", "seeds", "only"), [(CASES[2:3], 1, None), (CASES, 1, ("draws", "inputs", "scaling", "foretold"))]
 )
 def test_few_and_many_circumstances_are_readable(cases, seeds, only):
     figures = drawn_from(cases, seeds, KINDS, only)
@@ -305,9 +281,7 @@ def test_layers_add_up(drawn):
         data = [line(axis, f"Layer {n}, at the output") for n in (1, 2, 3)]
         parts = [pd.Series(y, index=x) for x, y in data]
         assert parts[0].index.tolist() == [0.5, 0.9], "a line has a gap where it is zero"
-        np.testing.assert_allclose(
-            pd.concat(parts, axis=1).sort_index().sum(axis=1), line(axis, "Sum: the bound")[1]
-        )
+        np.testing.assert_allclose(pd.concat(parts, axis=1).sort_index().sum(axis=1), line(axis, "Sum: the bound")[1])
         expected = of(table, case, layer=1).groupby("ratio")[["observed", "observed_mean"]].mean()
         np.testing.assert_allclose(line(axis, "Largest error seen")[1], expected["observed"])
         np.testing.assert_allclose(line(axis, "Mean error seen")[1], expected["observed_mean"])
@@ -333,10 +307,7 @@ def test_draws_and_what_lies_beyond_the_cut(drawn):
             ):
                 expected = means[column][np.isfinite(means[column])]
                 np.testing.assert_allclose(line(axis, name), (expected.index, expected))
-            assert (
-                to_hex(next(x for x in middle.lines if x.get_label() == look.label).get_color())
-                == look.colour
-            )
+            assert to_hex(next(x for x in middle.lines if x.get_label() == look.label).get_color()) == look.colour
         sizes = [drawn.get_ydata()[0] for drawn in middle.lines if drawn.get_label() == "_size"]
         assert sizes == [100, 1000]
         hollow = [drawn for drawn in middle.lines if drawn.get_label() == "_beyond"]
@@ -429,9 +400,7 @@ def test_scaling_shows_where_the_guarantee_breaks(drawn):
 def test_factors_of_the_waterfall(drawn):
     table = made(waterfall)
     for axis, kind in zip(panels(drawn["waterfall"]), ("neurons", "weights"), strict=True):
-        means = np.exp(
-            np.log(table["epsilon"])[table["kind"] == kind].groupby(table["order"]).mean().to_numpy()
-        )
+        means = np.exp(np.log(table["epsilon"])[table["kind"] == kind].groupby(table["order"]).mean().to_numpy())
         np.testing.assert_allclose(line(axis, "_mean")[0], means)
         texts = [text.get_text() for text in axis.texts]
         assert texts == [f"× {means[1] / means[0]:.2g}", f"÷ {means[1] / means[2]:.2g}"]

@@ -10,15 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.mean_replacement import below_diagonal, covered, foresight, profile_areas
-from prunebook.pages.figures import (
-    layout,
-    mean_replacement,
-    mr_choices,
-    mr_parts,
-    mr_probes,
-    mr_scatter,
-    mr_tuning,
-)
+from prunebook.pages.figures import layout, mean_replacement, mr_choices, mr_parts, mr_probes, mr_scatter, mr_tuning
 from prunebook.pages.numbers import number
 
 SCORES = ("norm", "rand", "rs", "abs_rs", "mrs", "abs_mrs")
@@ -29,9 +21,7 @@ SIZES = {"norm": 0.1, "rand": 0.2, "rs": 4.0, "abs_rs": 0.05, "mrs": 2.0, "abs_m
 def made_penalties(seeds=3, nets=("medium",)) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     keys = ("net", "seed", "step", "score", "set", "amount", "replacement")
-    grid = itertools.product(
-        nets, range(seeds), STEPS, SCORES, ("all", "midconv"), (0.1, 1.0), ("zero", "mean")
-    )
+    grid = itertools.product(nets, range(seeds), STEPS, SCORES, ("all", "midconv"), (0.1, 1.0), ("zero", "mean"))
     table = pd.DataFrame(grid, columns=keys)
     for column in ("penalty", "test_penalty"):
         table[column] = table["score"].map(SIZES) * rng.uniform(-0.2, 1, len(table))
@@ -62,9 +52,7 @@ def made_followed(seeds=3) -> pd.DataFrame:
 
 
 def made_constants() -> pd.DataFrame:
-    grid = itertools.product(
-        ("medium",), range(2), (5000, 15_000), ("all", "midconv"), SCORES, (0.0, 0.5, 1.0, 1.5)
-    )
+    grid = itertools.product(("medium",), range(2), (5000, 15_000), ("all", "midconv"), SCORES, (0.0, 0.5, 1.0, 1.5))
     table = pd.DataFrame(grid, columns=["net", "seed", "step", "set", "score", "alpha"])
     bowl = (table["alpha"] - 0.9) ** 2 + 0.1 * table["seed"] + table["step"] * 1e-5
     return table.assign(penalty=table["score"].map(SIZES) * bowl)
@@ -83,9 +71,7 @@ def made_single_units() -> pd.DataFrame:
     table = pd.DataFrame(grid, columns=["net", "seed", "step", "site", "unit", "replacement"])
     table["penalty"] = rng.uniform(-0.01, 0.1, len(table))
     for score in SCORES:
-        table[f"score_{score}"] = np.abs(table["penalty"] + rng.normal(0, 0.03, len(table))) * (
-            table["unit"] > 0
-        )
+        table[f"score_{score}"] = np.abs(table["penalty"] + rng.normal(0, 0.03, len(table))) * (table["unit"] > 0)
     return table
 
 
@@ -120,9 +106,7 @@ def drawn(penalties, followed):
         ),
         "scatter, unsigned": mr_scatter.zero_against_mean(unsigned),
         "profiles, unsigned": mr_choices.performance_profiles(unsigned),
-        "constant, unsigned": mr_probes.multiples_of_mean(
-            made_constants().query("score not in ['rs', 'mrs']")
-        ),
+        "constant, unsigned": mr_probes.multiples_of_mean(made_constants().query("score not in ['rs', 'mrs']")),
         "through": mean_replacement.penalties_through_training(penalties, made_network(), net="medium"),
         "scatter": mr_scatter.zero_against_mean(penalties),
         "scatter by set": mr_scatter.zero_against_mean(penalties, by="set"),
@@ -176,11 +160,7 @@ def test_nothing_covers_anything_and_all_is_on_the_page(drawn):
             boxes = [text.get_window_extent(renderer) for text in texts]
             assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2)), name
             for which in (axis.xaxis, axis.yaxis):
-                ticks = [
-                    t.label1
-                    for t in which.get_major_ticks()
-                    if t.label1.get_visible() and t.label1.get_text()
-                ]
+                ticks = [t.label1 for t in which.get_major_ticks() if t.label1.get_visible() and t.label1.get_text()]
                 for a, b in itertools.pairwise(t.get_window_extent(renderer) for t in ticks):
                     assert not a.overlaps(b), f"{name}: tick labels overlap"
 
@@ -349,11 +329,7 @@ def test_energies_of_chosen_units(drawn, followed):
 
 def forest(table, score):
     """What stands in a forest: the paired difference, and the two penalties."""
-    means = (
-        chosen(table[table["step"] <= 35_000], score=score, amount=0.1)
-        .groupby("replacement")["penalty"]
-        .mean()
-    )
+    means = chosen(table[table["step"] <= 35_000], score=score, amount=0.1).groupby("replacement")["penalty"].mean()
     return means["zero"] - means["mean"], f"{number(means['zero'])} → {number(means['mean'])}"
 
 
@@ -368,9 +344,7 @@ def test_gains_by_layer_set(drawn, penalties):
             pairs = mr_parts.paired(chosen(penalties, set=layer_set, score=score, amount=0.1))
             seeds = pairs[pairs["step"] <= 35_000].groupby("seed")["gain"].mean()
             half = 4.302653 * seeds.std() / np.sqrt(3)
-            np.testing.assert_allclose(
-                line(axis, "_interval", 2 * row)[0], [gain - half, gain + half], rtol=1e-5
-            )
+            np.testing.assert_allclose(line(axis, "_interval", 2 * row)[0], [gain - half, gain + half], rtol=1e-5)
 
 
 def test_gains_by_network():
@@ -407,14 +381,7 @@ def test_single_units_and_their_rank_correlation(drawn):
     table = made_single_units()
     for axis, (score, kind) in zip(
         panels(drawn["single units"]),
-        (
-            ("rs", "zero"),
-            ("abs_rs", "zero"),
-            ("norm", "zero"),
-            ("mrs", "mean"),
-            ("abs_mrs", "mean"),
-            ("norm", "mean"),
-        ),
+        (("rs", "zero"), ("abs_rs", "zero"), ("norm", "zero"), ("mrs", "mean"), ("abs_mrs", "mean"), ("norm", "mean")),
         strict=True,
     ):
         found = foresight({"single_units": table}, scores=[score], replacement=kind)["value"].mean()
@@ -443,9 +410,7 @@ def test_advantage_after_tuning(drawn):
     halves = table[table["step"] < 25_000], table[table["step"] >= 25_000]
     for bars, half in zip(axis.containers, halves, strict=True):
         means = half.groupby(["replacement", "tuned"])["penalty"].mean()
-        np.testing.assert_allclose(
-            np.asarray(bars[0].get_ydata(), float), means["zero"] - means["mean"], rtol=1e-9
-        )
+        np.testing.assert_allclose(np.asarray(bars[0].get_ydata(), float), means["zero"] - means["mean"], rtol=1e-9)
         gains = mr_parts.paired(half, keys=("tuned",)).groupby(["tuned", "seed"])["gain"].mean()
         sizes = 4.302653 * gains.groupby("tuned").std() / np.sqrt(3)
         ends = np.array([segment[:, 1] for segment in bars[2][0].get_segments()], float)

@@ -88,11 +88,7 @@ paper:
 @pytest.mark.usefixtures("ledger")
 @pytest.mark.parametrize(
     "changed",
-    [
-        ("needs: {EC-1: supported}", "needs: {}"),
-        ("{EC-1:.2f}", "{EC-2:.2f}"),
-        ("EC-2: supported", "EC-9: supported"),
-    ],
+    [("needs: {EC-1: supported}", "needs: {}"), ("{EC-1:.2f}", "{EC-2:.2f}"), ("EC-2: supported", "EC-9: supported")],
 )
 def test_a_sentence_must_rest_on_claims_that_exist(tmp_path, changed):
     with pytest.raises(InputError, match="must name"):

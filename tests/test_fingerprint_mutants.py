@@ -117,9 +117,7 @@ def batch_order(patch):
     """Another order of the minibatches of dense networks."""
     proper = stacked.minibatches
     patch.setattr(
-        stacked,
-        "minibatches",
-        lambda n, size, epochs, seed, device: proper(n, size, epochs, seed + 1, device),
+        stacked, "minibatches", lambda n, size, epochs, seed, device: proper(n, size, epochs, seed + 1, device)
     )
 
 

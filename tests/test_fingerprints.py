@@ -22,9 +22,7 @@ def test_a_study_does_what_it_did(name):
     )
     assert not wrong, wrong
     taken, now = fingerprints.versions()[name]["protocol"], study.version
-    assert taken == now, (
-        f"the fingerprint of {name} is of version {taken}, the study of version {now}: write it anew"
-    )
+    assert taken == now, f"the fingerprint of {name} is of version {taken}, the study of version {now}: write it anew"
 
 
 def test_every_study_has_probes_of_its_own_kind():

@@ -31,9 +31,7 @@ def agreement(one: pd.DataFrame, other: pd.DataFrame) -> float:
 
 def measured(name: str, device: str, folder) -> collect.Collected:
     store = Store(folder / device)
-    return collect.collect(
-        STUDIES[name], "smoke", seeds=1, device=device, store=store, report=lambda text: None
-    )
+    return collect.collect(STUDIES[name], "smoke", seeds=1, device=device, store=store, report=lambda text: None)
 
 
 @GPU

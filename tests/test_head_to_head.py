@@ -143,9 +143,7 @@ def test_a_run_whose_invariants_fail_stops():
 def by_hand(dense, x, ratio, compensation):
     """The dense network without its smallest weights, with plain loops over layers."""
     net, size = copy.deepcopy(dense), weight_count(WIDTHS)
-    smallest = torch.cat(
-        [layer.weight.detach().abs().flatten() for layer in net if isinstance(layer, nn.Linear)]
-    )
+    smallest = torch.cat([layer.weight.detach().abs().flatten() for layer in net if isinstance(layer, nn.Linear)])
     limit = smallest.sort().values[round(ratio * size) - 1]
     inputs, masks = {}, []
     h = x
@@ -168,9 +166,7 @@ def test_the_loss_right_after_pruning_by_hand(tables, problem, bench, dense, com
     net, _ = by_hand(dense, problem.x_train[bench.seen], 0.7, compensation)
     with torch.no_grad():
         expected = nn.functional.cross_entropy(net(problem.x_test), problem.y_test)
-    assert loss_of(tables, "magnitude", compensation, 0.7, "pruned") == pytest.approx(
-        float(expected), rel=1e-5
-    )
+    assert loss_of(tables, "magnitude", compensation, 0.7, "pruned") == pytest.approx(float(expected), rel=1e-5)
     assert float(expected) != pytest.approx(loss_of(tables, "dense", "none", 0.0, "trained"), rel=1e-2)
 
 
@@ -201,9 +197,7 @@ def test_the_budget_does_not_depend_on_who_is_tuned_together(tables, problem, mo
 
 def test_a_seed_decides_everything_that_is_not_a_time(problem):
     config = replace(CONFIG, rankings=("random", "non-linear"), compensations=("none",), ratios=(0.7,))
-    one, again, other = (
-        weights.run(config, seed, problem, torch.device("cpu"), silent) for seed in (1, 1, 2)
-    )
+    one, again, other = (weights.run(config, seed, problem, torch.device("cpu"), silent) for seed in (1, 1, 2))
     for name in ("losses", "draws", "checks"):
         pd.testing.assert_frame_equal(one[name], again[name])
     assert not np.isclose(one["losses"]["loss"], other["losses"]["loss"]).any()
@@ -290,11 +284,7 @@ def test_times_and_bytes_of_sparse_rows():
     full = 4 * (20 * 16 + 16 * 3 + 16 + 3)
     kept = int(sum(mask.sum() for mask in masks.values()))
     sparse = 8 * kept + 4 * (17 + 4) + 4 * (16 + 3)
-    assert rows.groupby("form")["bytes"].first().to_dict() == {
-        "dense": full,
-        "masked": full,
-        "sparse rows": sparse,
-    }
+    assert rows.groupby("form")["bytes"].first().to_dict() == {"dense": full, "masked": full, "sparse rows": sparse}
     threads = torch.get_num_threads()
     assert timing.timed(torch.get_num_threads)[0] == 1
     assert torch.get_num_threads() == threads
@@ -415,8 +405,7 @@ def test_every_claim_of_the_head_to_head_can_be_judged(tables, small):
     assert len(mine) == 12
     dense_nets = {
         name: pd.concat(
-            [labelled(table, net, seed=seed) for net in ("lenet", "pde") for seed in (1, 2)],
-            ignore_index=True,
+            [labelled(table, net, seed=seed) for net in ("lenet", "pde") for seed in (1, 2)], ignore_index=True
         )
         for name, table in tables.items()
     }
@@ -502,9 +491,7 @@ def test_advice_follows_the_numbers():
     other = copy.deepcopy(KNOWN)
     other["magnitude", "none"]["fine-tuned"] = {0.5: 0.9, 0.9: 1.0}
     losses = made(other)
-    assert (
-        "after fine-tuning, (magnitude, no shift) is best or tied at 2 of 2" in advice.which(losses, cost)[0]
-    )
+    assert "after fine-tuning, (magnitude, no shift) is best or tied at 2 of 2" in advice.which(losses, cost)[0]
     assert advice.plain(losses)[0].endswith("at every ratio: it is good enough.")
     assert advice.limits(losses)[0].endswith("better at no ratio.")
     other["obd", "none"]["fine-tuned"] = {0.5: 0.5, 0.9: 0.5}
@@ -532,9 +519,7 @@ def test_advice_on_speed(tables, small):
 
 def test_figures_and_tables_of_a_run(tables, small):
     both = {
-        name: pd.concat(
-            [labelled(tables[name]), labelled(small[2][name], "tiny", "units")], ignore_index=True
-        )
+        name: pd.concat([labelled(tables[name]), labelled(small[2][name], "tiny", "units")], ignore_index=True)
         for name in ("losses", "cost", "latency")
     }
     losses, cost = both["losses"], both["cost"]

@@ -134,15 +134,11 @@ def test_the_draws_found_leave_what_was_asked_for(ready):
 
 def test_ratios_are_reached_and_masks_survive_fine_tuning(tables):
     rows = tables["recovery"]
-    assert np.allclose(
-        rows.query("method == 'magnitude'")["sparsity"], rows.query("method == 'magnitude'")["ratio"]
-    )
+    assert np.allclose(rows.query("method == 'magnitude'")["sparsity"], rows.query("method == 'magnitude'")["ratio"])
     pairs = rows[rows["method"] != "dense"].groupby(["method", "ratio", "sparsity"])["tuned"].nunique()
     assert (pairs.loc["magnitude", 0.5] == 3).all()
     certain = tables["sparsity_first"].query("way == 'deterministic'")
-    assert (
-        certain["sparsity"] - certain["ratio"]
-    ).abs().max() < 0.1  # each class and sign is rounded on its own
+    assert (certain["sparsity"] - certain["ratio"]).abs().max() < 0.1  # each class and sign is rounded on its own
 
 
 def test_no_label_changes_below_its_tolerance_and_each_does_above(tables):

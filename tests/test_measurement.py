@@ -51,10 +51,7 @@ def network(name, dtype=torch.float64):
         for module in model:
             for key, tensor in [*module.named_parameters(), *module.named_buffers()]:
                 if "bias" in key or "mean" in key or (isinstance(module, NORMS) and tensor.dim()):
-                    tensor.data.uniform_(0.5, 1.5) if key in (
-                        "weight",
-                        "running_var",
-                    ) else tensor.data.normal_()
+                    tensor.data.uniform_(0.5, 1.5) if key in ("weight", "running_var") else tensor.data.normal_()
     return model.to(dtype)
 
 
@@ -101,9 +98,7 @@ def straightforward(model, variant, x, batch_statistics=False):
         if variant.border != "exact" and isinstance(consumer, nn.Conv2d):
             image = value.view(1, -1, 1, 1).expand(1, -1, *maps[site.consumer][2:])
             if variant.border == "response-mean":
-                shift = F.conv2d(image, consumer.weight, None, consumer.stride, consumer.padding).mean(
-                    (2, 3)
-                )[0]
+                shift = F.conv2d(image, consumer.weight, None, consumer.stride, consumer.padding).mean((2, 3))[0]
             else:
                 shift = consumer.weight.sum((2, 3)) @ value
             consumer.register_forward_hook(lambda _, i, o, shift=shift: o + shift.view(1, -1, 1, 1))
@@ -199,9 +194,7 @@ def test_similar_masks_whose_branches_need_different_channels():
     model, (x, y) = network("tiny"), data()
 
     def variant(first, second):
-        return Variant(
-            {"conv1": torch.arange(8) < first, "conv2": torch.isin(torch.arange(16), torch.tensor(second))}
-        )
+        return Variant({"conv1": torch.arange(8) < first, "conv2": torch.isin(torch.arange(16), torch.tensor(second))})
 
     variants = [variant(1, [0]), variant(2, [1]), variant(3, [0, 2]), variant(4, [0, 1, 2]), variant(7, [5])]
     assert_close(measure(model, variants, [(x, y)]).loss[:, 0], expected(model, variants, x, y)[0], 1e-12)
@@ -257,8 +250,7 @@ def test_equal_variants_are_measured_once(work):
     work.clear()
     clones = [
         Variant(
-            {n: m.clone() for n, m in v.pruned.items()},
-            v.constants and {n: c.clone() for n, c in v.constants.items()},
+            {n: m.clone() for n, m in v.pruned.items()}, v.constants and {n: c.clone() for n, c in v.constants.items()}
         )
         for v in variants
     ]
@@ -352,9 +344,7 @@ def test_maps_take_no_more_than_the_memory_given():
     held = []
     for samples, memory in ((1, None), (128, 2**24), (128, 2**25)):
         pair = [(x[:samples], y[:samples])]
-        held.append(
-            peak_bytes(lambda pair=pair, memory=memory: measure(model, variants, pair, memory=memory))
-        )
+        held.append(peak_bytes(lambda pair=pair, memory=memory: measure(model, variants, pair, memory=memory)))
     weights, small, large = held
     assert small - weights < 2**24
     assert 2**24 < large - weights < 2**25

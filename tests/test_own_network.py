@@ -23,16 +23,11 @@ class Net(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             nn.Sequential(
-                nn.Conv2d(2, width, 3, padding=1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-                nn.MaxPool2d(2),
+                nn.Conv2d(2, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)
             ),
             nn.Sequential(nn.Conv2d(width, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)),
         )
-        self.head = nn.Sequential(
-            nn.Flatten(), nn.Linear(8 * 4, 12), nn.ReLU(), nn.Dropout(0.3), nn.Linear(12, 3)
-        )
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(8 * 4, 12), nn.ReLU(), nn.Dropout(0.3), nn.Linear(12, 3))
 
     def forward(self, x):
         return self.head(self.features(x))
@@ -98,10 +93,7 @@ def test_folding_and_removal_are_mean_replacement(trained, cut):
 
 @pytest.mark.parametrize(
     ("optimiser", "options"),
-    [
-        (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
-        (torch.optim.AdamW, {"lr": 0.01}),
-    ],
+    [(torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}), (torch.optim.AdamW, {"lr": 0.01})],
 )
 def test_masks_outlast_fine_tuning_until_they_are_permanent(cut, loader, optimiser, options):
     small = cut[-1]

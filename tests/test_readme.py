@@ -49,9 +49,7 @@ def test_examples_of_the_readme_run_as_they_stand():
         exec(example, given)
     assert given["pruned"].reached == pytest.approx(0.8, abs=0.01)
     assert given["smaller"].model.conv2.out_channels == 16 - int(0.4 * 16)
-    assert given["smaller"].difference < 1e-5, (
-        "the small network gives what the large one gives with means in it"
-    )
+    assert given["smaller"].difference < 1e-5, "the small network gives what the large one gives with means in it"
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -74,8 +72,6 @@ def test_committed_results_are_whole_real_and_current(name):
 def test_fine_tuning_left_the_masks_as_they_were(name):
     results = stored(STUDIES[name], "paper", store=COMMITTED)
     losses = results.tables["losses"]
-    both = losses.pivot_table(
-        index=["widths", "noise", "seed", "method", "ratio"], columns="stage", values="weights"
-    )
+    both = losses.pivot_table(index=["widths", "noise", "seed", "method", "ratio"], columns="stage", values="weights")
     both = both.dropna(subset=["pruned", "fine-tuned"])
     assert (both["pruned"] == both["fine-tuned"]).all(), "fine-tuning changed a mask"

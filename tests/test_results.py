@@ -153,9 +153,7 @@ def test_the_name_of_the_study_is_part_of_the_address():
     assert config_hash(Other()) != config_hash(Config())
 
 
-@pytest.mark.parametrize(
-    "value", [[1], {"a": 1}, np.float64(1), np.int64(1), Path("x"), float("nan"), float("inf")]
-)
+@pytest.mark.parametrize("value", [[1], {"a": 1}, np.float64(1), np.int64(1), Path("x"), float("nan"), float("inf")])
 def test_values_without_one_spelling_are_refused(value):
     with pytest.raises(InputError, match=r"Config\.deep\[1\] is"):
         config_hash(Config(deep=(1, value)))
@@ -210,11 +208,7 @@ def test_what_is_saved_is_loaded(store):
         pd.testing.assert_frame_equal(loaded.tables[name], expected)
         pd.testing.assert_frame_equal(saved.tables[name], expected)
     assert loaded.record == saved.record
-    assert {file.name for file in loaded.path.iterdir()} == {
-        "record.json",
-        "losses.parquet",
-        "layers.parquet",
-    }
+    assert {file.name for file in loaded.path.iterdir()} == {"record.json", "losses.parquet", "layers.parquet"}
     assert [entry.name for entry in loaded.path.parent.iterdir()] == ["seed-3"]
 
 
@@ -336,17 +330,11 @@ DAMAGES = {
     "record.json is not a record": lambda path: rewrite(path, lambda r: r.pop("checksum")),
     "losses.parquet is missing": lambda path: (path / "losses.parquet").unlink(),
     "losses.parquet does not have the checksum": damage_tables,
-    "extra.parquet is not in the record": lambda path: shutil.copy(
-        path / "losses.parquet", path / "extra.parquet"
-    ),
+    "extra.parquet is not in the record": lambda path: shutil.copy(path / "losses.parquet", path / "extra.parquet"),
     "which is not where it lies": lambda path: rewrite(path, lambda r: r.update(seed=2), reseal=True),
-    "does not match its hash": lambda path: rewrite(
-        path, lambda r: r["config"].update(noise=0.1), reseal=True
-    ),
+    "does not match its hash": lambda path: rewrite(path, lambda r: r["config"].update(noise=0.1), reseal=True),
     "not a record of format": lambda path: rewrite(path, lambda r: r.pop("config"), reseal=True),
-    "has 4 rows, but": lambda path: rewrite(
-        path, lambda r: r["tables"]["losses"].update(rows=5), reseal=True
-    ),
+    "has 4 rows, but": lambda path: rewrite(path, lambda r: r["tables"]["losses"].update(rows=5), reseal=True),
     "names a table": lambda path: rewrite(
         path, lambda r: r["tables"].update({"../../x": {"file": "../../x.parquet"}}), reseal=True
     ),

@@ -177,9 +177,7 @@ def test_a_trajectory_is_found_again_gone_on_with_and_complete(tmp_path):
     assert len(lines) == count
     assert again.folder == broken.folder
     (_, first), (_, second), (_, third) = whole.history
-    assert again.history == ((4, first), (12, pytest.approx((second + third) / 2))), (
-        "since the snapshot before"
-    )
+    assert again.history == ((4, first), (12, pytest.approx((second + third) / 2))), "since the snapshot before"
     with pytest.raises(InputError, match="no snapshot at step 8"):
         again.load(8, tiny())
     with pytest.raises(InputError, match="do not fit"):

@@ -39,9 +39,7 @@ def test_a_round_of_faults_loses_nothing_and_changes_no_number(tmp_path):
 def test_the_soak_sees_a_store_that_clears_nothing_away(tmp_path):
     """What killed runners leave is not swept, and what they had put aside does not come back."""
     blind = "import prunebook.store.results as results; results._sweep = lambda final: None"
-    code, found, said = soak(
-        tmp_path, "--trials", "7", "--seed", "5", "--studies", "mr-pictures", before=blind
-    )
+    code, found, said = soak(tmp_path, "--trials", "7", "--seed", "5", "--studies", "mr-pictures", before=blind)
     assert code == 1, said
     assert {entry["bad"] for entry in found["bad"]} <= {"left over", "lost"}
     assert found["left over"] + found["lost"] == len(found["bad"]) > 0

@@ -40,25 +40,19 @@ def test_rows_are_chosen_by_value_list_and_limits():
 
 
 def test_quotients_differences_and_shares():
-    found = values(
-        general.quotient(TABLES, table="t", column="a", over="b", where={"ratio": 0.4}, cells=["case"])
-    )
+    found = values(general.quotient(TABLES, table="t", column="a", over="b", where={"ratio": 0.4}, cells=["case"]))
     assert found["hard", 2] == pytest.approx(math.log(0.8))
-    found = values(
-        general.difference(TABLES, table="t", column="a", minus="b", where={"ratio": 0.1}, cells=["case"])
-    )
+    found = values(general.difference(TABLES, table="t", column="a", minus="b", where={"ratio": 0.1}, cells=["case"]))
     assert found["hard", 1] == pytest.approx(-3.6)
     found = values(general.share(TABLES, table="t", column="a", at_most=0.2, cells=["case"]))
     assert found["easy", 1] == pytest.approx(2 / 3)
-    assert values(general.share(TABLES, table="t", column="a", above=0.2, cells=["case"]))[
-        "easy", 1
-    ] == pytest.approx(1 / 3)
+    assert values(general.share(TABLES, table="t", column="a", above=0.2, cells=["case"]))["easy", 1] == pytest.approx(
+        1 / 3
+    )
 
 
 def test_change_pairs_the_rows_that_belong_together():
-    one = general.change(
-        TABLES, table="t", column="a", where={"ratio": 0.4}, against={"ratio": 0.1}, cells=["case"]
-    )
+    one = general.change(TABLES, table="t", column="a", where={"ratio": 0.4}, against={"ratio": 0.1}, cells=["case"])
     assert list(values(one).values()) == pytest.approx([math.log(4)] * 4)
     two = general.change(
         TABLES, table="t", column="a", where={"case": "hard"}, against={"case": "easy"}, beside=["ratio"]
@@ -73,9 +67,7 @@ def test_slope_spread_and_disorder():
     assert list(found["value"]) == pytest.approx([math.log(4)] * 4)
     wrong = ROWS.assign(a=ROWS["a"].where(ROWS["ratio"] < 0.3, 0.0))
     for rising, expected in ((True, 0.5), (False, 0.5)):
-        found = general.disorder(
-            {"t": wrong}, table="t", column="a", by="ratio", rising=rising, cells=["case"]
-        )
+        found = general.disorder({"t": wrong}, table="t", column="a", by="ratio", rising=rising, cells=["case"])
         assert set(values(found).values()) == {expected}
     assert (
         general.disorder(TABLES, table="t", column="a", by="ratio", rising=True, cells=["case"])["value"] == 0

@@ -19,9 +19,7 @@ def value(frame):
 
 def grid(penalty):
     keys = ("net", "seed", "step", "set", "amount", "score", "replacement")
-    cells = itertools.product(
-        ["small"], [1, 2], [0, 10, 20], ["all", "midconv"], [0.1, 0.5], SCORES, ["zero", "mean"]
-    )
+    cells = itertools.product(["small"], [1, 2], [0, 10, 20], ["all", "midconv"], [0.1, 0.5], SCORES, ["zero", "mean"])
     rows = [dict(zip(keys, cell, strict=True)) for cell in cells]
     return pd.DataFrame([row | {"penalty": penalty(**row)} for row in rows])
 
@@ -101,10 +99,7 @@ def followed(choices):
     return {"followed": pd.DataFrame(rows)}
 
 
-CHOICES = {
-    "a": {0: [0, 1], 10: [1, 2], 20: [1, 2]},
-    "b": {0: [2, 3], 10: [1, 2], 20: [0, 3]},
-}
+CHOICES = {"a": {0: [0, 1], 10: [1, 2], 20: [1, 2]}, "b": {0: [2, 3], 10: [1, 2], 20: [0, 3]}}
 
 
 def test_coverage_counts_units_once():
@@ -113,9 +108,7 @@ def test_coverage_counts_units_once():
     assert set(value(mean_replacement.coverage(tables, scores=["a"], since=10)).values()) == {0.5}
     assert set(value(mean_replacement.coverage(tables, scores=["b"], until=10)).values()) == {0.75}
     assert set(value(mean_replacement.coverage(tables, scores=["b"], minus_until=0)).values()) == {0.5}
-    assert set(value(mean_replacement.coverage(tables, scores=["b"], since=10, minus_since=0)).values()) == {
-        0.0
-    }
+    assert set(value(mean_replacement.coverage(tables, scores=["b"], since=10, minus_since=0)).values()) == {0.0}
 
 
 def test_overlap_and_energy():
@@ -138,21 +131,15 @@ def test_a_seed_pruned_early_alone_has_no_share_to_compare():
 def tuning(gain):
     keys = ("net", "seed", "step", "set", "amount", "score", "tuned", "replacement")
     starts, amounts = [5000, 15000, 25000, 35000], [0.1, 0.2, 0.5]
-    cells = itertools.product(
-        ["small"], [1, 2, 3], starts, ["all"], amounts, ["norm"], [0, 10, 100], ["zero", "mean"]
-    )
+    cells = itertools.product(["small"], [1, 2, 3], starts, ["all"], amounts, ["norm"], [0, 10, 100], ["zero", "mean"])
     rows = [dict(zip(keys, cell, strict=True)) for cell in cells]
     return {
-        "tuning": pd.DataFrame(
-            row | {"penalty": gain(**row) * (row["replacement"] == "zero") + 3.0} for row in rows
-        )
+        "tuning": pd.DataFrame(row | {"penalty": gain(**row) * (row["replacement"] == "zero") + 3.0} for row in rows)
     }
 
 
 def test_gain_after_tuning_by_start():
-    tables = tuning(
-        lambda step, tuned, seed, **_: seed * (1 if step >= 25000 else 2) * {0: 8, 10: 4, 100: 2}[tuned]
-    )
+    tables = tuning(lambda step, tuned, seed, **_: seed * (1 if step >= 25000 else 2) * {0: 8, 10: 4, 100: 2}[tuned])
     late = value(mean_replacement.tuning_gain(tables, steps=10, since=25000))
     assert late == {("small", 1): 4, ("small", 2): 8, ("small", 3): 12}
     early = value(mean_replacement.tuning_gain(tables, steps=10, until=25000))
@@ -185,9 +172,7 @@ def test_a_seed_without_a_gain_does_not_blow_up_what_is_kept():
 
 def test_pseudo_values_are_those_of_the_jackknife():
     early = {1: (4.0, 1.0), 2: (6.0, 3.0), 3: (5.0, 2.5)}
-    tables = tuning(
-        lambda step, tuned, seed, **_: early[seed][tuned > 0] if step < 25000 else (2.0, 1.0)[tuned > 0]
-    )
+    tables = tuning(lambda step, tuned, seed, **_: early[seed][tuned > 0] if step < 25000 else (2.0, 1.0)[tuned > 0])
     found = value(mean_replacement.tuning_kept(tables, steps=100, late=25000))
     whole = 6.5 / 15 - 0.5
     assert found["small", 1] == pytest.approx(3 * whole - 2 * (5.5 / 11 - 0.5))
@@ -197,15 +182,7 @@ def test_pseudo_values_are_those_of_the_jackknife():
 
 def test_the_least_alpha():
     rows = [
-        {
-            "net": "n",
-            "seed": 1,
-            "step": step,
-            "set": "all",
-            "score": "norm",
-            "alpha": a,
-            "penalty": (a - best) ** 2,
-        }
+        {"net": "n", "seed": 1, "step": step, "set": "all", "score": "norm", "alpha": a, "penalty": (a - best) ** 2}
         for step, best in ((0, 0.5), (1, 1.0))
         for a in (0.0, 0.5, 1.0, 1.5)
     ]
@@ -229,7 +206,5 @@ def test_foresight_is_a_rank_correlation():
         {"net": "n", "seed": 1, "step": 0, "unit": u, "replacement": "zero", "score_norm": u, "penalty": u**3}
         for u in range(5)
     ]
-    found = mean_replacement.foresight(
-        {"single_units": pd.DataFrame(rows)}, scores=["norm"], replacement="zero"
-    )
+    found = mean_replacement.foresight({"single_units": pd.DataFrame(rows)}, scores=["norm"], replacement="zero")
     assert value(found) == {("n, norm", 1): pytest.approx(1.0)}

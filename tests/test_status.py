@@ -31,9 +31,7 @@ def losses(**changes):
 def test_one_weight_too_many_is_seen():
     assert invariants.ratio_reached(losses()).all()
     assert not invariants.ratio_reached(losses(weights=9, reached=0.55)).any()
-    assert invariants.ratio_reached(
-        losses(weights=9, reached=0.55, method="wanda")
-    ).all()  # rounds in each row
+    assert invariants.ratio_reached(losses(weights=9, reached=0.55, method="wanda")).all()  # rounds in each row
     assert invariants.ratio_reached(losses(weights=9, reached=0.55, method="dense")).empty
 
 
@@ -103,9 +101,7 @@ def test_every_study_has_a_row_and_what_is_missing_is_said(tmp_path):
     assert status.invariants_table(Store(tmp_path)).count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("ok", "word"), [(True, "1 of 1 | ok, 1 of the tolerances widened |"), (False, "**drifted**")]
-)
+@pytest.mark.parametrize(("ok", "word"), [(True, "1 of 1 | ok, 1 of the tolerances widened |"), (False, "**drifted**")])
 def test_outcomes_of_re_runs_are_told(tmp_path, ok, word):
     path = tmp_path / "drift.json"
     assert "No result" in status.drift_table(path)
@@ -132,14 +128,8 @@ def test_outcomes_of_re_runs_are_told(tmp_path, ok, word):
     assert "| B, 2 threads | A, 1 thread (2020-01-01) |" in text
     assert word in text
     assert ("drifted**: t, loss: allowed 0.1 absolute in 70% of 4 rows, 75.0% are within" in text) != ok
-    assert (
-        f"made them, 0 of 0 re-runs came out again within the tolerances; on another kind, {int(ok)} of 1"
-        in text
-    )
-    assert (
-        "| s | t: loss | 0.1 absolute, before 0.05 relative | 100% | 0.03 | a row is missing | 1, 1 | 0.2 |"
-        in text
-    )
+    assert f"made them, 0 of 0 re-runs came out again within the tolerances; on another kind, {int(ok)} of 1" in text
+    assert "| s | t: loss | 0.1 absolute, before 0.05 relative | 100% | 0.03 | a row is missing | 1, 1 | 0.2 |" in text
     assert "| s | t: kept | 0.2 relative | 100% | not measured yet | – | 0 | – |" in text
 
 
@@ -149,9 +139,7 @@ def test_the_same_digits_on_the_machine_that_made_them_are_told(tmp_path):
     facts = {"hardware": {"cpu": "A", "threads": 1}}
     path = tmp_path / "drift.json"
     path.write_text(json.dumps([entry | facts | {"then": facts, "metrics": [row]}]))
-    text = status.drift_table(
-        path, {"s": {"t": {"rows": ["a"], "loss": {"absolute": 0.1, "was": "0 absolute"}}}}
-    )
+    text = status.drift_table(path, {"s": {"t": {"rows": ["a"], "loss": {"absolute": 0.1, "was": "0 absolute"}}}})
     assert "| ok, the same digits |" in text
     assert "made them, 1 of 1 re-runs" in text
     path.write_text(json.dumps([entry | facts | {"then": facts, "metrics": [row | {"largest": 0.1}]}]))

@@ -181,9 +181,7 @@ def test_a_stand_in_has_an_address_of_its_own(lab):
 def test_real_data_and_a_stand_in_do_not_mix(lab):
     lab.collect(seeds=1)
     lab.real = False
-    with pytest.raises(
-        DataError, match=r"2 results of toy at laptop were measured on mnist, .* stand-in digits"
-    ):
+    with pytest.raises(DataError, match=r"2 results of toy at laptop were measured on mnist, .* stand-in digits"):
         lab.collect(seeds=2)
     assert len(lab.ran) == 2
     assert lab.collect(seeds=2, fresh=True).stand_in
@@ -442,8 +440,7 @@ def test_two_processes_share_a_study(tmp_path):
     script.write_text(textwrap.dedent(WORKER), encoding="utf-8")
     package = str(Path(machine.__file__).parents[1])
     bootstrap = (
-        f"import runpy, sys; sys.path.insert(0, {package!r}); sys.argv = sys.argv[1:]; "
-        "runpy.run_path(sys.argv[0])"
+        f"import runpy, sys; sys.path.insert(0, {package!r}); sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0])"
     )
     workers = [
         subprocess.Popen(

@@ -50,9 +50,7 @@ class Small:
     def without_unit(self, way, unit=0, **options):
         """E|y' - y|^2 after the column of a unit is removed from the middle layer."""
         cut = {"2": ~(torch.arange(7) == unit).expand(6, 7)}
-        return weights.true_change(
-            self.evidence, cut, weights.COMPENSATIONS[way](self.evidence, cut, **options)
-        )
+        return weights.true_change(self.evidence, cut, weights.COMPENSATIONS[way](self.evidence, cut, **options))
 
 
 @seeds
@@ -98,11 +96,7 @@ def test_the_best_shift_is_least_squares_on_the_outputs(seed):
     found = theory.best_shift(lost, s.J)
     fitted = torch.linalg.lstsq(s.J.flatten(0, 1), changes, driver="gelsd").solution
     close(found, fitted, rtol=1e-8, atol=1e-10)
-    close(
-        theory.left_over(lost, found, s.J),
-        (changes - s.J.flatten(0, 1) @ fitted).square().sum() / 80,
-        **FINE,
-    )
+    close(theory.left_over(lost, found, s.J), (changes - s.J.flatten(0, 1) @ fitted).square().sum() / 80, **FINE)
 
 
 @seeds
@@ -174,10 +168,7 @@ def test_elimination_compensation_is_the_surgeon_on_a_weight_and_its_bias(seed):
         here[i, j] = True
 
         def distance(pair, here=here):
-            changed = {
-                "2.weight": torch.where(here, pair[0], s.W),
-                "2.bias": torch.where(here.any(1), pair[1], s.b),
-            }
+            changed = {"2.weight": torch.where(here, pair[0], s.W), "2.bias": torch.where(here.any(1), pair[1], s.b)}
             return (functional_call(s.net, changed, (s.x,)) - s.y).square().sum(1).mean() / 2
 
         pair = torch.stack([s.W[i, j], s.b[i]])
@@ -259,14 +250,8 @@ def test_drawn_units_are_unbiased_with_the_variance_of_the_formula(seed, shifted
 @seeds
 def test_the_formula_is_the_librarys(seed):
     s = Small(seed)
-    p = coresets.neuron_sensitivities(
-        s.W, s.net[0].weight, s.net[0].bias, coresets.query_radius(s.x)
-    ).probabilities
-    close(
-        theory.reweighting_error(s.terms, p, 12),
-        coresets.neuron_variance(s.W, s.a, p, 12).sum(1).mean(),
-        **FINE,
-    )
+    p = coresets.neuron_sensitivities(s.W, s.net[0].weight, s.net[0].bias, coresets.query_radius(s.x)).probabilities
+    close(theory.reweighting_error(s.terms, p, 12), coresets.neuron_variance(s.W, s.a, p, 12).sum(1).mean(), **FINE)
     sensitive = coresets.sensitivities(s.W, s.a)
     for output, sign in itertools.product(range(6), range(2)):
         part = s.a[:, None] * coresets.sensitivity.parts(s.W)[sign, [output]]
@@ -362,9 +347,7 @@ def test_only_the_weighted_mean_is_exact_where_a_unit_varies_unheard(seed):
 @seeds
 def test_draws_are_exact_for_proportional_units(seed):
     s = Small(seed)
-    p = coresets.neuron_sensitivities(
-        s.W, s.net[0].weight, s.net[0].bias, coresets.query_radius(s.x)
-    ).probabilities
+    p = coresets.neuron_sensitivities(s.W, s.net[0].weight, s.net[0].bias, coresets.query_radius(s.x)).probabilities
     assert theory.reweighting_error(s.terms, p, 1) > 1e-3
     size = torch.linspace(0.5, 2, 7, dtype=torch.float64)
     first, second = s.net[0], s.net[2]

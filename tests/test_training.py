@@ -22,10 +22,7 @@ def problem(loss, n=50):
 def variants(widths=WIDTHS, count=4):
     models = [mlp(widths, seed=s).double() for s in range(count)]
     generator = torch.Generator().manual_seed(1)
-    masks = [
-        [torch.rand(layer.weight.shape, generator=generator) > 0.4 for layer in model[::2]]
-        for model in models
-    ]
+    masks = [[torch.rand(layer.weight.shape, generator=generator) > 0.4 for layer in model[::2]] for model in models]
     return models, masks
 
 
@@ -123,10 +120,7 @@ def test_a_stack_of_parts_is_the_stack_of_its_networks():
     models, masks = variants()
     whole = StackedMLP.from_models(models, masks)
     networks = [
-        [
-            (mask, layer.weight.detach() * mask, layer.bias.detach())
-            for layer, mask in zip(m[::2], own, strict=True)
-        ]
+        [(mask, layer.weight.detach() * mask, layer.bias.detach()) for layer, mask in zip(m[::2], own, strict=True)]
         for m, own in zip(models, masks, strict=True)
     ]
     stack = StackedMLP.from_parts(networks, whole.select([1]).slopes)
@@ -144,8 +138,7 @@ def test_minibatch_order_depends_on_the_seed_alone():
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"loss": "hinge"}, {"batch_size": 0}, {"epochs": -1}, {"y": torch.zeros(3, 3).double()}],
+    "change", [{"loss": "hinge"}, {"batch_size": 0}, {"epochs": -1}, {"y": torch.zeros(3, 3).double()}]
 )
 def test_bad_training_arguments_are_named(change):
     x, y = problem("mse")

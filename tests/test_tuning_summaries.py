@@ -9,16 +9,12 @@ from prunebook.pages.tables import mean_replacement
 
 
 def tuning(seeds=(1, 2)):
-    cells = itertools.product(
-        seeds, [5000, 25000], ["all", "midconv"], [0.1], ["norm"], ["zero", "mean"], [0, 10]
-    )
+    cells = itertools.product(seeds, [5000, 25000], ["all", "midconv"], [0.1], ["norm"], ["zero", "mean"], [0, 10])
     rows = []
     for seed, step, layers, amount, name, replacement, steps in cells:
         gain = (replacement == "zero") * seed * (1 if steps else 4) * (1 if step < 25000 else 3)
         row = {"net": "small", "seed": seed, "step": step, "set": layers, "amount": amount, "score": name}
-        rows.append(
-            row | {"replacement": replacement, "tuned": steps, "penalty": gain, "test_penalty": -gain}
-        )
+        rows.append(row | {"replacement": replacement, "tuned": steps, "penalty": gain, "test_penalty": -gain})
     return pd.DataFrame(rows)
 
 
@@ -49,14 +45,7 @@ def test_losses_beside_the_unpruned_network():
     steps = itertools.product((1, 2), (5000, 25000), (0, 10))
     untouched = pd.DataFrame(steps, columns=["seed", "step", "tuned"]).assign(loss=0.25, test_loss=2.0)
     found = mean_replacement.losses(table, untouched).set_index(["pruned", "tuned"])
-    assert list(found.columns) == [
-        "unpruned",
-        "unpruned, held out",
-        "mean",
-        "mean, held out",
-        "zero",
-        "zero, held out",
-    ]
+    assert list(found.columns) == ["unpruned", "unpruned, held out", "mean", "mean, held out", "zero", "zero, held out"]
     assert list(found.loc[("before 25,000", 0)]) == [0.25, 2, 0.5, 1, 6.5, 1]
 
 

@@ -16,9 +16,7 @@ from prunebook.pages.tables import mean_replacement
 def penalties():
     keys = ["net", "seed", "step", "score", "set", "amount", "replacement"]
     nets, scores = ("small", "medium"), ("abs_mrs", "rs", "norm")
-    grid = itertools.product(
-        nets, range(3), (0, 1000), scores, ("midconv", "all"), (0.1, 1.0), ("zero", "mean")
-    )
+    grid = itertools.product(nets, range(3), (0, 1000), scores, ("midconv", "all"), (0.1, 1.0), ("zero", "mean"))
     table = pd.DataFrame(grid, columns=keys)
     return table.assign(penalty=np.random.default_rng(0).normal(size=len(table)), batch_norm=False)
 
@@ -67,9 +65,7 @@ def test_gains(penalties):
 
 def test_one_seed_has_no_interval_and_a_missing_number_is_not_left_out(penalties):
     one = penalties[penalties["seed"] == 0].copy()
-    one.loc[(one["step"] == 1000) & (one["score"] == "rs") & (one["replacement"] == "zero"), "penalty"] = (
-        np.nan
-    )
+    one.loc[(one["step"] == 1000) & (one["score"] == "rs") & (one["replacement"] == "zero"), "penalty"] = np.nan
     found = mean_replacement.gains(one)
     assert found[["half_width_80", "half_width_95"]].isna().all(axis=None)
     assert list(found["difference"].isna()) == list(found["score"] == "rs")
@@ -98,9 +94,7 @@ def test_batch_norm_is_told_apart(penalties):
 
 def test_coverage_table():
     grid = itertools.product(("small",), range(2), range(0, 30_000, 5000), ("rand", "norm"), range(2))
-    followed = pd.DataFrame(grid, columns=["net", "seed", "step", "score", "unit"]).assign(
-        site="conv2", width=20
-    )
+    followed = pd.DataFrame(grid, columns=["net", "seed", "step", "score", "unit"]).assign(site="conv2", width=20)
     moving = followed["score"] == "rand"
     followed["unit"] += moving * followed["step"] // 2500
     found = mean_replacement.coverage_table(followed)
@@ -123,9 +117,7 @@ def test_other_readings_are_those_of_one_layer_set(penalties):
 def test_borders_side_by_side(penalties):
     means = penalties[penalties["replacement"] == "mean"]
     ways = {"exact": 1, "response-mean": 2, "all-taps": 3}
-    borders = pd.concat(
-        means.assign(border=way, penalty=factor * means["penalty"]) for way, factor in ways.items()
-    )
+    borders = pd.concat(means.assign(border=way, penalty=factor * means["penalty"]) for way, factor in ways.items())
     found = mean_replacement.border_table(borders)
     assert list(found.columns) == ["net", "score", *ways]
     gains = mean_replacement.gains(penalties).set_index(["net", "score", "set"])["mean"]
@@ -182,19 +174,9 @@ def test_shares_leave_out_ties(penalties):
 def test_shares_of_large_differences_are_told_apart():
     keys = ["net", "seed", "step", "score", "set", "amount", "replacement"]
     table = pd.DataFrame(
-        itertools.product(("small",), (1,), range(4), ("norm",), ("all",), (0.1,), ("zero", "mean")),
-        columns=keys,
+        itertools.product(("small",), (1,), range(4), ("norm",), ("all",), (0.1,), ("zero", "mean")), columns=keys
     )
-    table["penalty"] = [
-        0.5,
-        0.4,
-        0.5,
-        0.505,
-        0.5,
-        0.52,
-        0.5,
-        0.2,
-    ]  # by .1 lower, .005 higher, .02 higher, .3 lower
+    table["penalty"] = [0.5, 0.4, 0.5, 0.505, 0.5, 0.52, 0.5, 0.2]  # by .1 lower, .005 higher, .02 higher, .3 lower
     row = mean_replacement.shares(table, scores=["norm"]).iloc[0]
     assert (row["below"], row["large"]) == (0.5, 3)
     assert row["below_large"] == pytest.approx(2 / 3)
@@ -239,9 +221,7 @@ def test_foresight_table():
     )
     assert pooled["seeds"].tolist() == [2]
     own = table[table["replacement"] == "zero"]
-    mask_lowest = own.loc[
-        own.groupby(["seed", "step"])["score_norm"].idxmin(), "penalty"
-    ]  # a tenth of nine, but one
+    mask_lowest = own.loc[own.groupby(["seed", "step"])["score_norm"].idxmin(), "penalty"]  # a tenth of nine, but one
     assert pooled["lowest_tenth"].tolist() == pytest.approx([mask_lowest.mean()])
     assert pooled["all_units"].tolist() == pytest.approx([own["penalty"].mean()])
 

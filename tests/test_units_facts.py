@@ -48,9 +48,7 @@ def test_bias_shift_of_linear_regression():
         model[2].bias.copy_(fit[6])
         gone = torch.tensor([False, True, False, False, True, False])
         folded = fold(model, {"dense1": gone}, {"dense1": a.mean(0)})
-        refitted = torch.linalg.lstsq(torch.ones(200, 1).double(), y - a[:, ~gone] @ fit[:6][~gone]).solution[
-            0
-        ]
+        refitted = torch.linalg.lstsq(torch.ones(200, 1).double(), y - a[:, ~gone] @ fit[:6][~gone]).solution[0]
     close(folded[2].bias, refitted, rtol=0, atol=1e-12)
     close(folded[2].bias - fit[6], a.mean(0)[gone] @ fit[:6][gone], rtol=0, atol=1e-12)
     assert (folded[2].bias - fit[6]).abs().min() > 1e-3
@@ -65,9 +63,7 @@ def test_the_mean_is_best_for_the_next_layer():
     best, mean = best_constant(model, maps)
     close(best, mean, rtol=1e-10, atol=0)
     seen = unit_statistics(
-        nn.Sequential(*model, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 7 * 7, 2).double()),
-        maps,
-        torch.zeros(20).long(),
+        nn.Sequential(*model, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 7 * 7, 2).double()), maps, torch.zeros(20).long()
     )
     close(seen["conv1"].mean[1], mean)
 

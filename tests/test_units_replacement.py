@@ -274,9 +274,7 @@ def test_map_only_where_it_varies():
     folded = fold(model, only, means, shape=SHAPES["padded"])
     assert [isinstance(layer, MapBiasConv2d) for layer in folded].count(True) == 1
     zero = {**means, "conv1": torch.zeros(4, dtype=torch.float64)}
-    assert not any(
-        isinstance(layer, MapBiasConv2d) for layer in fold(model, only, zero, shape=SHAPES["padded"])
-    )
+    assert not any(isinstance(layer, MapBiasConv2d) for layer in fold(model, only, zero, shape=SHAPES["padded"]))
 
 
 def test_folding_step_by_step_is_folding_at_once():
@@ -294,9 +292,7 @@ def test_folding_step_by_step_is_folding_at_once():
 def test_whole_layers(kind, norm):
     model, x, _, means = setting(kind, "all", norm=norm)
     for names in (["conv1"], ["conv3"], ["dense1"], [site.name for site in sites(model)]):
-        pruned = {
-            site.name: torch.ones(site.units, dtype=torch.bool) for site in sites(model) if site.name in names
-        }
+        pruned = {site.name: torch.ones(site.units, dtype=torch.bool) for site in sites(model) if site.name in names}
         for constants in (None, means):
             expected = masked_outputs(model, x, pruned, constants)
             close(expected, expected[:1].expand_as(expected), rtol=0, atol=1e-12)
@@ -312,9 +308,7 @@ def test_whole_layers(kind, norm):
 def test_batch_statistics_take_the_constant_off(kind, border):
     model, x, pruned, means = setting(kind, "all", norm=True)
     last = pruned.pop("dense2")  # its reader, the output layer, has no batch norm
-    zero, mean = (
-        fold(model, pruned, constants, border=border, shape=SHAPES[kind]) for constants in (None, means)
-    )
+    zero, mean = (fold(model, pruned, constants, border=border, shape=SHAPES[kind]) for constants in (None, means))
     assert (zero(x) - mean(x)).abs().max() > 1e-3
     close(forward(mean, x, {}, batch_statistics=True), forward(zero, x, {}, batch_statistics=True))
     close(mean.train()(x), zero.train()(x))
@@ -336,9 +330,7 @@ def test_batch_statistics_leave_what_varies_over_positions():
 def test_running_statistics_revive_a_unit_unless_its_norm_is_zeroed():
     torch.manual_seed(0)
     for affine in (True, False):
-        model = nn.Sequential(
-            nn.Linear(3, 4), nn.BatchNorm1d(4, affine=affine), nn.ReLU(), nn.Linear(4, 2)
-        ).double()
+        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, affine=affine), nn.ReLU(), nn.Linear(4, 2)).double()
         model[1].running_mean.fill_(-1)
         x, pruned = torch.randn(5, 3).double(), {"dense1": torch.tensor([True, False, True, False])}
         naive = copy.deepcopy(model).eval()
@@ -375,11 +367,7 @@ def test_gradients_flow_as_before():
 def test_bad_input():
     model, x, pruned, means = setting("padded", "all")
     some = torch.tensor([True, False, False, False])
-    for function in (
-        masked_outputs,
-        lambda m, _, *rest: fold(m, *rest),
-        lambda m, _, p, c=None: remove(m, p),
-    ):
+    for function in (masked_outputs, lambda m, _, *rest: fold(m, *rest), lambda m, _, p, c=None: remove(m, p)):
         with pytest.raises(InputError, match="no site 'conv9'"):
             function(model, x, {"conv9": some})
         with pytest.raises(InputError, match="give 4 booleans"):

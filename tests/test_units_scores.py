@@ -11,16 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from prunebook.errors import InputError
-from prunebook.units import (
-    CONVENTIONS,
-    SCORES,
-    UnitStatistics,
-    forward,
-    random_score,
-    register,
-    sites,
-    unit_statistics,
-)
+from prunebook.units import CONVENTIONS, SCORES, UnitStatistics, forward, random_score, register, sites, unit_statistics
 
 close = torch.testing.assert_close
 FIELDS = ("mean", "product", "gradient", "energy", "absolute_product", "absolute_displacement", "weight")
@@ -233,13 +224,7 @@ def test_random_scores_depend_on_the_measurement_alone():
     torch.rand(7)
     assert torch.equal(draw(0, 250, "dense1"), first)
     assert ((first >= 0) & (first < 1)).all()
-    others = [
-        (1, 250, "dense1"),
-        (0, 500, "dense1"),
-        (0, 250, "dense2"),
-        (25, 0, "dense1"),
-        (2, 50, "dense1"),
-    ]
+    others = [(1, 250, "dense1"), (0, 500, "dense1"), (0, 250, "dense2"), (25, 0, "dense1"), (2, 50, "dense1")]
     assert len({tuple(draw(*key).tolist()) for key in [*others, (0, 250, "dense1")]}) == 1 + len(others)
     many = torch.cat([draw(seed, 0, "dense1") for seed in range(1000)])
     assert abs(many.mean() - 0.5) < 4 * (1 / 12 / len(many)) ** 0.5

@@ -71,9 +71,7 @@ def test_of_equal_scores_the_higher_index_goes_first():
     assert mask_lowest(torch.zeros(1000), 300).nonzero()[:, 0].tolist() == list(range(700, 1000))
 
 
-@given(
-    st.lists(st.lists(st.integers(-3, 3), min_size=7, max_size=7), min_size=1, max_size=4), st.integers(0, 7)
-)
+@given(st.lists(st.lists(st.integers(-3, 3), min_size=7, max_size=7), min_size=1, max_size=4), st.integers(0, 7))
 @settings(deadline=None)
 def test_lowest_against_sorting(rows, k):
     expected = []

@@ -103,9 +103,7 @@ def test_verdicts_are_judged_once_for_each_store(tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNEBOOK_CACHE", str(tmp_path / "cache"))
     judged = []
     judge_all = verdict_table._judge_all
-    monkeypatch.setattr(
-        verdict_table, "_judge_all", lambda store, path: judged.append(path) or judge_all(store, path)
-    )
+    monkeypatch.setattr(verdict_table, "_judge_all", lambda store, path: judged.append(path) or judge_all(store, path))
     for _ in range(2):
         evidence.verdicts(Store(tmp_path / "results"))
         evidence.conditions_table("EC-1", Store(tmp_path / "results"))

@@ -211,8 +211,7 @@ def test_obs_with_constant_and_repeated_inputs():
 def test_linearised_change_of_weights_and_biases():
     model, x, evidence, masks = setup(n=20)
     changes = {
-        name: Change(0.1 * torch.randn_like(w), 0.1 * torch.randn_like(w[:, 0]))
-        for name, w in evidence.weights.items()
+        name: Change(0.1 * torch.randn_like(w), 0.1 * torch.randn_like(w[:, 0])) for name, w in evidence.weights.items()
     }
     total = 0
     for name, (w, b) in jacobians(model, x).items():
@@ -240,6 +239,4 @@ def test_probes_for_one_output_are_exact():
     for name in ("elimination", "joint"):
         close(COMPENSATIONS[name](exact, masks)["0"].bias, COMPENSATIONS[name](probed, masks)["0"].bias)
     changes = COMPENSATIONS["none"](exact, masks)
-    assert linearised_change(probed, masks, changes) == pytest.approx(
-        linearised_change(exact, masks, changes)
-    )
+    assert linearised_change(probed, masks, changes) == pytest.approx(linearised_change(exact, masks, changes))

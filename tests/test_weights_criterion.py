@@ -6,15 +6,7 @@ from scipy.optimize import minimize, minimize_scalar
 from test_weights_oracles import inputs, jacobians, moments, network, remove
 from torch import nn
 
-from prunebook.weights import (
-    COMPENSATIONS,
-    CRITERIA,
-    Calibration,
-    linearised_change,
-    prune,
-    select,
-    true_change,
-)
+from prunebook.weights import COMPENSATIONS, CRITERIA, Calibration, linearised_change, prune, select, true_change
 
 close = torch.testing.assert_close
 
@@ -107,13 +99,9 @@ def test_is_optimal_brain_surgeon_on_weight_and_bias():
     _, _, evidence, _ = setup((5, 4, 3, 2))
     obd = CRITERIA["obd"](evidence)
     for name, layer in evidence.statistics.items():
-        pairs = torch.stack(
-            [layer.second, layer.cross, layer.cross, layer.d[:, None].expand_as(layer.cross)], -1
-        )
+        pairs = torch.stack([layer.second, layer.cross, layer.cross, layer.d[:, None].expand_as(layer.cross)], -1)
         hessians = pairs.view(*layer.weight.shape, 2, 2)
-        close(
-            layer.residual, layer.weight.square() / torch.linalg.inv(hessians)[..., 0, 0], rtol=1e-8, atol=0
-        )
+        close(layer.residual, layer.weight.square() / torch.linalg.inv(hessians)[..., 0, 0], rtol=1e-8, atol=0)
         gain = obd[name] - layer.residual
         close(gain, layer.weight.square() * layer.cross.square() / layer.d[:, None])
         assert (gain >= 0).all()

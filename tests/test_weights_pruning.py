@@ -202,11 +202,7 @@ def test_arguments_that_cannot_be_used():
         "pass loss=": lambda: prune(model, [(x, y)], 0.5, "gradient-magnitude"),
         "needs targets": lambda: prune(model, x, 0.5, "gradient-magnitude", loss=F.cross_entropy),
         "must return the mean": lambda: prune(
-            model,
-            [(x, y)],
-            0.5,
-            "gradient-magnitude",
-            loss=lambda outputs, y: outputs[:, 0] * y,
+            model, [(x, y)], 0.5, "gradient-magnitude", loss=lambda outputs, y: outputs[:, 0] * y
         ),
         "another model": lambda: prune(copy.deepcopy(model), None, 0.5, evidence=evidence),
         "part of the evidence": lambda: prune(model, x, 0.5, evidence=evidence),
@@ -266,9 +262,7 @@ def test_layers_that_cannot_be_pruned():
     lazy = nn.Sequential(nn.LazyLinear(3))
     broken = net()
     broken[0].weight.data[0, 0] = torch.nan
-    embedded = nn.ModuleDict(
-        {"table": nn.Embedding(3, 4, dtype=torch.float64), "head": nn.Linear(4, 3).double()}
-    )
+    embedded = nn.ModuleDict({"table": nn.Embedding(3, 4, dtype=torch.float64), "head": nn.Linear(4, 3).double()})
     embedded["head"].weight = embedded["table"].weight
     for message, model in {
         "shares its weight or bias": tied,

@@ -202,9 +202,7 @@ def test_probes():
         close(one[name].second, exact[name].second)
     model, x = network((5, 4, 6), nn.Tanh), inputs(60, 5)
     exact = layer_statistics(model, x)
-    few = [
-        layer_statistics(model, x, probes=1, generator=torch.Generator().manual_seed(s)) for s in range(60)
-    ]
+    few = [layer_statistics(model, x, probes=1, generator=torch.Generator().manual_seed(s)) for s in range(60)]
     for name in exact:
         for field in ("d", "cross", "second"):
             draws = torch.stack([getattr(layer[name], field) for layer in few])

@@ -153,9 +153,7 @@ def test_losses_are_those_of_the_static_figure_in_panels_of_the_same_order(colum
         for method in ("elimination-compensation", "magnitude", "gradient-magnitude"):
             want = static(figure, place, LOOKS[method])
             np.testing.assert_allclose(drawn[shown, panel, LOOKS[method].label][1], want, rtol=6e-4)
-    dense = (
-        table[(table["method"] == "dense") & (table["stage"] == "trained")].groupby("widths")[column].mean()
-    )
+    dense = table[(table["method"] == "dense") & (table["stage"] == "trained")].groupby("widths")[column].mean()
     for widths, level in dense.items():
         x, y, *_ = drawn[shown, f"{widths}, after fine-tuning", "Dense, before pruning"]
         assert x == [0.3, 0.95]

@@ -32,9 +32,7 @@ def keep(store, scale, config, seed):
     """What the workflow looks at of a stored run."""
     folder = store.path(scale, config, seed)
     folder.mkdir(parents=True)
-    (folder / "record.json").write_text(
-        '{"wall_time": 1200.0, "hardware": {"gpu": "some"}}', encoding="utf-8"
-    )
+    (folder / "record.json").write_text('{"wall_time": 1200.0, "hardware": {"gpu": "some"}}', encoding="utf-8")
 
 
 # --- what is asked, and what is missing ---
@@ -42,15 +40,8 @@ def keep(store, scale, config, seed):
 
 def test_settings_come_as_text_or_numbers():
     asked = workflow.request({"scale": "smoke", "studies": "ec-pde, cb-lenet", "seeds": 2, "finished": "yes"})
-    assert (asked.scale, asked.studies, asked.seeds, asked.finished) == (
-        "smoke",
-        ("ec-pde", "cb-lenet"),
-        (1, 2),
-        True,
-    )
-    assert (
-        workflow.request({"seeds": [3, 7]}).seeds == workflow.request({"seeds": ["3", "7"]}).seeds == (3, 7)
-    )
+    assert (asked.scale, asked.studies, asked.seeds, asked.finished) == ("smoke", ("ec-pde", "cb-lenet"), (1, 2), True)
+    assert workflow.request({"seeds": [3, 7]}).seeds == workflow.request({"seeds": ["3", "7"]}).seeds == (3, 7)
     assert workflow.request({"seeds": "2", "threads": "3"}).seeds == (1, 2)
     everything = workflow.request({})
     assert (everything.scale, everything.seeds, everything.threads) == ("laptop", None, 1)
@@ -134,12 +125,8 @@ def test_limits_come_from_the_costs():
 def test_a_shared_training_counts_and_goes_first():
     asked = workflow.request({"scale": "paper"})
     tuned = workflow.Run("mr-tuning", config_hash(TUNING[0]), 2)
-    trained = [
-        workflow.Run("mr-training", config_hash(config), seed) for config in TRAINING for seed in (1, 2)
-    ]
-    assert workflow.before(asked, tuned, trained) == [
-        workflow.Run("mr-training", config_hash(TRAINING[1]), 2)
-    ]
+    trained = [workflow.Run("mr-training", config_hash(config), seed) for config in TRAINING for seed in (1, 2)]
+    assert workflow.before(asked, tuned, trained) == [workflow.Run("mr-training", config_hash(TRAINING[1]), 2)]
     assert workflow.before(asked, tuned, [tuned]) == []
     assert workflow.before(asked, trained[0], [tuned]) == []
     alone = workflow.needs(asked, workflow.Run("mr-training", config_hash(TRAINING[1]), 2))["runtime"]
@@ -267,8 +254,7 @@ def test_two_jobs_never_share_a_gpu_and_a_dead_one_lets_go(tmp_path):
 # --- Snakemake ---
 
 needs_snakemake = pytest.mark.skipif(
-    importlib.util.find_spec("snakemake") is None,
-    reason="snakemake is not installed (pip install .[workflow])",
+    importlib.util.find_spec("snakemake") is None, reason="snakemake is not installed (pip install .[workflow])"
 )
 
 
@@ -296,12 +282,7 @@ def test_the_workflow_plans_what_is_missing(tmp_path):
     pages = len(list((ROOT / "notebooks").glob("*.py")))
     assert jobs == {"run": "1", "page": str(pages), "ledger": "1", "book": "1", "total": str(pages + 3)}
     (command,) = re.findall(r"prunebook run .*", text)
-    for part in (
-        f"--config {config_hash(config)} --seed 2 ",
-        "--device cuda",
-        "--exclusive",
-        "--scale smoke",
-    ):
+    for part in (f"--config {config_hash(config)} --seed 2 ", "--device cuda", "--exclusive", "--scale smoke"):
         assert part in command
     assert "build.py --page one_theory --scale smoke --seeds '[1, 2]'" in text
     assert "gpu=1" in text
@@ -320,9 +301,7 @@ def test_profiles_say_what_they_must():
 @needs_snakemake
 def test_the_kubernetes_plugin_renders_our_jobs():
     """The job that the plugin would hand to a cluster, made by its own code from our profile and resources."""
-    plugin = pytest.importorskip(
-        "snakemake_executor_plugin_kubernetes", reason="the kubernetes plugin is missing"
-    )
+    plugin = pytest.importorskip("snakemake_executor_plugin_kubernetes", reason="the kubernetes plugin is missing")
     profile = yaml.safe_load((ROOT / "profiles" / "kubernetes" / "config.yaml").read_text(encoding="utf-8"))
     text = (ROOT / "Snakefile").read_text(encoding="utf-8")
     gpu = ast.literal_eval(re.search(r"^GPU = (\{.*?\})", text, flags=re.MULTILINE)[1])
@@ -345,9 +324,7 @@ def test_the_kubernetes_plugin_renders_our_jobs():
     )
     limits = {"mem_mb": 2500, "runtime": 60, "_cores": 1}
     for resources in ({**limits, **gpu}, limits):
-        executor.run_job(
-            types.SimpleNamespace(resources=resources, is_containerized=False, jobid=1, attempt=1)
-        )
+        executor.run_job(types.SimpleNamespace(resources=resources, is_containerized=False, jobid=1, attempt=1))
     (namespace, with_gpu), (_, without) = handed_in
     assert namespace == "default"
     (container,) = with_gpu.spec.template.spec.containers

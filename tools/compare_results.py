@@ -28,9 +28,7 @@ def differences(one: dict[str, Result], other: dict[str, Result]) -> list[str]:
     found = [f"{place} is in one of the two only" for place in sorted(one.keys() ^ other.keys())]
     for place in sorted(one.keys() & other.keys()):
         mine, theirs = one[place].tables, other[place].tables
-        found += [
-            f"{place}: table {name} is in one of the two only" for name in sorted(mine.keys() ^ theirs.keys())
-        ]
+        found += [f"{place}: table {name} is in one of the two only" for name in sorted(mine.keys() ^ theirs.keys())]
         for name in sorted(mine.keys() & theirs.keys()):
             try:
                 pd.testing.assert_frame_equal(

@@ -84,9 +84,7 @@ def main() -> None:
                 "apiVersion": "v1",
                 "kind": "Config",
                 "current-context": "here",
-                "clusters": [
-                    {"name": "here", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
-                ],
+                "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
                 "contexts": [{"name": "here", "context": {"cluster": "here", "user": "nobody"}}],
                 "users": [{"name": "nobody", "user": {"token": "none"}}],
             }
@@ -104,15 +102,7 @@ def main() -> None:
     # The default profile, but for the place of the volume, and for the patience that a cluster needs.
     call(
         "volume",
-        *(
-            BIN / "snakemake",
-            "--profile",
-            "profiles/kubernetes",
-            "--container-image",
-            "prunebook",
-            "--retries",
-            0,
-        ),
+        *(BIN / "snakemake", "--profile", "profiles/kubernetes", "--container-image", "prunebook", "--retries", 0),
         *("--default-storage-prefix", folder / "volume" / "workflow", "--latency-wait", 5, "runs"),
         *("--config", "scale=smoke", f"studies={STUDY}"),
     )

@@ -119,10 +119,7 @@ class Trial:
         words += ["--data", str(self.pictures)] if config.dataset == "imagefolder" else []
 
         def command() -> None:
-            os.environ["PRUNEBOOK_RESULTS"], os.environ["PRUNEBOOK_CACHE"] = (
-                str(self.results),
-                str(self.cache),
-            )
+            os.environ["PRUNEBOOK_RESULTS"], os.environ["PRUNEBOOK_CACHE"] = (str(self.results), str(self.cache))
             studies.STUDIES[self.study] = study
             doom()
             app(words)
@@ -238,13 +235,7 @@ def references(names: list[str], root: Path, pictures: Path) -> dict[str, Refere
 
 
 def work(
-    mine: Iterator[int],
-    root: Path,
-    pictures: Path,
-    made: dict[str, Reference],
-    seed: int,
-    stop: float,
-    lines: Path,
+    mine: Iterator[int], root: Path, pictures: Path, made: dict[str, Reference], seed: int, stop: float, lines: Path
 ) -> None:
     """Carry out trials until there are none left or the time is over; a line of JSON for each."""
     mounts, steps = can_mount(), [(name, step) for name in made for step in range(1, made[name].steps + 1)]
@@ -258,11 +249,7 @@ def work(
             turn, place = divmod(number, len(cycle))
             kind, chance = cycle[place], random.Random(f"{seed} {number}")
             what, pattern = faults.NEEDS.get(kind, ("results", "*"))
-            able = [
-                name
-                for name in made
-                if any(path.is_file() for path in (made[name].home / what).rglob(pattern))
-            ]
+            able = [name for name in made if any(path.is_file() for path in (made[name].home / what).rglob(pattern))]
             if kind is faults.damaged_data:
                 able = [name for name in made if PROBES[name][CHOSEN[name]].dataset == "imagefolder"]
             name, step = chance.choice(able or list(made)), 0
@@ -270,13 +257,7 @@ def work(
                 name, step = steps[(turn * killed + cycle[:place].count(kind)) % len(steps)]
             trial = Trial(name, root / f"trial-{number}", pictures, chance, made[name], step)
             trial.home.mkdir()
-            entry = {
-                "kind": kind.__doc__.strip(". \n"),
-                "study": name,
-                "number": number,
-                "step": step,
-                "bad": "",
-            }
+            entry = {"kind": kind.__doc__.strip(". \n"), "study": name, "number": number, "step": step, "bad": ""}
             try:
                 kind(trial)
             except Bad as trouble:
@@ -337,9 +318,7 @@ def soak(names: list[str], trials: int, minutes: float, seed: int, workers: int 
             if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
                 raise SystemExit((root / f"log-{worker}").read_text())
             entries += map(json.loads, lines.read_text().splitlines())
-    return told(
-        sorted(entries, key=lambda entry: entry["number"]), made, (time.monotonic() - begin) / 60, seed
-    )
+    return told(sorted(entries, key=lambda entry: entry["number"]), made, (time.monotonic() - begin) / 60, seed)
 
 
 def main() -> None:
@@ -356,9 +335,7 @@ def main() -> None:
     found = soak(asked.studies, trials, minutes, asked.seed, asked.workers)
     asked.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for kind, row in found["kinds"].items():
-        print(
-            f"{kind:<60} {row['trials']:>5} trials  " + "  ".join(f"{row[name]} {name}" for name in OUTCOMES)
-        )
+        print(f"{kind:<60} {row['trials']:>5} trials  " + "  ".join(f"{row[name]} {name}" for name in OUTCOMES))
     for entry in found["bad"]:
         print(f"{entry['number']} {entry['study']} {entry['kind']}: {entry['bad']}: {entry['note']}")
     print(f"{found['trials']} trials, " + ", ".join(f"{found[name]} {name}" for name in OUTCOMES))

@@ -348,24 +348,7 @@ NEEDS = {
 }
 MOUNTED = (full_results, full_cache, read_only_results, read_only_cache)
 CYCLE = (
-    *(
-        at_a_step,
-        damaged_table,
-        two_runners,
-        at_a_step,
-        full_results,
-        damaged_snapshot,
-        at_a_step,
-        at_an_instant,
-    ),
-    *(
-        damaged_record,
-        at_a_step,
-        in_its_place,
-        read_only_results,
-        damaged_checkpoint,
-        at_a_step,
-        four_runners,
-    ),
+    *(at_a_step, damaged_table, two_runners, at_a_step, full_results, damaged_snapshot, at_a_step, at_an_instant),
+    *(damaged_record, at_a_step, in_its_place, read_only_results, damaged_checkpoint, at_a_step, four_runners),
     *(damaged_data, at_a_step, full_cache, beside_a_result, damaged_solution, at_a_step, read_only_cache),
 )

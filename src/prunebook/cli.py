@@ -61,25 +61,20 @@ def _studies(*asked: str) -> dict[str, Study]:
 def run(
     study: Annotated[str, typer.Argument(help="Name of the study; 'prunebook list' shows them.")],
     scale: Scale = "laptop",
-    seed: Annotated[
-        list[int] | None, typer.Option(help="One seed; may be repeated.", show_default=False)
-    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="One seed; may be repeated.", show_default=False)] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds, from 1.", show_default=False)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     data: Data = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what is already there.")] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE", help="Only such configurations; may be repeated.", show_default=False
-        ),
+        typer.Option(metavar="KEY=VALUE", help="Only such configurations; may be repeated.", show_default=False),
     ] = None,
     config: Annotated[
         str | None, typer.Option(metavar="HASH", help="Only this configuration.", show_default=False)
     ] = None,
     precision: Annotated[
-        str | None,
-        typer.Option(help="Of trainings that leave a choice: single, bf16 or tf32.", show_default=False),
+        str | None, typer.Option(help="Of trainings that leave a choice: single, bf16 or tf32.", show_default=False)
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads that torch uses.", show_default=False)] = None,
     exclusive: Annotated[
@@ -250,9 +245,7 @@ def verdicts(as_json: AsJson = False) -> None:
 
 @app.command()
 def drift(
-    studies: Annotated[
-        list[str] | None, typer.Argument(help="Which; left out: all with a tolerance.")
-    ] = None,
+    studies: Annotated[list[str] | None, typer.Argument(help="Which; left out: all with a tolerance.")] = None,
     runs: Annotated[int, typer.Option(help="How many results of each study.")] = 1,
     pick: Annotated[int, typer.Option(help="Another number draws other results.")] = 0,
     at_most: Annotated[

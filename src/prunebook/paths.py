@@ -47,9 +47,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     A writer that is killed leaves its half file behind, until ``sweep``.
     """
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
-    ) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
         try:
             yield file
             file.close()

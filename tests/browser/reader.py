@@ -42,9 +42,7 @@ def pages() -> list[str]:
     folder = book()
     if folder is None:
         return []
-    found = (
-        path for path in sorted(folder.rglob("*.html")) if path.relative_to(folder).parts[0] != "_static"
-    )
+    found = (path for path in sorted(folder.rglob("*.html")) if path.relative_to(folder).parts[0] != "_static")
     return [path.relative_to(folder).as_posix() for path in found if not sends_on(path)]
 
 
@@ -83,11 +81,7 @@ class Opened:
     @property
     def weight(self) -> int:
         """Bytes of the page, its pictures included, without what all pages share."""
-        return sum(
-            size
-            for url, size in self.weights.items()
-            if not any(part in urlsplit(url).path for part in SHARED)
-        )
+        return sum(size for url, size in self.weights.items() if not any(part in urlsplit(url).path for part in SHARED))
 
 
 if __name__ == "__main__":

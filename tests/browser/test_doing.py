@@ -16,8 +16,7 @@ def pages_with(selector: str) -> list[str]:
     return [
         page
         for page in pages()
-        if folder
-        and BeautifulSoup((folder / page).read_text(encoding="utf-8"), "html.parser").select_one(selector)
+        if folder and BeautifulSoup((folder / page).read_text(encoding="utf-8"), "html.parser").select_one(selector)
     ]
 
 
@@ -35,9 +34,7 @@ def test_search_finds_a_claim_and_a_word(visit, site, query, over):
         assert query in found[0].inner_text()
         found[0].click()
         page.wait_for_load_state()
-        target = page.evaluate(
-            "document.getElementById(decodeURIComponent(location.hash.slice(1)))?.textContent || ''"
-        )
+        target = page.evaluate("document.getElementById(decodeURIComponent(location.hash.slice(1)))?.textContent || ''")
         assert query in target
 
 

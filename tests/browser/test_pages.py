@@ -73,9 +73,7 @@ def test_links_and_anchors_lead_somewhere(address):
         if anchor and file.suffix == ".html" and link.name == "a":
             if file not in others:
                 others[file] = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
-            named = others[file].find(id=unquote(anchor)) or others[file].find(
-                "a", attrs={"name": unquote(anchor)}
-            )
+            named = others[file].find(id=unquote(anchor)) or others[file].find("a", attrs={"name": unquote(anchor)})
             assert named is not None, f"{address} links to {target}, which has no such place"
 
 
@@ -100,8 +98,7 @@ def faults(page, rules: list[str] | None = None) -> list[str]:
     only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": STANDARDS}
     found = Axe().run(page, options={"runOnly": only, "resultTypes": ["violations"]}).response["violations"]
     return [
-        f"{fault['id']} ({len(fault['nodes'])}): "
-        + " | ".join(node["html"][:160] for node in fault["nodes"][:3])
+        f"{fault['id']} ({len(fault['nodes'])}): " + " | ".join(node["html"][:160] for node in fault["nodes"][:3])
         for fault in found
         if fault["impact"] in FAULTS
     ]

@@ -70,9 +70,7 @@ class Certificate:
         if self.after is None:
             lines.append(f"not sampled: more than {LIMIT:.3g} draws")
         else:
-            lines.append(
-                f"observed error: {self.observed_mean:.4g} on average, {self.observed_largest:.4g} at most"
-            )
+            lines.append(f"observed error: {self.observed_mean:.4g} on average, {self.observed_largest:.4g} at most")
             lines.append(f"correct labels kept: {self.labels_kept:.1%}")
             mean = sum(self.after) / len(self.after)
             lines.append(
@@ -197,9 +195,7 @@ class _Promise:
     change: Callable[[int, int], Float64[Tensor, "draws classes n"]]
 
 
-def _weights(
-    head: Head, sample: Tensor, held: Tensor, logits: Tensor, keep: Real, delta: Real, C: Real
-) -> _Promise:
+def _weights(head: Head, sample: Tensor, held: Tensor, logits: Tensor, keep: Real, delta: Real, C: Real) -> _Promise:
     weight, h, y = head.layer.weight.detach().double(), head.inputs[held].double(), head.labels[held]
     masses, sensitivity = mass(weight, h), sensitivities(weight, head.inputs[sample])
     epsilon = epsilon_to_keep(sign_split_epsilon(logits, masses, y)[correct(logits, y)], keep)
@@ -237,9 +233,7 @@ def _neurons(head: Head, sample: Tensor, held: Tensor, logits: Tensor, keep: Rea
         probabilities=chance,
         premise=head.queries[held].double().square().sum(1) + 1 <= radius**2,
         scale=torch.ones_like(logits),
-        change=lambda draws, seed: (
-            (sample_neurons(chance, float(samples), draws, seed)[:, None] - 1) * weight
-        ),
+        change=lambda draws, seed: (sample_neurons(chance, float(samples), draws, seed)[:, None] - 1) * weight,
     )
 
 

@@ -60,9 +60,7 @@ def corenet_samples(epsilon: Number, total: Number, constants: CoreNetConstants)
     return (8 * mass_of(total) * logs / epsilon.square()).ceil()
 
 
-def corenet_delta(
-    weight: Float[Tensor, "n_out n_in"], activations: Float[Tensor, "points n_in"], kappa: Real
-) -> float:
+def corenet_delta(weight: Float[Tensor, "n_out n_in"], activations: Float[Tensor, "points n_in"], kappa: Real) -> float:
     """Cancellation of a layer: the largest over units of the mean over points of sum|w a| / |sum w a|, + kappa.
 
     A point at which all terms of a unit are 0 counts as 1, no cancellation; one at which they cancel exactly

@@ -60,9 +60,7 @@ def of_weights(
 
 def together(signs: Deviation) -> Deviation:
     """Of z = z+ - z- from that of the two signs, relative to A = z+ + z-."""
-    return Deviation(
-        signs.bias[0] - signs.bias[1], signs.variance.sum(0), signs.span.amax(0), signs.scale.sum(0)
-    )
+    return Deviation(signs.bias[0] - signs.bias[1], signs.variance.sum(0), signs.span.amax(0), signs.scale.sum(0))
 
 
 def of_neurons(

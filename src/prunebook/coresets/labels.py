@@ -51,10 +51,7 @@ def sign_split_epsilon(
 
 
 def deterministic_consistent(
-    logits: Logits,
-    mass: Float[Tensor, "2 points classes"],
-    errors: Float[Tensor, "2 classes"],
-    labels: Labels,
+    logits: Logits, mass: Float[Tensor, "2 points classes"], errors: Float[Tensor, "2 classes"], labels: Labels
 ) -> Bool[Tensor, " points"]:
     """Points whose correct label survives dropping weights, whatever the error within its one-sided bounds.
 
@@ -78,9 +75,7 @@ def epsilon_to_keep(epsilons: Float[Tensor, " correct"], share: Real) -> float:
     return float(epsilons.sort(descending=True).values[rank(share, len(epsilons)) - 1])
 
 
-def implied_accuracy(
-    epsilons: Float[Tensor, " points"], correct: Bool[Tensor, " points"], epsilon: Real
-) -> float:
+def implied_accuracy(epsilons: Float[Tensor, " points"], correct: Bool[Tensor, " points"], epsilon: Real) -> float:
     """Share of all points that are correct with epsilon* above epsilon: what a guaranteed error says at least."""
     require(len(epsilons) > 0, "there are no points")
     return float((correct & (epsilons > epsilon)).double().mean())

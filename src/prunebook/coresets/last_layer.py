@@ -70,9 +70,7 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
                 require_same_again(model, x, output)
                 require_alone(model, x, output)
     if len(names) > 1:
-        raise InputError(
-            f"the layers called last differ between batches ({sorted(map(str, names))}): name one"
-        )
+        raise InputError(f"the layers called last differ between batches ({sorted(map(str, names))}): name one")
     name, previous = names.pop()
     h, y = torch.cat(inputs), torch.cat(labels)
     if (h < 0).any():
@@ -84,9 +82,7 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
     return Head(name, linear[name], h, y, hidden if known else None, torch.cat(queries) if known else None)
 
 
-def _check_output(
-    model: nn.Module, calls: list[tuple[str, Tensor, Tensor]], at: int | None, output: Any
-) -> None:
+def _check_output(model: nn.Module, calls: list[tuple[str, Tensor, Tensor]], at: int | None, output: Any) -> None:
     if at is None:
         raise InputError(
             f"no nn.Linear is called in the forward pass{why_unfit(model)}: the guarantee is for a linear last layer"
@@ -100,10 +96,6 @@ def _check_output(
             "as a softmax, or name another layer"
         )
     if h.ndim != 2:
-        raise InputError(
-            f"layer {name!r} takes inputs of shape {tuple(h.shape)}: it must see one vector a sample"
-        )
+        raise InputError(f"layer {name!r} takes inputs of shape {tuple(h.shape)}: it must see one vector a sample")
     if out.shape[1] < 2:
-        raise InputError(
-            f"layer {name!r} has {'one' if out.shape[1] else 'no'} output: labels need at least two"
-        )
+        raise InputError(f"layer {name!r} has {'one' if out.shape[1] else 'no'} output: labels need at least two")

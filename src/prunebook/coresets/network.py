@@ -63,10 +63,7 @@ def scores(found: Mapping[str, Sensitivity]) -> dict[str, Float64[Tensor, "n_out
 
 
 def draw(
-    weights: Mapping[str, Float[Tensor, "_ _"]],
-    found: Mapping[str, Sensitivity],
-    ratio: float,
-    seed: tuple[int, ...],
+    weights: Mapping[str, Float[Tensor, "_ _"]], found: Mapping[str, Sensitivity], ratio: float, seed: tuple[int, ...]
 ) -> Draw:
     """The weights drawn once, with the number of draws whose expected share of kept weights is next to 1 - ratio.
 

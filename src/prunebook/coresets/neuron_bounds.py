@@ -12,16 +12,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from prunebook.coresets.arguments import (
-    Number,
-    Real,
-    aligned,
-    mass_of,
-    positive,
-    probability,
-    require,
-    smallest,
-)
+from prunebook.coresets.arguments import Number, Real, aligned, mass_of, positive, probability, require, smallest
 
 
 @dataclass(frozen=True)
@@ -40,15 +31,10 @@ def query_radius(activations: Float[Tensor, "points d"]) -> float:
 
 
 def neuron_sensitivities(
-    w_out: Float[Tensor, "outputs n"],
-    w_in: Float[Tensor, "n d"],
-    b_in: Float[Tensor, " n"],
-    radius: Real,
+    w_out: Float[Tensor, "outputs n"], w_in: Float[Tensor, "n d"], b_in: Float[Tensor, " n"], radius: Real
 ) -> NeuronSensitivity:
     """s_j = max_k |w_out_kj| relu(radius |p_j|): the most that unit j can do to any output, inside the ball."""
-    require(
-        0 <= radius < math.inf, f"radius is {radius}: give the largest norm of the inputs with 1 appended"
-    )
+    require(0 <= radius < math.inf, f"radius is {radius}: give the largest norm of the inputs with 1 appended")
     w_out, w_in, b_in = (t.detach().double() for t in (w_out, w_in, b_in))
     norms = torch.cat([w_in, b_in[:, None]], 1).norm(dim=1)
     values = w_out.abs().amax(0) * (radius * norms)

@@ -177,13 +177,9 @@ def hybrid(
     mask = keep_largest(weight, sensitivity, m)
     certain, likely = dropped(sensitivity, mask, C=C), epsilon_for(m, sensitivity.total, failure=failure, C=C)
     deterministic = certain <= likely
-    random = _sampled(
-        weight, torch.where(deterministic[..., None], 0.0, sensitivity.probabilities), m, draws, seed
-    )
+    random = _sampled(weight, torch.where(deterministic[..., None], 0.0, sensitivity.probabilities), m, draws, seed)
     fixed = ((parts(weight) > 0) & deterministic[..., None]).any(0) & mask
-    return Hybrid(
-        torch.where(fixed, weight.detach().double(), random), torch.minimum(certain, likely), deterministic
-    )
+    return Hybrid(torch.where(fixed, weight.detach().double(), random), torch.minimum(certain, likely), deterministic)
 
 
 def sample_neurons(

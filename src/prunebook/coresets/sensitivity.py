@@ -44,9 +44,7 @@ def mass(
     return activations @ parts(weight).mT
 
 
-def sensitivities(
-    weight: Float[Tensor, "n_out n_in"], activations: Float[Tensor, "points n_in"]
-) -> Sensitivity:
+def sensitivities(weight: Float[Tensor, "n_out n_in"], activations: Float[Tensor, "points n_in"]) -> Sensitivity:
     """Sensitivities of every weight over a sample of the layer's inputs, for both signs.
 
     The total of an output and sign is 0 or lies between 1 and the smaller of the numbers of weights and of

@@ -55,17 +55,11 @@ def weight_waterfall(
         return float(epsilon_for(samples, sensitivity.total, failure=failure, C=C).max())
 
     sampled = sample_weights(weight, sensitivity, samples, draws, seed)
-    error = quantiles(sampled - weight, activations, delta) / torch.where(
-        both.scale > 0, both.scale, torch.inf
-    )
+    error = quantiles(sampled - weight, activations, delta) / torch.where(both.scale > 0, both.scale, torch.inf)
     return [
         Step("bound, all at once", stated(delta / events), f"nothing: holds at all {events} events together"),
         Step("one event", stated(delta), "the union over points, outputs and signs, by one of them"),
-        Step(
-            "exact variance",
-            float(signs.bernstein(delta).max()),
-            "C * total, by variance and range at each point",
-        ),
+        Step("exact variance", float(signs.bernstein(delta).max()), "C * total, by variance and range at each point"),
         Step("Gaussian", float(signs.gaussian(delta).max()), "Bernstein's tail, by a normal one"),
         Step("both signs", float(both.gaussian(delta).max()), "the worse sign, by their sum relative to A"),
         Step("Monte Carlo", float(error.max()), f"the normal quantile, by that of {draws} draws"),
@@ -101,16 +95,10 @@ def neuron_waterfall(
         return float(neuron_epsilon_hoeffding(samples, total, failure=failure))
 
     return [
-        Step(
-            "bound as stated", float(neuron_epsilon(samples, total, dimension, delta, c)), "nothing: the ball"
-        ),
+        Step("bound as stated", float(neuron_epsilon(samples, total, dimension, delta, c)), "nothing: the ball"),
         Step("all points", hoeffding(delta / pairs), f"the ball, by the {pairs} pairs of point and output"),
         Step("one pair", hoeffding(delta), "the union over pairs, by one of them"),
-        Step(
-            "exact variance",
-            float(exact.bernstein(delta).max()),
-            "the range t, by variance and range at each point",
-        ),
+        Step("exact variance", float(exact.bernstein(delta).max()), "the range t, by variance and range at each point"),
         Step("Gaussian", float(exact.gaussian(delta).max()), "Bernstein's tail, by a normal one"),
         Step("Monte Carlo", float(error.max()), f"the normal quantile, by that of {draws} draws"),
         Step("typical point", typical(error), "the worst point, by the median one"),
@@ -123,9 +111,7 @@ def quantiles(
     """The (1 - delta) quantile over draws of |change of the output|: the smallest error that enough draws obey."""
     place = rank(1 - delta, len(changes))
     step = max(1, deviations.ELEMENTS // (changes.shape[0] * changes.shape[1]))
-    return torch.cat(
-        [(changes @ part.T).abs().kthvalue(place, dim=0).values.T for part in activations.split(step)]
-    )
+    return torch.cat([(changes @ part.T).abs().kthvalue(place, dim=0).values.T for part in activations.split(step)])
 
 
 def typical(errors: Float64[Tensor, "points n_out"]) -> float:
@@ -135,7 +121,4 @@ def typical(errors: Float64[Tensor, "points n_out"]) -> float:
 
 def _check(delta: Real, draws: int) -> None:
     probability(delta, "delta")
-    require(
-        draws >= math.ceil(1 / delta),
-        f"{draws} draws have no {1 - delta:g} quantile: ask for {1 / delta:.0f}",
-    )
+    require(draws >= math.ceil(1 / delta), f"{draws} draws have no {1 - delta:g} quantile: ask for {1 / delta:.0f}")

@@ -16,16 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from prunebook.coresets.arguments import (
-    Number,
-    Real,
-    aligned,
-    mass_of,
-    positive,
-    probability,
-    require,
-    smallest,
-)
+from prunebook.coresets.arguments import Number, Real, aligned, mass_of, positive, probability, require, smallest
 from prunebook.coresets.sensitivity import Sensitivity
 
 
@@ -60,15 +51,11 @@ def _epsilon(samples: Tensor, load: Tensor) -> Tensor:
 
 
 def _load(total: Tensor, failure: Real, C: Real) -> Tensor:
-    require(
-        1 <= C < math.inf, f"C is {C}: give a number >= 1, as shares reach the sensitivities on the sample"
-    )
+    require(1 <= C < math.inf, f"C is {C}: give a number >= 1, as shares reach the sensitivities on the sample")
     return C * mass_of(total) * math.log(2 / probability(failure, "failure"))
 
 
-def dropped(
-    sensitivity: Sensitivity, kept: Bool[Tensor, "n_out n_in"], *, C: Real = 1.0
-) -> Float64[Tensor, "2 n_out"]:
+def dropped(sensitivity: Sensitivity, kept: Bool[Tensor, "n_out n_in"], *, C: Real = 1.0) -> Float64[Tensor, "2 n_out"]:
     """One-sided error of dropping weights for good: 0 <= z - z' <= error * z with error = C * sum of their s.
 
     With C = 1 it is certain on the sample. Values >= 1 say nothing, as z' >= 0 anyway.

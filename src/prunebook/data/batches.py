@@ -51,9 +51,7 @@ class Batches:
         self._like = next(numbers, torch.empty(0))
         self._length: int | None = None  # batches in a complete pass
         self._first: tuple[Any, Any] | None = None
-        self._begun: tuple | None = (
-            None  # a pass of which the first batch is known, and the random state then
-        )
+        self._begun: tuple | None = None  # a pass of which the first batch is known, and the random state then
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         if self._begun is None:
@@ -110,9 +108,7 @@ class Batches:
     def _pair(self, batch: Any) -> tuple[Tensor, Any]:
         items = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
         if len(items) not in (1, 2):
-            raise InputError(
-                f"a batch has {len(items)} items: give x or (x, y), or for several inputs {FORWARD}"
-            )
+            raise InputError(f"a batch has {len(items)} items: give x or (x, y), or for several inputs {FORWARD}")
         x, y = (*items, None)[:2]
         if not isinstance(x, Tensor) or x.ndim == 0:
             kind = type(x).__name__
@@ -126,14 +122,10 @@ class Batches:
     def _checked(self, x: Tensor) -> Tensor:
         if x.layout is not torch.strided or x.is_nested or x.is_meta:
             kind = "on the meta device" if x.is_meta else "nested" if x.is_nested else str(x.layout)
-            raise InputError(
-                f"inputs are {kind}: give ordinary tensors with values, x.to_dense() of sparse ones"
-            )
+            raise InputError(f"inputs are {kind}: give ordinary tensors with values, x.to_dense() of sparse ones")
         if x.is_floating_point():
             if self._like.numel() and x.dtype != self._like.dtype:
-                raise InputError(
-                    f"inputs are {x.dtype}, the model is {self._like.dtype}: convert one of them"
-                )
+                raise InputError(f"inputs are {x.dtype}, the model is {self._like.dtype}: convert one of them")
             if not x.isfinite().all():
                 raise InputError("inputs are not finite (NaN or infinity): clean the data first")
         return moved(x, self._like.device)

@@ -50,9 +50,7 @@ class Problem:
         return list(zip(x.split(CHUNK), y.split(CHUNK), strict=True))
 
 
-def images(
-    name: str, *, data=None, device="cpu", limit: int | None = None, standardise: bool = True
-) -> Problem:
+def images(name: str, *, data=None, device="cpu", limit: int | None = None, standardise: bool = True) -> Problem:
     """A set of images flattened to rows: all training images, none held out, and the test images.
 
     Pixels are standardised with the usual mean and deviation of the set, so that a black pixel is not zero;

@@ -31,18 +31,14 @@ def read_reported(path: Path = REPORTED_FILE) -> list[dict]:
         if entry["reading"] not in ("printed", "axis"):
             raise InputError(f"reported value {name}: reading {entry['reading']!r} must be printed or axis")
         if (entry["reading"] == "axis") != (entry["error"] > 0):
-            raise InputError(
-                f"reported value {name}: what is read off has an error, what is printed has none"
-            )
+            raise InputError(f"reported value {name}: what is read off has an error, what is printed has none")
         statistic = entry.get("ours", {}).get("statistic")
         if statistic is not None and statistic not in STATISTICS:
             raise InputError(f"reported value {name} names an unknown statistic {statistic!r}")
     return entries
 
 
-def reported(
-    store: Store | None = None, path: Path = REPORTED_FILE, claims: Path = CLAIMS_FILE
-) -> pd.DataFrame:
+def reported(store: Store | None = None, path: Path = REPORTED_FILE, claims: Path = CLAIMS_FILE) -> pd.DataFrame:
     """Each reported number with ours: columns id, paper, quantity, reported, where, reading, error, ours, note.
 
     ``ours`` is text: mean over seeds and 95 % interval, cell by cell, or that it has not been measured.

@@ -37,11 +37,7 @@ PLANS = {
     "medium": Plan((64, POOL, 128, POOL, 256, POOL), (1024, 256), kernels=(5, 3, 3), same=False),
     "vgg11": Plan((64, POOL, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512, POOL), (512, 512)),
     "alexnet": Plan(
-        (64, POOL, 192, POOL, 384, 256, 256, POOL),
-        (4096, 4096),
-        kernels=(11, 5, 3, 3, 3),
-        pool=(3, 2),
-        first_stride=4,
+        (64, POOL, 192, POOL, 384, 256, 256, POOL), (4096, 4096), kernels=(11, 5, 3, 3, 3), pool=(3, 2), first_stride=4
     ),
     # Simonyan and Zisserman (2015), configuration D, with one hidden dense layer of 512 units before the classes.
     "vgg16": Plan(

@@ -18,9 +18,7 @@ def resolve_device(device: str) -> str:
     if device not in DEVICES:
         raise InputError(f"device {device!r} is unknown: use {', '.join(DEVICES)}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "device 'cuda' is not available (torch.cuda.is_available() is False): use cpu or auto"
-        )
+        raise InputError("device 'cuda' is not available (torch.cuda.is_available() is False): use cpu or auto")
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
@@ -36,9 +34,7 @@ def check_precision(precision: str, device: str) -> str:
         raise InputError(f"precision {precision!r} is unknown: use {', '.join(PRECISIONS)}")
     cuda = str(device).startswith("cuda")
     if precision == "tf32" and not (cuda and torch.cuda.get_device_capability(device)[0] >= 8):
-        raise InputError(
-            f"precision 'tf32' cannot be had on {device}, only on newer GPUs: use single or bf16"
-        )
+        raise InputError(f"precision 'tf32' cannot be had on {device}, only on newer GPUs: use single or bf16")
     if precision == "bf16" and cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise InputError("precision 'bf16' cannot be had on this GPU: use single")
     return precision

@@ -17,11 +17,7 @@ from prunebook.errors import InputError
 @contextmanager
 def as_written() -> Iterator[None]:
     """No inference mode and no autocast, whatever is set outside; a decorator too."""
-    with (
-        torch.inference_mode(False),
-        torch.autocast("cpu", enabled=False),
-        torch.autocast("cuda", enabled=False),
-    ):
+    with torch.inference_mode(False), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
         yield
 
 
@@ -95,9 +91,7 @@ def require_values(model: nn.Module, *, shapes: bool = False) -> None:
     that is asked for, on the meta device."""
     for name, parameter in model.named_parameters():
         if isinstance(parameter, UninitializedParameter) or (parameter.is_meta and not shapes):
-            raise InputError(
-                f"parameter {name!r} has no values yet: run the model once, or load its weights, first"
-            )
+            raise InputError(f"parameter {name!r} has no values yet: run the model once, or load its weights, first")
 
 
 def why_unfit(model: nn.Module) -> str:

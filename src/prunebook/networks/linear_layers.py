@@ -33,19 +33,13 @@ def prunable_layers(model: nn.Module, names: Sequence[str] | None = None) -> dic
     for name, layer in found.items():
         weight = layer._parameters.get("weight")
         if prune.is_pruned(layer):
-            raise InputError(
-                f"layer {name!r} is masked already: call torch.nn.utils.prune.remove on it first"
-            )
+            raise InputError(f"layer {name!r} is masked already: call torch.nn.utils.prune.remove on it first")
         if weight is None or parametrize.is_parametrized(layer):
-            raise InputError(
-                f"layer {name!r} has a parametrised weight or bias: remove the parametrisation first"
-            )
+            raise InputError(f"layer {name!r} has a parametrised weight or bias: remove the parametrisation first")
         if not weight.numel():
             raise InputError(f"layer {name!r} has no weights ({layer}): leave it out of layers=")
         if not weight.is_floating_point():
-            raise InputError(
-                f"layer {name!r} has {weight.dtype} weights: they must be real floating-point numbers"
-            )
+            raise InputError(f"layer {name!r} has {weight.dtype} weights: they must be real floating-point numbers")
         if max(owners[id(p)] for p in (weight, layer.bias) if p is not None) > 1:
             raise InputError(
                 f"layer {name!r} shares its weight or bias with another module: untie them first, or leave it out and "

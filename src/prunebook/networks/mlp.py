@@ -45,7 +45,5 @@ def narrowed(widths: Sequence[int], ratio: float) -> tuple[int, ...]:
     hidden = widths[1:-1]
     # Between these factors no rounded width changes, so trying each once tries every possible network.
     factors = sorted({(k + 0.5) / w for w in hidden for k in range(w)} | {1.0})
-    candidates = {
-        (widths[0], *(max(1, int(factor * w + 0.5)) for w in hidden), widths[-1]) for factor in factors
-    }
+    candidates = {(widths[0], *(max(1, int(factor * w + 0.5)) for w in hidden), widths[-1]) for factor in factors}
     return min(candidates, key=lambda c: (abs(weight_count(c) - target), c))

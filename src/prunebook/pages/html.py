@@ -88,8 +88,7 @@ def externalised(text: str, page: Path, html: Path) -> str:
     def moved(figure: re.Match) -> str:
         name = figure[1]
         body = _PICTURE.sub(
-            lambda found: f'loading="lazy" src="{_stored(found[1], html / "_images" / f"{name}.svg", page)}"',
-            figure[0],
+            lambda found: f'loading="lazy" src="{_stored(found[1], html / "_images" / f"{name}.svg", page)}"', figure[0]
         )
         return _NUMBERS.sub(
             lambda found: f'href="{_stored(found[1], html / "_downloads" / f"{name}.csv", page)}"', body

@@ -12,11 +12,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(
-    value: float | int,
-    digits: int = 2,
-    *,
-    markup: str = "plain",
-    plain: tuple[float | int, float | int] = (1e-4, 1e7),
+    value: float | int, digits: int = 2, *, markup: str = "plain", plain: tuple[float | int, float | int] = (1e-4, 1e7)
 ) -> str:
     """So many digits and no zeros at the end; from 100 on a whole number; outside of ``plain`` a power of ten.
 

@@ -27,19 +27,14 @@ def run_card_html(results: Collected, parameters: Mapping) -> str:
         "Precision": each(record.get("precision", "not recorded") for record in records),
         "Hardware": each(_hardware(record["hardware"]) for record in records),
         "Versions": each(
-            ", ".join(f"{package} {version}" for package, version in record["versions"].items())
-            for record in records
+            ", ".join(f"{package} {version}" for package, version in record["versions"].items()) for record in records
         ),
         "Wall time": f"{minutes:.1f} minutes of one process, all seeds together",
         "Data": each(f"{data['name']} ({data['origin']})" for data in sets),
-        "Checksums": each(
-            f"{file} {value[:12]}" for data in sets for file, value in data["checksums"].items()
-        ),
+        "Checksums": each(f"{file} {value[:12]}" for data in sets for file, value in data["checksums"].items()),
         "Parameters": ", ".join(f"{key}={value!r}" for key, value in parameters.items()),
     }
-    body = "".join(
-        f"<tr><th scope='row'>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in rows.items()
-    )
+    body = "".join(f"<tr><th scope='row'>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in rows.items())
     return f'<div class="pb-scroll"><table class="pb-card">{body}</table></div>'
 
 

@@ -45,10 +45,7 @@ def _row(study: Study, results: Collected | None, link: str | None) -> str:
     seeds = sorted({record["seed"] for record in records})
     data = _each(record["data"]["name"] for record in records)
     state = f"outdated: {'; '.join(results.changes)}" if results.stale else "up to date"
-    return (
-        f"| {name} | {len(records)} of {planned} | {', '.join(map(str, seeds))} | {hours:.1f} | {data} "
-        f"| {state} |"
-    )
+    return f"| {name} | {len(records)} of {planned} | {', '.join(map(str, seeds))} | {hours:.1f} | {data} | {state} |"
 
 
 def _each(values: Iterable[str]) -> str:
@@ -85,10 +82,7 @@ def drift_table(path: Path = drift.OUTCOME_FILE, tolerances: Mapping | None = No
     tolerances = read_tolerances() if tolerances is None else tolerances
     if not outcomes:
         return "No result has been measured again yet."
-    lines = [
-        "| Result | Made on | Measured again on | Metrics within | Outcome |",
-        "| :-- | :-- | :-- | --: | :-- |",
-    ]
+    lines = ["| Result | Made on | Measured again on | Metrics within | Outcome |", "| :-- | :-- | :-- | --: | :-- |"]
     for entry in outcomes:
         metrics, made = entry["metrics"], machine.kind(entry["then"]["hardware"])
         lines.append(

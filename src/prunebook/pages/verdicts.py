@@ -74,9 +74,7 @@ def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{p
     return "\n\n".join(blocks)
 
 
-def measured_text(
-    effect: float, interval: tuple[float, float] | None, threshold: float, digits: int = 3
-) -> str:
+def measured_text(effect: float, interval: tuple[float, float] | None, threshold: float, digits: int = 3) -> str:
     """An effect with its interval, e.g. "0.93 (0.9 to 0.97)", or "exactly 0.5" where all three are the threshold.
 
     A number gets more than ``digits`` where it would otherwise read as if it were on the threshold, or beyond it.

@@ -62,9 +62,7 @@ def losses(table: pd.DataFrame, column: str = "loss", floors: pd.DataFrame | Non
     rows = pd.concat([pruned, *(level.assign(ratio=end, reached=end) for level in levels for end in ends)])
     rows = rows[rows["stage"].isin(list(STAGES))]
     rows = rows.sort_values("stage", ascending=False, kind="stable")  # pruned, then fine-tuned
-    parts = [
-        part.assign(panel=f"{label}, " + part["stage"].map(STAGES).str.lower()) for label, part in cells(rows)
-    ]
+    parts = [part.assign(panel=f"{label}, " + part["stage"].map(STAGES).str.lower()) for label, part in cells(rows)]
     looks = {name: LOOKS[name] for name in (*PAPER_METHODS, *pruned["method"].unique())}
     return explored(
         pd.concat(parts).assign(curve=lambda rows: rows["method"], y=lambda rows: unit * rows[column], shown=title),
@@ -139,9 +137,7 @@ def penalties(table: pd.DataFrame, amounts: Sequence[float] = AMOUNTS) -> dict:
     """Penalty along training, by fraction of units and layer set."""
     rows = penalty_rows(table, amounts)
     rows = rows[rows["replacement"].isin(list(REPLACED))].sort_values("replacement", kind="stable")
-    rows = rows.sort_values(
-        "amount", key=lambda amount: amount != 0.1, kind="stable"
-    )  # the paper's comes first
+    rows = rows.sort_values("amount", key=lambda amount: amount != 0.1, kind="stable")  # the paper's comes first
     return explored(
         rows.assign(
             panel=rows["set"].map(SETS),
@@ -235,12 +231,7 @@ def explored(
         traces, listed = [], set()
         for panel, name, kind in (key for key in product(panels, looks, kinds) if key in parts):
             label = f"{looks[name].label}, {kind}" if kind else looks[name].label
-            trace = {
-                "type": "scatter",
-                "name": label,
-                "legendgroup": label,
-                "showlegend": label not in listed,
-            }
+            trace = {"type": "scatter", "name": label, "legendgroup": label, "showlegend": label not in listed}
             trace |= _numbers(parts[panel, name, kind], log) | _style(looks[name], dashes[kind])
             trace |= {f"{axis}axis": f"{axis}{panels.index(panel) + 1}" for axis in "xy"}
             traces.append(trace | {"visible": "legendonly" if name in hidden else True})

@@ -22,18 +22,14 @@ def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
     for study, tables in tolerances.items():
         for table, entry in ((table, entry) for table, given in tables.items() for entry in entries(given)):
             if not entry.get("rows"):
-                raise InputError(
-                    f"{path.name}: {study}, {table} does not say which columns name a row (rows)"
-                )
+                raise InputError(f"{path.name}: {study}, {table} does not say which columns name a row (rows)")
             if extra := sorted(set(entry.get("by", ())) - set(entry["rows"])):
                 raise InputError(
                     f"{path.name}: {study}, {table} groups by {', '.join(extra)}, which is not of its rows"
                 )
             for metric, allowed in metrics_of(entry).items():
                 if len(set(UNITS) & set(allowed)) != 1:
-                    raise InputError(
-                        f"{path.name}: {study}, {table}, {metric} needs one of {', '.join(UNITS)}"
-                    )
+                    raise InputError(f"{path.name}: {study}, {table}, {metric} needs one of {', '.join(UNITS)}")
     return tolerances
 
 
@@ -52,9 +48,7 @@ def unit_of(allowed: Mapping) -> str:
     return next(unit for unit in UNITS if unit in allowed)
 
 
-def compare(
-    then: Mapping[str, pd.DataFrame], now: Mapping[str, pd.DataFrame], tolerances: Mapping
-) -> pd.DataFrame:
+def compare(then: Mapping[str, pd.DataFrame], now: Mapping[str, pd.DataFrame], tolerances: Mapping) -> pd.DataFrame:
     """One row a metric: table, metric, rows, largest (difference, in the unit of the tolerance), needed (the least
     tolerance that it would have kept to), allowed, unit, within (share of rows), share (that is asked for), ok.
 
@@ -82,9 +76,7 @@ def compare(
             gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.where(np.isnan(gap), np.inf, gap))
             gap = np.where(pairs["_merge"] == "both", gap, np.inf)
             share, by = float(allowed.get("share", 1.0)), entry.get("by", [])
-            groups = (
-                pairs.groupby(by, sort=False, dropna=False).indices.items() if by else [((), slice(None))]
-            )
+            groups = pairs.groupby(by, sort=False, dropna=False).indices.items() if by else [((), slice(None))]
             for names, rows in groups:
                 ordered = np.sort(gap[rows])
                 within = float((ordered <= allowed[unit]).mean())

@@ -16,13 +16,7 @@ from pathlib import Path
 from prunebook import paths
 
 PACKAGE = "prunebook"
-_ROUNDING = (
-    "device",
-    "cpu",
-    "instructions",
-    "threads",
-    "gpu",
-)  # what decides in which order sums are rounded
+_ROUNDING = ("device", "cpu", "instructions", "threads", "gpu")  # what decides in which order sums are rounded
 
 
 def _git(*arguments: str) -> str:
@@ -73,9 +67,7 @@ def _cpu_model() -> str:
     if platform.system() == "Darwin":
         try:
             command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(
-                command, capture_output=True, text=True, timeout=10, check=True
-            ).stdout.strip()
+            return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
         except (OSError, subprocess.SubprocessError):
             pass
     return platform.processor() or platform.machine() or "unknown"

@@ -137,9 +137,7 @@ PICTURES = OnPictures(
 PROBES: Mapping[str, Mapping[str, object]] = {
     "ec-mnist": {
         "standardised": IMAGES,
-        "pixels": replace(
-            IMAGES, standardise=False, methods=("elimination-compensation", "gradient-magnitude")
-        ),
+        "pixels": replace(IMAGES, standardise=False, methods=("elimination-compensation", "gradient-magnitude")),
         # Inputs that never change have scores of exactly zero, of which only some go.
         "ties": replace(
             IMAGES,

@@ -154,9 +154,7 @@ class Store:
             try:
                 self._write(final, self._record(scale, config, seed, facts), tables)
             except OSError as error:
-                raise ResultError(
-                    f"cannot write {final} ({error}): free space or set PRUNEBOOK_RESULTS"
-                ) from error
+                raise ResultError(f"cannot write {final} ({error}): free space or set PRUNEBOOK_RESULTS") from error
         return self.open(final)
 
     def _write(self, final: Path, record: dict, tables: Mapping) -> None:
@@ -261,9 +259,7 @@ def _seeds(folder: Path) -> list[int]:
 
 
 def _broken(path: Path, file: str, trouble: str) -> ResultError:
-    return ResultError(
-        f"{path / file} {trouble}: delete the folder {path} and run again, or run with fresh (--fresh)"
-    )
+    return ResultError(f"{path / file} {trouble}: delete the folder {path} and run again, or run with fresh (--fresh)")
 
 
 def _read_record(path: Path) -> dict:

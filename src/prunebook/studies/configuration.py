@@ -55,14 +55,8 @@ def _plain(value: object, name: str) -> object:
 
 def _fields(config: object) -> dict:
     kind = type(config)
-    if (
-        not dataclasses.is_dataclass(config)
-        or isinstance(config, type)
-        or not kind.__dataclass_params__.frozen
-    ):
-        raise InputError(
-            f"{config!r} is not an instance of a frozen dataclass: declare it @dataclass(frozen=True)"
-        )
+    if not dataclasses.is_dataclass(config) or isinstance(config, type) or not kind.__dataclass_params__.frozen:
+        raise InputError(f"{config!r} is not an instance of a frozen dataclass: declare it @dataclass(frozen=True)")
     return {
         f.name: _plain(value, f"{kind.__name__}.{f.name}")
         for f in dataclasses.fields(config)
@@ -79,9 +73,7 @@ def canonical(config: object) -> dict:
     fields = _fields(config)
     study = getattr(config, "study", None)
     if not isinstance(study, str):
-        raise InputError(
-            f"{type(config).__name__} does not tell its study: add study: ClassVar[str] = 'its-name'"
-        )
+        raise InputError(f"{type(config).__name__} does not tell its study: add study: ClassVar[str] = 'its-name'")
     return {**fields, "study": check_name(study, "study")}
 
 
@@ -211,8 +203,6 @@ def select(configs: tuple, only: list[str]) -> tuple:
         if all(any(_matches(column[key], value) for value in values) for key, values in wanted.items())
     )
     if not chosen:
-        there = "; ".join(
-            f"{key}: {', '.join(dict.fromkeys(str(c[key]) for c in columns))}" for key in wanted
-        )
+        there = "; ".join(f"{key}: {', '.join(dict.fromkeys(str(c[key]) for c in columns))}" for key in wanted)
         raise InputError(f"--only {' '.join(only)} fits no configuration; there are {there}")
     return chosen

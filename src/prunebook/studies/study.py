@@ -46,9 +46,7 @@ class Study:
 
     def __post_init__(self) -> None:
         if set(self.presets) != set(self.seeds) or not set(self.presets) <= set(SCALES):
-            raise InputError(
-                f"study {self.name}: presets and seeds need the same scales, of {', '.join(SCALES)}"
-            )
+            raise InputError(f"study {self.name}: presets and seeds need the same scales, of {', '.join(SCALES)}")
         for scale, configs in self.presets.items():
             seed_list(self.seeds[scale])
             self.check(configs, f"presets[{scale!r}]")
@@ -73,9 +71,7 @@ class Study:
         configs = tuple(configs)
         for config in configs:
             if not isinstance(config, self.config_type):
-                raise InputError(
-                    f"study {self.name}: {what} holds {config!r}, not a {self.config_type.__name__}"
-                )
+                raise InputError(f"study {self.name}: {what} holds {config!r}, not a {self.config_type.__name__}")
             if canonical(config)["study"] != self.name:
                 raise InputError(f"study {self.name}: {what} holds a configuration of {config.study!r}")
         if not configs or len(set(configs)) < len(configs):

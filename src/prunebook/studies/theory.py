@@ -26,9 +26,7 @@ def jacobian(
     with torch.enable_grad():
         z = z.detach().requires_grad_()
         y = tail(z)
-        rows = [
-            torch.autograd.grad(y[:, k].sum(), z, retain_graph=k < y.shape[1] - 1) for k in range(y.shape[1])
-        ]
+        rows = [torch.autograd.grad(y[:, k].sum(), z, retain_graph=k < y.shape[1] - 1) for k in range(y.shape[1])]
     return torch.stack([row for (row,) in rows], 1)
 
 
@@ -122,15 +120,11 @@ def reweighting_error(
     v = terms - terms.mean(0) if shifted else terms
     second = torch.where(probabilities > 0, v.square().sum(1).mean(0) / probabilities, 0.0)
     if ((probabilities == 0) & v.ne(0).any(0).any(0)).any():
-        raise InputError(
-            "a unit that contributes has probability 0: it is never drawn, and the error is no variance"
-        )
+        raise InputError("a unit that contributes has probability 0: it is never drawn, and the error is no variance")
     return (second.sum() - v.sum(2).square().sum(1).mean()).clamp(min=0) / draws
 
 
-def best_probabilities(
-    terms: Float64[Tensor, "samples units n"], *, shifted: bool = False
-) -> Float64[Tensor, " n"]:
+def best_probabilities(terms: Float64[Tensor, "samples units n"], *, shifted: bool = False) -> Float64[Tensor, " n"]:
     """The probabilities with the least `reweighting_error` at any number of draws: in proportion to the root mean
     square of each unit's contribution, or to its standard deviation where the bias is ``shifted`` afterwards.
     """

@@ -13,10 +13,7 @@ from torch import Generator, Tensor
 from prunebook.errors import InputError
 
 TEMPERATURE = 2 / 3  # beta
-LOW, HIGH = (
-    -0.1,
-    1.1,
-)  # gamma and zeta: what the concrete variable is stretched to before it is clipped to [0, 1]
+LOW, HIGH = (-0.1, 1.1)  # gamma and zeta: what the concrete variable is stretched to before it is clipped to [0, 1]
 MARGIN = 1e-6  # uniform noise keeps this distance from 0 and 1
 SPREAD = 0.01  # standard deviation of log alpha at the start
 CLAMP = (math.log(0.01), math.log(100))  # what the authors' code confines log alpha to after each step
@@ -54,9 +51,7 @@ def active_probability(log_alpha: Gates) -> Gates:
 def initial_log_alpha(like: Gates, rate: float = 0.5, generator: Generator | None = None) -> Gates:
     """Normal around ln((1 - rate) / rate) with deviation SPREAD; `rate` is the share of gates shut at the start."""
     if not 0 < rate < 1:
-        raise InputError(
-            f"rate is {rate}: the share of gates shut at the start lies strictly between 0 and 1"
-        )
+        raise InputError(f"rate is {rate}: the share of gates shut at the start lies strictly between 0 and 1")
     noise = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
     return math.log((1 - rate) / rate) + SPREAD * noise
 

@@ -51,15 +51,11 @@ def train_on_images(
         "split": dataset.checksums["split"],
         "images": list(x.shape),
     }
-    trajectory = follow(
-        build, x, y, recipe, seed=seed, steps=steps, key=key, precision=precision, report=report
-    )
+    trajectory = follow(build, x, y, recipe, seed=seed, steps=steps, key=key, precision=precision, report=report)
     return build().to(x.device, memory_format=LAYOUT), trajectory
 
 
-def train_along(
-    config, dataset: DataSet, seed: int, last: int, report, **options
-) -> tuple[nn.Sequential, Trajectory]:
+def train_along(config, dataset: DataSet, seed: int, last: int, report, **options) -> tuple[nn.Sequential, Trajectory]:
     """The training that a configuration names, up to a step, with its snapshots."""
     steps = milestones(last, config.snapshot_every)
     recipe = recipe_of(config, config.steps)

@@ -47,18 +47,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.steps < 0 or self.batch_size < 1:
-            raise InputError(
-                f"steps {self.steps} must be at least 0 and batch_size {self.batch_size} at least 1"
-            )
+            raise InputError(f"steps {self.steps} must be at least 0 and batch_size {self.batch_size} at least 1")
         if self.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {self.schedule!r}: choose from {', '.join(SCHEDULES)}")
         for name in ("learning_rate", "momentum", "weight_decay", "proximal", "label_noise"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} {getattr(self, name)} must not be negative")
         if self.momentum >= 1 or self.label_noise > 1:
-            raise InputError(
-                f"momentum {self.momentum} must be below 1 and label_noise {self.label_noise} at most 1"
-            )
+            raise InputError(f"momentum {self.momentum} must be below 1 and label_noise {self.label_noise} at most 1")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
@@ -107,10 +103,7 @@ class Trainer:
         self._shrunk = [parameters[name] for name in chosen] if recipe.proximal else []
         decayed = set(chosen) if recipe.weight_decay else set()
         groups = [
-            {
-                "params": [p for n, p in parameters.items() if n in decayed],
-                "weight_decay": recipe.weight_decay,
-            },
+            {"params": [p for n, p in parameters.items() if n in decayed], "weight_decay": recipe.weight_decay},
             {"params": [p for n, p in parameters.items() if n not in decayed], "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.SGD(

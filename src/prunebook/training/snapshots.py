@@ -46,9 +46,7 @@ class Trajectory:
     def load(self, step: int, model: nn.Module) -> nn.Module:
         """Put the weights of a step into ``model``, which must be of the same shape, and return it."""
         if step not in self.steps:
-            raise InputError(
-                f"there is no snapshot at step {step}: there are {len(self.steps)}, {self.steps[:5]}..."
-            )
+            raise InputError(f"there is no snapshot at step {step}: there are {len(self.steps)}, {self.steps[:5]}...")
         path = _file(self.folder, step)
         state = read_checked(path, next(model.parameters()).device)
         try:
@@ -138,9 +136,7 @@ def _reached(home: Path) -> tuple[int, list[tuple[int, float]]]:
     try:
         _same(path, state, of=home.name)
         step, history = int(state["step"]), state.get("history")
-        if (
-            history is None
-        ):  # earlier releases kept the losses in a file of their own, which a kill could cut short
+        if history is None:  # earlier releases kept the losses in a file of their own, which a kill could cut short
             try:
                 history = json.loads((home / "history.json").read_text())
             except (OSError, ValueError):

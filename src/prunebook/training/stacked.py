@@ -52,10 +52,7 @@ class StackedMLP:
         linears = [_linears(model) for model in models]
         if len({len(layers) for layers in linears}) != 1:
             raise InputError("only networks of equal depth can be stacked")
-        widest = [
-            torch.tensor([layer.weight.shape for layer in place]).amax(0)
-            for place in zip(*linears, strict=True)
-        ]
+        widest = [torch.tensor([layer.weight.shape for layer in place]).amax(0) for place in zip(*linears, strict=True)]
         given = masks or [[None] * len(widest)] * len(models)
         networks = [
             [_padded(*part) for part in zip(layers, kept, widest, strict=True)]
@@ -160,9 +157,7 @@ class _Gradient:
     def __init__(self, net: StackedMLP, loss: str, batch: int):
         self.net, self.loss, self.batch = net, loss, batch
         self.hidden = [weight.new_empty(*weight.shape[:2], batch) for weight in net.weights]
-        self.negative, self.signal, self.scratch = (
-            [torch.empty_like(h) for h in self.hidden[:-1]] for _ in range(3)
-        )
+        self.negative, self.signal, self.scratch = ([torch.empty_like(h) for h in self.hidden[:-1]] for _ in range(3))
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Write the gradient of each variant's mean loss to ``.grad``; return the losses, (variants,)."""

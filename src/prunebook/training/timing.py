@@ -83,9 +83,7 @@ def masked_latency(
     """
     named = [(name, layer) for name, layer in model.named_children() if isinstance(layer, nn.Linear)]
     dense = [(layer.weight.detach().cpu(), layer.bias.detach().cpu()[:, None]) for _, layer in named]
-    masked = [
-        (weight * masks[name].cpu(), bias) for (name, _), (weight, bias) in zip(named, dense, strict=True)
-    ]
+    masked = [(weight * masks[name].cpu(), bias) for (name, _), (weight, bias) in zip(named, dense, strict=True)]
     with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(True):
         warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
         rows = [(_rows(weight), bias) for weight, bias in masked]

@@ -169,21 +169,15 @@ def check_path(model: nn.Module, site: UnitLayer) -> None:
 def _check_norm(model: nn.Module, site: UnitLayer) -> None:
     index = next((s.norm for s in sites(model) if s.producer == site.consumer), None)
     if index is not None and as_chain(model)[index].running_mean is None:
-        raise InputError(
-            f"layer {index} always uses batch statistics, which take off any constant folded before it"
-        )
+        raise InputError(f"layer {index} always uses batch statistics, which take off any constant folded before it")
 
 
 def _sizes(model: nn.Module, shape: Sequence[int] | None) -> dict[str, tuple[int, int]]:
     """Height and width of the map that the consumer of each site reads, where it reads one."""
     if shape is None:
-        raise InputError(
-            "a padded convolution is folded into: give the shape (channels, height, width) of the inputs"
-        )
+        raise InputError("a padded convolution is folded into: give the shape (channels, height, width) of the inputs")
     if len(shape) != 3:
-        raise InputError(
-            f"shape is {tuple(shape)}: give (channels, height, width) of one input, not of a batch"
-        )
+        raise InputError(f"shape is {tuple(shape)}: give (channels, height, width) of one input, not of a batch")
     weight = next(model.parameters())
     x = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
     check_chain(model, x)
@@ -206,9 +200,7 @@ def _zero(model: nn.Sequential, site: UnitLayer, mask: Tensor) -> None:
             part[mask] = 0
 
 
-def _absorb(
-    model: nn.Sequential, site: UnitLayer, constant: Tensor, border: str, size: tuple[int, int] | None
-) -> None:
+def _absorb(model: nn.Sequential, site: UnitLayer, constant: Tensor, border: str, size: tuple[int, int] | None) -> None:
     consumer = model[site.consumer]
     response = constant_response(consumer, constant[None], size=size, border=border)[0]
     if response.ndim == 3 and bool((response == response[:, :1, :1]).all()):

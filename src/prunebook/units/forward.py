@@ -38,9 +38,7 @@ def leaves(model: nn.Module, name: str = "") -> dict[str, nn.Module]:
     if not isinstance(model, nn.Sequential):
         if not name:
             reason = why_unfit(model) if isinstance(model, nn.Module) else ""
-            raise InputError(
-                f"{type(model).__name__} is not a chain of layers: give an nn.Sequential{reason}"
-            )
+            raise InputError(f"{type(model).__name__} is not a chain of layers: give an nn.Sequential{reason}")
         return {name: model}
     if type(model).forward is not nn.Sequential.forward or "forward" in vars(model):
         raise InputError(

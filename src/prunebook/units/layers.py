@@ -89,9 +89,7 @@ def _kind(name: str, layer: nn.Module) -> type[nn.Module] | None:
             f"layer {name} ({type(layer).__name__}) has a forward pass of its own: replace it by nn.{kind.__name__}"
         )
     if kind in PRODUCERS and not layer.weight.numel():
-        raise InputError(
-            f"layer {name} ({layer}) has no weights: there are no units to prune, or nothing to read"
-        )
+        raise InputError(f"layer {name} ({layer}) has no weights: there are no units to prune, or nothing to read")
     if kind is nn.MaxPool2d and layer.return_indices:
         raise InputError(f"layer {name} ({layer}) gives its indices too: set return_indices=False")
     if kind is nn.Conv2d and layer.groups != 1:

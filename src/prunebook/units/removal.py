@@ -125,9 +125,7 @@ def prune_units(
     require_values(model)
     amounts = _amounts(model, ratio, layers)
     if not amounts:
-        raise InputError(
-            "there is no layer to prune: the chain has no hidden layer, or layers= and ratio= name none"
-        )
+        raise InputError("there is no layer to prune: the chain has no hidden layer, or layers= and ratio= name none")
     if replacement not in get_args(Replacement):
         raise InputError(f"replacement is {replacement!r}: choose from {', '.join(get_args(Replacement))}")
     if not isinstance(seed, Integral) or isinstance(seed, bool):
@@ -145,9 +143,7 @@ def prune_units(
         raise InputError(f"the network has {classes} output: give one logit a class, two at least")
     shapes = {tuple(x.shape[1:]) for x, _ in batches}
     if len(shapes) > 1:
-        raise InputError(
-            f"inputs have the shapes {sorted(shapes)}: bring them to one, as folding depends on it"
-        )
+        raise InputError(f"inputs have the shapes {sorted(shapes)}: bring them to one, as folding depends on it")
     x = torch.cat([x for x, _ in batches])
     y = torch.cat([class_labels(y, len(x), classes) for x, y in batches])
     seen = unit_statistics(model, x, y, chunk=CHUNK if len(x) > CHUNK else None)
@@ -158,9 +154,7 @@ def prune_units(
             raise InputError(f"the scores of {name} have shape {tuple(values.shape)}: give one number a unit")
     masks = {name: mask_lowest(scores[name], amount) for name, amount in amounts.items()}
     means = {name: seen[name].mean for name in amounts} if replacement == "mean" else None
-    small = remove(
-        fold(model, masks, means, border=border, shape=x.shape[1:] if x.ndim == 4 else None), masks
-    )
+    small = remove(fold(model, masks, means, border=border, shape=x.shape[1:] if x.ndim == 4 else None), masks)
     with torch.no_grad():
         after, expected = forward(small, x[:CHUNK], {}), masked_outputs(model, x[:CHUNK], masks, means)
     difference = float((after - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
@@ -168,9 +162,7 @@ def prune_units(
         raise InputError(
             f"the smaller network differs from its definition by {difference:.1e}: is a layer of a kind of its own?"
         )
-    notes = [
-        f"{name} lost all of its units: one that is zero stands in" for name, m in masks.items() if m.all()
-    ]
+    notes = [f"{name} lost all of its units: one that is zero stands in" for name, m in masks.items() if m.all()]
     if len(after) > 1 and bool((after == after[:1]).all()):
         notes.append("the outputs are the same for all inputs")
     return PrunedUnits(

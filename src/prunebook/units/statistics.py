@@ -119,9 +119,7 @@ def unit_statistics(
     x = moved(x, device)  # autograd saves no inference tensors
     logits = check_chain(model, x)
     if logits.ndim != 2 or logits.shape[1] < 2:
-        raise InputError(
-            f"the outputs have shape {tuple(logits.shape)}: give one logit a class, two at least"
-        )
+        raise InputError(f"the outputs have shape {tuple(logits.shape)}: give one logit a class, two at least")
     y = moved(class_labels(y, len(x), logits.shape[1]), device)
     pieces = list(zip(x.split(chunk or len(x)), y.split(chunk or len(x)), strict=True))
     known = _means(model, pieces, where) if len(pieces) > 1 else {}
@@ -131,8 +129,7 @@ def unit_statistics(
             # The graph begins at the first site: neither what lies before it nor the weights need a gradient.
             starts: list[Tensor] = []
             recorders = {
-                index: _recorder(site, totals[site.name], known.get(site.name), starts)
-                for index, site in where.items()
+                index: _recorder(site, totals[site.name], known.get(site.name), starts) for index, site in where.items()
             }
             outputs = forward(model, part, recorders, batch_statistics=batch_statistics)
             torch.autograd.grad(F.cross_entropy(outputs, labels, reduction="sum"), starts)

@@ -121,9 +121,7 @@ def _all_weights(weight: Tensor) -> list[tuple[int, int]]:
     return [(i, j) for i in range(weight.shape[0]) for j in range(weight.shape[1])]
 
 
-def _chain_changes(
-    steps: list[nn.Module], x: Tensor, means: dict[str, Tensor], layers: dict
-) -> dict[str, Tensor]:
+def _chain_changes(steps: list[nn.Module], x: Tensor, means: dict[str, Tensor], layers: dict) -> dict[str, Tensor]:
     names = {id(layer): name for name, layer in layers.items()}
     values = [x]
     for step in steps:

@@ -251,10 +251,7 @@ class Calibration:
                     )
                 keys = torch.cat([keys, torch.rand(len(x), generator=generator, dtype=torch.float64)])
                 chosen = keys.argsort(stable=True)[:count].sort().values
-                kept, keys = (
-                    torch.cat([x[:0] if kept is None else kept, x])[chosen.to(x.device)],
-                    keys[chosen],
-                )
+                kept, keys = (torch.cat([x[:0] if kept is None else kept, x])[chosen.to(x.device)], keys[chosen])
         return kept
 
 

@@ -44,9 +44,7 @@ def check_calls(recorder: Recorder, x: Any) -> None:
                     f"layer {name!r} does not return W a + b (a forward of its own, or a hook, changes it): leave it "
                     "out, and name the others with layers="
                 )
-    parameters = {
-        name: [p for p in (m.weight, m.bias) if p is not None] for name, m in recorder.layers.items()
-    }
+    parameters = {name: [p for p in (m.weight, m.bias) if p is not None] for name, m in recorder.layers.items()}
     every = [p for mine in parameters.values() for p in mine]
     try:
         for parameter in every:
@@ -120,9 +118,7 @@ def _pulled(batch: Any, seed: Tensor) -> dict[str, list[Tensor]]:
     """Gradients at the pre-activations, zero where none arrives."""
     places = [z for parts in batch.calls.values() for _, z in parts]
     found = iter(
-        torch.autograd.grad(
-            batch.y, places, seed, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
+        torch.autograd.grad(batch.y, places, seed, retain_graph=True, allow_unused=True, materialize_grads=True)
     )
     return {name: [next(found) for _ in parts] for name, parts in batch.calls.items()}
 

@@ -71,9 +71,7 @@ def mean_replacement(evidence: Calibration) -> Scores:
     """W^2 Var(a): what is left within the layer when the removed term becomes its mean; the outputs do not
     enter.
     """
-    return {
-        name: evidence.weights[name].square() * layer.variance for name, layer in evidence.moments.items()
-    }
+    return {name: evidence.weights[name].square() * layer.variance for name, layer in evidence.moments.items()}
 
 
 @criterion("magnitude")
@@ -106,9 +104,7 @@ def wanda(evidence: Calibration) -> Scores:
 
     Meant to be compared within each output row; over the whole network it is another method.
     """
-    return {
-        name: evidence.weights[name].abs() * layer.square.sqrt() for name, layer in evidence.moments.items()
-    }
+    return {name: evidence.weights[name].abs() * layer.square.sqrt() for name, layer in evidence.moments.items()}
 
 
 @criterion("layerwise-obs")

@@ -26,9 +26,7 @@ class Recorded:
         """Inputs of a layer at all positions and calls of each sample, (B, T, i)."""
         return joined(self.calls[name])
 
-    def rows(
-        self, probes: int | None = None, generator: Generator | None = None
-    ) -> Iterator[dict[str, Tensor]]:
+    def rows(self, probes: int | None = None, generator: Generator | None = None) -> Iterator[dict[str, Tensor]]:
         """Rows of the output Jacobian: for each output (or probe), d y_k / d z as (B, T, o) for each layer.
 
         With `probes`, each row is v^T J for a random vector v of +1 and -1 for each sample, over
@@ -47,12 +45,7 @@ class Recorded:
                 seed = signs.to(self.y).mul_(2).sub_(1).div_(probes**0.5)
             gradients = iter(
                 torch.autograd.grad(
-                    self.y,
-                    targets,
-                    seed,
-                    retain_graph=k < count - 1,
-                    allow_unused=True,
-                    materialize_grads=True,
+                    self.y, targets, seed, retain_graph=k < count - 1, allow_unused=True, materialize_grads=True
                 )
             )
             row = {}
@@ -73,10 +66,7 @@ class Recorder:
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        layers: dict[str, nn.Linear],
-        call: Callable[[nn.Module, Any], Any] = nn.Module.__call__,
+        self, model: nn.Module, layers: dict[str, nn.Linear], call: Callable[[nn.Module, Any], Any] = nn.Module.__call__
     ) -> None:
         self.model, self.layers, self.call = model, layers, call
         self.reached: set[str] = set()
@@ -139,9 +129,7 @@ class Recorder:
         """Raises InputError for a layer that no batch has gone through."""
         missing = [name for name in self.layers if name not in self.reached]
         if missing:
-            raise InputError(
-                f"layer {missing[0]!r} is never called by the model: name the others with `layers`"
-            )
+            raise InputError(f"layer {missing[0]!r} is never called by the model: name the others with `layers`")
 
     def _hook(self, name: str):
         def record(module: nn.Module, args: tuple, kwargs: dict, z: Tensor) -> Tensor:

@@ -83,9 +83,7 @@ def true_change(evidence: Calibration, masks: Masks, changes: Changes) -> float:
     return float(total) / count
 
 
-def _rows(
-    evidence: Calibration, masks: Masks, changes: Changes
-) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+def _rows(evidence: Calibration, masks: Masks, changes: Changes) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
     """For each batch and output: dy/db of each layer (B, o), and the linearised change of the output (B)."""
     evidence.require_derivatives(passes=True)
     generator = evidence.generator("probes")

@@ -32,15 +32,9 @@ def mean_loss(
             f"the loss cannot take targets ({form}) for outputs of shape {tuple(outputs.shape)}: {error}"
         ) from error
     if not isinstance(value, Tensor) or value.ndim > 0:
-        found = (
-            f"has shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"
-        )
+        found = f"has shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"
         raise InputError(f"the loss {found}: it must return the mean over the batch")
-    if (
-        isinstance(y, Tensor)
-        and len(y) == len(outputs) > 1
-        and _adds_up(loss, outputs.detach(), y, value.item())
-    ):
+    if isinstance(y, Tensor) and len(y) == len(outputs) > 1 and _adds_up(loss, outputs.detach(), y, value.item()):
         raise InputError("the loss is a sum over the samples: it must return the mean over the batch")
     return value
 

@@ -77,6 +77,4 @@ def sparsity(masks: dict[str, Bool[Tensor, "_ _"]]) -> Sparsity:
     """Fraction of weights that the masks remove."""
     removed = {name: int((~mask).sum()) for name, mask in masks.items()}
     total = sum(mask.numel() for mask in masks.values())
-    return Sparsity(
-        {name: removed[name] / mask.numel() for name, mask in masks.items()}, sum(removed.values()) / total
-    )
+    return Sparsity({name: removed[name] / mask.numel() for name, mask in masks.items()}, sum(removed.values()) / total)

@@ -83,9 +83,7 @@ _EC = "elimination-compensation"
 register(Method(_EC, "Elimination-compensation", _EC, "elimination", from_paper=True))
 register(Method("non-linear", "Non-linear (brute force)", "non-linear", "mean", from_paper=True))
 register(Method("magnitude", "Magnitude", "magnitude", from_paper=True))
-register(
-    Method("gradient-magnitude", "Gradient-magnitude", "gradient-magnitude", needs_loss=True, from_paper=True)
-)
+register(Method("gradient-magnitude", "Gradient-magnitude", "gradient-magnitude", needs_loss=True, from_paper=True))
 register(Method("random", "Random", "random", from_paper=True))
 register(Method("obd", "OBD (Gauss-Newton)", "obd"))
 register(Method("wanda", "Wanda", "wanda", scope="row"))

@@ -38,10 +38,7 @@ class Pruned:
 
     def __str__(self) -> str:
         layers = sparsity(self.masks).layers
-        rows = [
-            f"  {name or '(model)'}: {share:.1%} of {self.masks[name].numel()}"
-            for name, share in layers.items()
-        ]
+        rows = [f"  {name or '(model)'}: {share:.1%} of {self.masks[name].numel()}" for name, share in layers.items()]
         head = f"{self.method.name}: {self.reached:.1%} of the weights of {len(layers)} layers removed"
         return "\n".join([head, *rows, *self.notes])
 
@@ -149,16 +146,10 @@ def prune(
     return Pruned(pruned, masks, scores, changes, method, ratio, reached, notes)
 
 
-def _notes(
-    evidence: Calibration, pruned: nn.Module, masks: dict, zeros: dict, ratio: float
-) -> tuple[str, ...]:
+def _notes(evidence: Calibration, pruned: nn.Module, masks: dict, zeros: dict, ratio: float) -> tuple[str, ...]:
     notes = [f"left alone: {evidence.left_alone}"] if evidence.left_alone else []
     shares, total = sparsity(masks), sum(mask.numel() for mask in masks.values())
-    notes += [
-        f"layer {name!r} is emptied: all its weights are removed"
-        for name, s in shares.layers.items()
-        if s == 1
-    ]
+    notes += [f"layer {name!r} is emptied: all its weights are removed" for name, s in shares.layers.items() if s == 1]
     if abs(shares.overall - ratio) * total > 0.5 + 1e-6:
         notes.append(
             f"the ratio was not reached: {shares.overall:.4f} in place of {ratio:.4f}, as each row or layer is rounded "

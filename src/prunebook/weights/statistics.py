@@ -69,9 +69,7 @@ class LayerStatistics(InputMoments):
         return self.weight * torch.where(self.dead[:, None], self.mean, seen)
 
 
-def input_moments(
-    recorder: Recorder, batches: Batches, *, covariances: bool = False
-) -> dict[str, InputMoments]:
+def input_moments(recorder: Recorder, batches: Batches, *, covariances: bool = False) -> dict[str, InputMoments]:
     """Moments of each layer's inputs, by a forward pass without gradients."""
     sums = {name: Moments(layer, covariances) for name, layer in recorder.layers.items()}
     with recorder, torch.no_grad():
@@ -84,12 +82,7 @@ def input_moments(
 
 
 def output_statistics(
-    recorder: Recorder,
-    batches: Batches,
-    *,
-    probes: int | None,
-    generator: Generator,
-    covariances: bool = False,
+    recorder: Recorder, batches: Batches, *, probes: int | None, generator: Generator, covariances: bool = False
 ) -> dict[str, LayerStatistics]:
     """Statistics of each layer, by one pass over the data with a backward pass for each output or probe."""
     sums = {name: _Sums(layer, covariances) for name, layer in recorder.layers.items()}

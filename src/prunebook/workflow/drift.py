@@ -42,9 +42,7 @@ def there(study: Study, scale: str, at_most: float | None = None, store: Store |
     return found
 
 
-def within_reach(
-    known: Mapping[str, Study], declared: Mapping, scale: str, minutes: float | None = None
-) -> list[str]:
+def within_reach(known: Mapping[str, Study], declared: Mapping, scale: str, minutes: float | None = None) -> list[str]:
     """Names of the studies with a tolerance that have a stored result which took at most so many minutes.
 
     Raises InputError where there is none, and says what there is to do.
@@ -63,9 +61,7 @@ def within_reach(
     )
 
 
-def sample(
-    study: Study, scale: str, runs: int, pick: int, store: Store, at_most: float | None = None
-) -> list[tuple]:
+def sample(study: Study, scale: str, runs: int, pick: int, store: Store, at_most: float | None = None) -> list[tuple]:
     """``runs`` of the stored results that took at most so many seconds, drawn by ``pick``."""
     found = there(study, scale, at_most, store)
     return random.Random(pick).sample(found, min(runs, len(found)))
@@ -77,19 +73,14 @@ def again(
     """The tables of one run, measured anew: nothing of an earlier training is used."""
     loaded, dataset = study.prepare(config, data, device)
     if dataset.stand_in:
-        raise InputError(
-            f"{study.name}: the data are not there, only a stand-in ({dataset.name}): give --data FOLDER"
-        )
+        raise InputError(f"{study.name}: the data are not there, only a stand-in ({dataset.name}): give --data FOLDER")
     with _no_cache():
         return study.run(loaded, seed, dataset, device, report)
 
 
 @contextmanager
 def _no_cache() -> Iterator[None]:
-    with (
-        tempfile.TemporaryDirectory(prefix="prunebook-drift-") as folder,
-        environment(PRUNEBOOK_CACHE=folder),
-    ):
+    with tempfile.TemporaryDirectory(prefix="prunebook-drift-") as folder, environment(PRUNEBOOK_CACHE=folder):
         yield
 
 
@@ -130,18 +121,14 @@ def keep(outcomes: list[dict], path: Path | None = None) -> Path:
     """
     path = OUTCOME_FILE if path is None else path
     before = [entry for entry in last(path) if not any(_same(entry, fresh) for fresh in outcomes)]
-    order = sorted(
-        [*before, *outcomes], key=lambda e: (*(e[key] for key in _RESULT), machine.kind(e["hardware"]))
-    )
+    order = sorted([*before, *outcomes], key=lambda e: (*(e[key] for key in _RESULT), machine.kind(e["hardware"])))
     with replacing(path) as file:
         file.write(f"{json.dumps(order, indent=1)}\n".encode())
     return path
 
 
 def _same(one: Mapping, other: Mapping) -> bool:
-    return all(one[key] == other[key] for key in _RESULT) and machine.same_kind(
-        one["hardware"], other["hardware"]
-    )
+    return all(one[key] == other[key] for key in _RESULT) and machine.same_kind(one["hardware"], other["hardware"])
 
 
 def last(path: Path = OUTCOME_FILE) -> list[dict]:
@@ -174,9 +161,7 @@ def between_seeds(study: Study, scale: str, tolerances: Mapping, store: Store | 
     for config in study.presets[scale]:
         tables = [store.load(scale, config, seed).tables for seed in store.seeds(scale, config)]
         found += [compare(one, other, tolerances) for one, other in pairwise(tables)]
-    return (
-        pd.concat(found).groupby(["table", "metric"])["needed"].median() if found else pd.Series(dtype=float)
-    )
+    return pd.concat(found).groupby(["table", "metric"])["needed"].median() if found else pd.Series(dtype=float)
 
 
 def drift(
@@ -208,9 +193,7 @@ def drift(
         raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
     drawn = sample(study, scale, runs, pick, store or Store(), at_most)
     if not drawn:
-        limit = (
-            "" if at_most is None else f" that took at most {at_most / 60:g} minutes: give more, or no limit"
-        )
+        limit = "" if at_most is None else f" that took at most {at_most / 60:g} minutes: give more, or no limit"
         raise InputError(f"there is no stored result of {study.name} at {scale}{limit}")
     found = []
     for config, seed, result in drawn:

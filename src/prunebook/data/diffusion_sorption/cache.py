@@ -49,14 +49,7 @@ def cached_solve(
     """
     equation = equation or Equation()
     times = stored_times(equation) if times is None else times
-    settings = {
-        "cells": cells,
-        "times": times,
-        "equation": equation,
-        "scheme": scheme,
-        "rtol": rtol,
-        "atol": atol,
-    }
+    settings = {"cells": cells, "times": times, "equation": equation, "scheme": scheme, "rtol": rtol, "atol": atol}
     key = solution_key(u0, **settings)
     path = (folder or cache_folder()) / f"diffusion-sorption-{key[:24]}.npz"
     there, solution = path.exists(), None

@@ -92,10 +92,7 @@ class Found:
 
 
 def to_split(
-    x: UInt8[Tensor, "n c h w"],
-    y: Int64[Tensor, " n"],
-    standardisation: Standardisation,
-    device: torch.device,
+    x: UInt8[Tensor, "n c h w"], y: Int64[Tensor, " n"], standardisation: Standardisation, device: torch.device
 ) -> Split:
     """Bytes to float32 on ``device``: (x / 255 - mean) / std."""
     mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in standardisation)

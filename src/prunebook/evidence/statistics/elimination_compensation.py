@@ -149,8 +149,7 @@ def rank_agreement(tables, *, noises, stage):
     taus = both.groupby(level=point, sort=False).apply(lambda rows: kendall(*rows.to_numpy().T))
     means = taus.groupby(level=point[:2], sort=False).mean() if len(taus) else []
     return frame(
-        {"cell": f"{widths}, {stage}", "seed": seed, "value": value}
-        for (widths, seed), value in dict(means).items()
+        {"cell": f"{widths}, {stage}", "seed": seed, "value": value} for (widths, seed), value in dict(means).items()
     )
 
 

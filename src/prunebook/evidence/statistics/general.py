@@ -16,9 +16,7 @@ def pooled(table: pd.DataFrame, cells: Sequence[str], pool: str = "mean") -> pd.
         raise InputError("no results fit this condition")
     groups = table.groupby([*cells, "seed"], sort=False, dropna=False)["value"].agg(pool).reset_index()
     # "case easy", but "0.5" alone says little: numbers go with the name of their column.
-    names = [
-        groups[c].map(lambda value, c=c: value if isinstance(value, str) else f"{c} {value:g}") for c in cells
-    ]
+    names = [groups[c].map(lambda value, c=c: value if isinstance(value, str) else f"{c} {value:g}") for c in cells]
     groups["cell"] = names[0].str.cat(names[1:], sep=", ") if names else "all"
     return groups[["cell", "seed", "value"]]
 
@@ -52,9 +50,7 @@ def quotient(tables, *, table, column, over, where=None, cells=(), pool="mean"):
     return pooled(rows.assign(value=np.log(rows[column] / rows[over])), cells, pool)
 
 
-def _beside(
-    table: pd.DataFrame, column: str, where: dict, against: dict, keys: Iterable[str]
-) -> pd.DataFrame:
+def _beside(table: pd.DataFrame, column: str, where: dict, against: dict, keys: Iterable[str]) -> pd.DataFrame:
     """A column in the rows of ``where``, and as ``other`` in those with entries of ``where`` replaced."""
     keys = [*dict.fromkeys(keys)]
     mine, theirs = (chosen(table, rows, [*keys, column]) for rows in (where, {**where, **against}))

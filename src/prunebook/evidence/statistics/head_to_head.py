@@ -26,9 +26,7 @@ def pairs_at(losses: pd.DataFrame, stage: str, *, without=(), tuned: bool = True
     return rows
 
 
-def spreads(
-    losses: pd.DataFrame, stage: str, *, without=CHANCE, compensation="none", column="loss"
-) -> pd.Series:
+def spreads(losses: pd.DataFrame, stage: str, *, without=CHANCE, compensation="none", column="loss") -> pd.Series:
     """Log of the largest over the smallest loss among rankings with one compensation, by network, seed and ratio."""
     rows = pairs_at(losses, stage, without=without, compensation=compensation)
     groups = np.log(rows[column]).groupby([rows[name] for name in POINT])
@@ -60,9 +58,7 @@ def behind_best(tables, *, ranking, stage, compensation="none", where=None, colu
 def order_kept(tables, *, stages, without=CHANCE, column="loss"):
     """Kendall's tau between the orders of fine-tuned pairs by loss at two stages, averaged over ratios."""
     names = [*POINT, "ranking", "compensation"]
-    one, other = (
-        pairs_at(tables["losses"], stage, without=without).set_index(names)[column] for stage in stages
-    )
+    one, other = (pairs_at(tables["losses"], stage, without=without).set_index(names)[column] for stage in stages)
     both = pd.concat({"one": one, "other": other}, axis=1).dropna()
     rows = [
         {**dict(zip(POINT, key, strict=True)), "value": kendall(part["one"], part["other"])}

@@ -12,9 +12,7 @@ KEYS = ["net", "seed", "step", "set", "amount"]  # one point: scores and replace
 
 
 @statistic(log=False)
-def below_diagonal(
-    tables, *, scores, sets=None, amounts=None, tolerance=1e-6, cells=("net",), column="penalty"
-):
+def below_diagonal(tables, *, scores, sets=None, amounts=None, tolerance=1e-6, cells=("net",), column="penalty"):
     """Share of points at which the mean leaves no larger penalty than zero, ties within the tolerance left out."""
     where = {"score": list(scores)} | ({"set": list(sets)} if sets else {})
     where |= {"amount": [float(amount) for amount in amounts]} if amounts else {}
@@ -42,9 +40,7 @@ def profile_gain(tables, *, scores):
     """Area under the profile with means minus that with zeros, for each score."""
     areas = profile_areas(tables["penalties"])
     areas = areas[areas["score"].isin(scores)]
-    wide = areas.pivot_table(
-        index=["net", "seed", "score"], columns="replacement", values="area"
-    ).reset_index()
+    wide = areas.pivot_table(index=["net", "seed", "score"], columns="replacement", values="area").reset_index()
     return pooled(wide.assign(value=wide["mean"] - wide["zero"]), ["net", "score"])
 
 
@@ -53,9 +49,7 @@ def profile_difference(tables, *, score, against, replacements=("zero", "mean"))
     """Area of a score minus that of another, or minus the largest of several, with equal replacement."""
     areas = profile_areas(tables["penalties"])
     areas = areas[areas["replacement"].isin(replacements)]
-    wide = areas.pivot_table(
-        index=["net", "seed", "replacement"], columns="score", values="area"
-    ).reset_index()
+    wide = areas.pivot_table(index=["net", "seed", "replacement"], columns="score", values="area").reset_index()
     rivals = wide[against] if isinstance(against, list) else wide[[against]]
     return pooled(wide.assign(value=wide[score] - rivals.max(axis=1)), ["net", "replacement"])
 

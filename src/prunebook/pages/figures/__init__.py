@@ -1,11 +1,6 @@
 """Every plot of the book. A figure takes tables and gives back a Matplotlib figure; it trains and reads nothing."""
 
-from prunebook.pages.figures.coreset_bounds import (
-    draws_by_share,
-    guaranteed_accuracy,
-    label_bands,
-    layer_errors,
-)
+from prunebook.pages.figures.coreset_bounds import draws_by_share, guaranteed_accuracy, label_bands, layer_errors
 from prunebook.pages.figures.coreset_recovery import error_and_accuracy, fine_tuning, heuristics
 from prunebook.pages.figures.coreset_tightness import other_inputs, scaling, waterfall
 from prunebook.pages.figures.ec_diagnostics import layers_kept, linearisation, stability

@@ -21,10 +21,7 @@ STATES = {
     "last layer": Look("#3fa5dd", "s", (), "Last layer tuned"),
     "all layers": Look(RED, "^", (), "All layers tuned"),
 }
-HEURISTICS = {
-    "gates": "Accuracy, units\npruned by L0 gates",
-    "magnitude": "Accuracy, weights\npruned by magnitude",
-}
+HEURISTICS = {"gates": "Accuracy, units\npruned by L0 gates", "magnitude": "Accuracy, weights\npruned by magnitude"}
 RANDOM = replace(LOOKS["random"], label="Random weights")
 PRUNED = {name: LOOKS[name] for name in (*WAYS, "gates", "magnitude")} | {"random": RANDOM}
 LOWEST = 0.01  # mean error of a logit at which the axis begins: what is less changes no label
@@ -162,14 +159,7 @@ def error_and_accuracy(recovery: pd.DataFrame, tuned: str = "all layers") -> Fig
     if not shown:
         raise InputError(f"the table recovery has no pruned network with {tuned} tuned")
     figure, axes = panels_of_cells(found, 2, 2.2, sharex=True, sharey=True)
-    style = {
-        "hue": "method",
-        "hue_order": shown,
-        "style": "method",
-        "legend": False,
-        "s": 26,
-        "linewidth": 0.4,
-    }
+    style = {"hue": "method", "hue_order": shown, "style": "method", "legend": False, "s": 26, "linewidth": 0.4}
     style |= {"palette": {name: PRUNED[name].colour for name in shown}}
     style |= {"markers": {name: PRUNED[name].marker for name in shown}}
     for column, (_, cell) in zip(axes.T, found, strict=True):

@@ -144,9 +144,7 @@ def _relative(losses: pd.DataFrame, methods: Sequence[str], column: str) -> Figu
 
 
 @in_house_style
-def effect(
-    losses: pd.DataFrame, method: str, against: str, *, column: str = "loss", level: float = 0.95
-) -> Figure:
+def effect(losses: pd.DataFrame, method: str, against: str, *, column: str = "loss", level: float = 0.95) -> Figure:
     """Loss of a method over that of a rival, paired by seed: mean of the logarithms with a Student interval.
 
     One line for each architecture and noise level, no interval for a single seed, no point at a ratio where some seed

@@ -13,13 +13,7 @@ from prunebook.pages.figures.style import house_style
 
 
 def figure_html(
-    figure,
-    number: int,
-    caption: str,
-    alt: str,
-    table: pd.DataFrame,
-    name: str,
-    interactive: dict | None = None,
+    figure, number: int, caption: str, alt: str, table: pd.DataFrame, name: str, interactive: dict | None = None
 ) -> str:
     """A figure as one piece of HTML that carries its picture and its numbers. Arguments as for ``Page.figure``."""
     buffer = io.StringIO()

@@ -52,9 +52,7 @@ def over_seeds(
         seeds = values.groupby([table[key] for key in (*keys, "seed")]).mean(skipna=False)
         groups = seeds.groupby(level=list(range(len(keys))))
         found = {
-            "x": table.groupby(keys)[x].agg(
-                "first" if x == keys[-1] else "mean"
-            ),  # no rounding of equal ones
+            "x": table.groupby(keys)[x].agg("first" if x == keys[-1] else "mean"),  # no rounding of equal ones
             "mean": groups.mean(skipna=False),
             "seeds": groups.size(),
         }
@@ -164,9 +162,7 @@ def end_axis(panels: Sequence[Axes], drawn: Sequence[pd.DataFrame], top: float |
         raise InputError("no finite positive value to draw on a logarithmic axis")
     if top <= means.min():
         lowest = f"{means.min():.3g}"
-        raise InputError(
-            f"the axis would end at {top:g}, but the lowest mean is {lowest}: choose a larger top"
-        )
+        raise InputError(f"the axis would end at {top:g}, but the lowest mean is {lowest}: choose a larger top")
     for axis in panels:
         log_axis(axis)
     low, high = panels[0].get_ylim()
@@ -198,9 +194,7 @@ def range_handle(table: pd.DataFrame) -> list[Patch]:
     return [band_handle(f"Lowest to highest of {seeds} seeds")] if seeds > 1 else []
 
 
-def finish(
-    figure: Figure, handles: Iterable, seeds: pd.DataFrame | None = None, *, arrows: bool = True
-) -> Figure:
+def finish(figure: Figure, handles: Iterable, seeds: pd.DataFrame | None = None, *, arrows: bool = True) -> Figure:
     """The legend below: the handles, the bands over the seeds of a table, and arrows, if words do not tell of them."""
     bands = [] if seeds is None else range_handle(seeds)
     legend_below(figure, [*handles, *bands, *(arrow_handles(figure) if arrows else [])])

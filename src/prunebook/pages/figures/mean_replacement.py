@@ -82,11 +82,7 @@ def train_against_test(
 
 @in_house_style
 def penalties_by_set(
-    penalties: pd.DataFrame,
-    *,
-    net: str | None = None,
-    amount: float | int = 0.1,
-    until: int | None = parts.PAPER_END,
+    penalties: pd.DataFrame, *, net: str | None = None, amount: float | int = 0.1, until: int | None = parts.PAPER_END
 ) -> Figure:
     """What means save against zeros, for each layer set and score: a forest of paired differences.
 
@@ -100,11 +96,7 @@ def penalties_by_set(
 
 @in_house_style
 def penalties_by_network(
-    penalties: pd.DataFrame,
-    *,
-    layer_set: str = "all",
-    amount: float | int = 0.1,
-    until: int | None = parts.PAPER_END,
+    penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1, until: int | None = parts.PAPER_END
 ) -> Figure:
     """As ``penalties_by_set``, with a row for each network and one layer set."""
     where = {"set": layer_set, "amount": float(amount)}

@@ -33,9 +33,7 @@ def profile_curves(penalties: pd.DataFrame, taus: np.ndarray = TAUS) -> pd.DataF
     methods = ["score", "replacement"]
     wide = penalties.pivot_table(index=KEYS, columns=methods, values="penalty")
     if penalties.duplicated([*KEYS, *methods]).any() or wide.isna().any(axis=None):
-        raise InputError(
-            "the table penalties must hold each method once for each network, seed, step, set and amount"
-        )
+        raise InputError("the table penalties must hold each method once for each network, seed, step, set and amount")
     best, worst = wide.min(axis=1), wide.max(axis=1)
     place = wide.rsub(worst, axis=0).div(worst - best, axis=0)[worst > best]  # 1 is the best, 0 the worst
     if place.empty:

@@ -91,9 +91,7 @@ def paired(table: pd.DataFrame, column: str = "penalty", keys: Iterable[str] = (
     return wide.assign(gain=wide["zero"] - wide["mean"]).reset_index()
 
 
-def two_lines(
-    axis: Axes, solid: pd.DataFrame, dashed: pd.DataFrame, y: str, score: str, other: str = ""
-) -> None:
+def two_lines(axis: Axes, solid: pd.DataFrame, dashed: pd.DataFrame, y: str, score: str, other: str = "") -> None:
     """Along training, a score's line in its colour, and in grey the one that it is compared with."""
     axis.axhline(0, **ZERO_LINE)
     grey = {"color": style.GREY, "label": f"_{score}"} | DASHED

@@ -30,10 +30,7 @@ def multiples_of_mean(constants: pd.DataFrame, *, net: str | None = None) -> Fig
     """
     rows = parts.choose(constants, "constants", net=net)
     shown = parts.scores_in(rows)
-    signs = {
-        "unsigned": [s for s in shown if s not in parts.SIGNED],
-        "signed": [s for s in shown if s in parts.SIGNED],
-    }
+    signs = {"unsigned": [s for s in shown if s not in parts.SIGNED], "signed": [s for s in shown if s in parts.SIGNED]}
     signs = {sign: scores for sign, scores in signs.items() if scores}
     sets = [name for name in parts.SETS if name in set(rows["set"])]
     figure, axes = grid(len(signs), len(sets), 2.4, sharex=True)
@@ -77,10 +74,7 @@ def signed_signal(agreement: pd.DataFrame, *, net: str | None = None, until: int
 
 @in_house_style
 def single_units(
-    table: pd.DataFrame,
-    *,
-    net: str | None = None,
-    pairs: Iterable[tuple[str, str]] = parts.FORETOLD,
+    table: pd.DataFrame, *, net: str | None = None, pairs: Iterable[tuple[str, str]] = parts.FORETOLD
 ) -> Figure:
     """What a score says of a unit, and what pruning this unit alone costs: a point a unit, seed and step.
 

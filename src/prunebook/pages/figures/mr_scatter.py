@@ -40,9 +40,7 @@ def zero_against_mean(
     shown = scores_in(penalties, scores)
     points = paired(named(penalties[penalties["score"].isin(shown)]))
     if not np.isfinite(points[["zero", "mean"]]).all(axis=None):
-        raise InputError(
-            "the table penalties holds values that are not finite: no place on the axes for them"
-        )
+        raise InputError("the table penalties holds values that are not finite: no place on the axes for them")
     names = {score: score for score in shown} if by == "score" else SETS
     parts = {name: points[points[by] == name] for name in names if (points[by] == name).any()}
     values = np.append(points[["zero", "mean"]].to_numpy(), WINDOW)

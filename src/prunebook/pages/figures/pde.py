@@ -93,9 +93,7 @@ def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORK
     maps = {name: squares.pivot_table(index="t", columns="x", values=name) ** 0.5 for name in networks}
     high = max(table.to_numpy().max() for table in maps.values())
     if not (np.isfinite(high) and high > 0):
-        raise InputError(
-            f"the largest error in the table predictions is {high}: no logarithmic scale shows it"
-        )
+        raise InputError(f"the largest error in the table predictions is {high}: no logarithmic scale shows it")
     least = min(table.to_numpy().min() for table in maps.values())
     low = max(least, high / 1e3)
     figure, axes = grid(1, len(networks), 2.5, sharex=True, sharey=True)

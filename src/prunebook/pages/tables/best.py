@@ -46,11 +46,7 @@ def best(losses: pd.DataFrame, by: str = "") -> pd.DataFrame:
         logs = _logs(part)
         first = logs.mean(axis=1).idxmin()
         row = {"net": net, "kind": kind, "measure": part["measure"].iloc[0], "ratio": ratio, "stage": stage}
-        row |= {
-            "pair": first,
-            "name": pair_name(*first, kind),
-            "value": float(np.exp(logs.loc[first].mean())),
-        }
+        row |= {"pair": first, "name": pair_name(*first, kind), "value": float(np.exp(logs.loc[first].mean()))}
         row["tied"] = tuple(pair for pair in logs.index if _is_tied(*_behind(logs, pair, first)))
         row |= zip(("behind", "low", "high"), _behind(logs, PLAIN[kind], first), strict=True)
         rows.append(row | {"plain": pair_name(*PLAIN[kind], kind), "seeds": logs.shape[1]})

@@ -82,10 +82,7 @@ def circumstances(models: pd.DataFrame) -> pd.DataFrame:
 
     Sums of sensitivities are over the weights of one class and sign; the neuron total is ``t`` of the bound for units.
     """
-    rows = [
-        {"case": label, **cell.groupby("what")["value"].mean().reindex(FACTS)}
-        for label, cell in cells(models)
-    ]
+    rows = [{"case": label, **cell.groupby("what")["value"].mean().reindex(FACTS)} for label, cell in cells(models)]
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 

@@ -18,9 +18,7 @@ def losses_summary(losses: pd.DataFrame, column: str = "loss") -> pd.DataFrame:
     return table.reset_index()
 
 
-def mean_of(
-    losses: pd.DataFrame, method: str, stage: str, ratio: float, column: str = "loss", **cell
-) -> float:
+def mean_of(losses: pd.DataFrame, method: str, stage: str, ratio: float, column: str = "loss", **cell) -> float:
     """Mean over seeds, and over the networks that ``cell`` does not choose among, of one point of a curve.
 
     NaN where the point was not measured, as at a scale with fewer ratios.
@@ -55,9 +53,7 @@ def overfitting(losses: pd.DataFrame, ratios=(0.0, 0.3, 0.5, 0.7, 0.9)) -> pd.Da
     return means.rename(columns={"widths": "network", "train_loss": "training loss", "loss": "test loss"})
 
 
-def blindness(
-    reliance: pd.DataFrame, losses: pd.DataFrame, floors: pd.DataFrame, ratio: float
-) -> pd.DataFrame:
+def blindness(reliance: pd.DataFrame, losses: pd.DataFrame, floors: pd.DataFrame, ratio: float) -> pd.DataFrame:
     """How much of its reliance on each group of inputs a pruned network has left, without noise, means over seeds.
 
     Reliance is the root mean square change of the output when a group is held at its mean. The last two columns are the

@@ -54,9 +54,7 @@ def _gains(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return _over_seeds(points, keys, ["zero", "mean", "difference"], "difference")
 
 
-def gains_along_training(
-    penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1
-) -> pd.DataFrame:
+def gains_along_training(penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1) -> pd.DataFrame:
     """Penalty with zeros minus penalty with means, on both subsets: a row for each network, score and step.
 
     Means over seeds; half widths as in ``gains``, of the scoring subset.
@@ -148,9 +146,7 @@ def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataF
     return table.sort_values(["net", "area"], ascending=[True, False], ignore_index=True, **place)
 
 
-def coverage_table(
-    followed: pd.DataFrame, *, since: int = 10_000, until: int | None = PAPER_END
-) -> pd.DataFrame:
+def coverage_table(followed: pd.DataFrame, *, since: int = 10_000, until: int | None = PAPER_END) -> pd.DataFrame:
     """Share of the followed units that each score chose at least once: from the start, and from a later step on.
 
     Means over seeds; a row for each network and score. Steps after ``until``, where the figure ends, do not count; None
@@ -159,9 +155,7 @@ def coverage_table(
     followed = named(followed)
     keys = ["net", "score"]
     columns = {"from the start": 0, f"from step {since:,}": since}
-    shares = {
-        name: covered(followed, start, until).groupby(keys)["share"].mean() for name, start in columns.items()
-    }
+    shares = {name: covered(followed, start, until).groupby(keys)["share"].mean() for name, start in columns.items()}
     return _in_order(pd.DataFrame(shares).reset_index())
 
 

@@ -21,12 +21,7 @@ from prunebook.coresets.corenet import (
     corenet_layer_epsilons,
     corenet_samples,
 )
-from prunebook.coresets.labels import (
-    deterministic_consistent,
-    epsilon_to_keep,
-    ratio_epsilon,
-    sign_split_epsilon,
-)
+from prunebook.coresets.labels import deterministic_consistent, epsilon_to_keep, ratio_epsilon, sign_split_epsilon
 from prunebook.coresets.neuron_bounds import neuron_epsilon, neuron_samples
 from prunebook.coresets.sampling import LIMIT, hybrid, keep_largest
 from prunebook.coresets.sensitivity import parts
@@ -95,9 +90,7 @@ def make_ready(net: Anatomy, config: LastLayer) -> Prepared:
     )
 
 
-def unit_statistics(
-    net: Anatomy, sampled: Float64[Tensor, "draws classes n"], epsilon: float, kind: str
-) -> dict:
+def unit_statistics(net: Anatomy, sampled: Float64[Tensor, "draws classes n"], epsilon: float, kind: str) -> dict:
     """Errors and labels of pruned last layers. ``observed`` is in the unit of the kind's epsilon.
 
     ``exceeded`` is the share of (draw, point, class) beyond epsilon, ``failed`` the share of draws with any such.
@@ -160,13 +153,7 @@ def epsilon_first(ready: Prepared, seed: int) -> pd.DataFrame:
         for number, share in enumerate(ready.config.shares):
             epsilon = ready.tolerance(kind, share)
             samples = ready.samples(kind, epsilon)
-            row = {
-                "kind": kind,
-                "share": share,
-                "epsilon": epsilon,
-                "samples": float(samples.sum()),
-                "size": units,
-            }
+            row = {"kind": kind, "share": share, "epsilon": epsilon, "samples": float(samples.sum()), "size": units}
             if float(samples.max()) <= LIMIT:
                 sampled = draw(ready, kind, samples, (seed, kind_number, number))
                 row |= unit_statistics(ready.net, sampled, epsilon, kind)
@@ -176,9 +163,7 @@ def epsilon_first(ready: Prepared, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draws_for(
-    probabilities: Float64[Tensor, "*rows n"], kept: Float64[Tensor, "*rows"]
-) -> Float64[Tensor, "*rows"]:
+def draws_for(probabilities: Float64[Tensor, "*rows n"], kept: Float64[Tensor, "*rows"]) -> Float64[Tensor, "*rows"]:
     """Whole number of draws whose expected number of different items is nearest above ``kept``, by bisection.
 
     Where even ten million draws leave fewer, as items of probability zero are never drawn, it is ten million.
@@ -192,9 +177,7 @@ def sparsity_first(ready: Prepared, seed: int) -> pd.DataFrame:
     for number, ratio in enumerate(config.ratios):
         fewer, m, m_units = wanted(ready, ratio)
         certain = keep_largest(net.w_out, ready.weights, fewer)
-        mixed = hybrid(
-            net.w_out, ready.weights, fewer, config.draws, (seed, 11, number), failure=ready.failure
-        )
+        mixed = hybrid(net.w_out, ready.weights, fewer, config.draws, (seed, 11, number), failure=ready.failure)
         ways = {  # pruned layers, draws, error that is guaranteed
             "sampling": (
                 draw(ready, "weights", m, (seed, 10, number)),

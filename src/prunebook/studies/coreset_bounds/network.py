@@ -102,9 +102,7 @@ def take_apart(model: nn.Sequential, task: DataSet, config: LastLayer, seed: int
         )
 
 
-def without_lowest(
-    weight: Float[Tensor, "n_out n_in"], score: Tensor, count: int
-) -> Float[Tensor, "n_out n_in"]:
+def without_lowest(weight: Float[Tensor, "n_out n_in"], score: Tensor, count: int) -> Float[Tensor, "n_out n_in"]:
     """The weight with ``count`` zeros, where the flat score is lowest."""
     gone = score.argsort(stable=True)[:count]
     return weight.flatten().index_fill(0, gone, 0.0).view_as(weight)

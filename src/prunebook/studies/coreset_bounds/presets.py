@@ -12,11 +12,7 @@ from dataclasses import replace
 from prunebook.studies.coreset_bounds.config import OnLenet, OnVgg
 from prunebook.studies.study import Study
 
-CASES = (
-    {"case": "easy", "proximal": 3e-4},
-    {"case": "moderate", "weight_decay": 3e-3},
-    {"case": "difficult"},
-)
+CASES = ({"case": "easy", "proximal": 3e-4}, {"case": "moderate", "weight_decay": 3e-3}, {"case": "difficult"})
 ONCE = {"tune_ratios": (0.9,)}
 NOISY = (
     {"case": "moderate", "reading": "label noise", "label_noise": 0.2, **ONCE},

@@ -14,13 +14,7 @@ from prunebook.studies.checks import require_none
 from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, wanted
 from prunebook.studies.coreset_bounds.network import Anatomy, without_lowest
 from prunebook.training import gates
-from prunebook.training.gates import (
-    active_probability,
-    fixed_gate,
-    initial_log_alpha,
-    sample_gate,
-    uniform_noise,
-)
+from prunebook.training.gates import active_probability, fixed_gate, initial_log_alpha, sample_gate, uniform_noise
 from prunebook.training.on_images import recipe_of
 from prunebook.training.sgd import Trainer, outputs
 from prunebook.weights import number_to_prune
@@ -63,14 +57,7 @@ def candidates(ready: Prepared, task: DataSet, model: nn.Sequential, seed: int) 
 
 
 def train_gates(
-    model: nn.Sequential,
-    task: DataSet,
-    strengths,
-    seed: int,
-    *,
-    epochs: int = 2,
-    batch: int = 100,
-    rate: float = 0.05,
+    model: nn.Sequential, task: DataSet, strengths, seed: int, *, epochs: int = 2, batch: int = 100, rate: float = 0.05
 ) -> Float[Tensor, "strengths n"]:
     """One hard-concrete gate for each unit of the last hidden layer, for every strength of the penalty side by side.
 
@@ -89,9 +76,7 @@ def train_gates(
     for _ in range(epochs):
         for index in torch.randperm(len(y), generator=generator, device=device).split(batch):
             gate = sample_gate(log_alpha, uniform_noise(log_alpha.detach(), generator))
-            logits = nn.functional.linear(
-                hidden[index] * gate[:, None], last.weight.detach(), last.bias.detach()
-            )
+            logits = nn.functional.linear(hidden[index] * gate[:, None], last.weight.detach(), last.bias.detach())
             targets = y[index].repeat(len(strengths))
             # A sum over strengths: each has a gradient of its own, as if it were alone.
             loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets) * len(strengths)
@@ -131,9 +116,7 @@ def errors(logits: Tensor, reference: Tensor) -> dict[str, float]:
     return {"error": float(raw.abs().mean()), "centred_error": float(centred.abs().mean())}
 
 
-def fine_tuned(
-    ready: Prepared, task: DataSet, model: nn.Sequential, found: list[Candidate], seed: int
-) -> pd.DataFrame:
+def fine_tuned(ready: Prepared, task: DataSet, model: nn.Sequential, found: list[Candidate], seed: int) -> pd.DataFrame:
     """The same after fine-tuning with what was pruned held at zero: the last layer alone, and all layers.
 
     The method "dense" is the control: the network itself, fine-tuned without having been pruned. Errors are always
@@ -162,11 +145,7 @@ def fine_tuned(
 
 def chosen_for_tuning(found: list[Candidate], ratios) -> list[Candidate]:
     """Those at the ratios to fine-tune; of the gates, the ones that came nearest to each, once."""
-    asked = [
-        c
-        for c in found
-        if c.method not in ("gates", "random") and any(abs(c.ratio - r) < 1e-9 for r in ratios)
-    ]
+    asked = [c for c in found if c.method not in ("gates", "random") and any(abs(c.ratio - r) < 1e-9 for r in ratios)]
     gates = [c for c in found if c.method == "gates" and c.sparsity > 0]
     nearest = {id(c): c for c in (min(gates, key=lambda c: abs(c.sparsity - r)) for r in ratios if gates)}
     return [*asked, *nearest.values()]

@@ -109,6 +109,4 @@ def _models(model: nn.Sequential, task: DataSet, ready: guarantees.Prepared) -> 
 
 def _cancellation(ready: guarantees.Prepared) -> float:
     mass = ready.net.mass
-    return float(
-        (mass.sum(dim=0) / (mass[0] - mass[1]).abs().clamp(min=torch.finfo(torch.float64).tiny)).median()
-    )
+    return float((mass.sum(dim=0) / (mass[0] - mass[1]).abs().clamp(min=torch.finfo(torch.float64).tiny)).median())

@@ -121,9 +121,7 @@ def layer_by_layer(model: nn.Sequential, task: DataSet, ratios) -> pd.DataFrame:
             if place < len(linear) - 1:
                 dense, pruned = dense.relu(), pruned.relu()
         weights = [layer.weight for layer in linear]
-        parts = [
-            accumulated([e * (i == j) for j, e in enumerate(errors)], weights) for i in range(len(errors))
-        ]
+        parts = [accumulated([e * (i == j) for j, e in enumerate(errors)], weights) for i in range(len(errors))]
         rows += [
             {
                 "ratio": ratio,
@@ -144,10 +142,7 @@ def assumptions(ready: Prepared, factors=(1.0, 1.5, 2.0, 3.0, 5.0)) -> pd.DataFr
     presuppose."""
     net = ready.net
     return pd.DataFrame(
-        {
-            "C": factor,
-            "obeyed": float(obeyed(net.w_out, net.hidden, factor * ready.weights.values).double().mean()),
-        }
+        {"C": factor, "obeyed": float(obeyed(net.w_out, net.hidden, factor * ready.weights.values).double().mean())}
         for factor in factors
     )
 

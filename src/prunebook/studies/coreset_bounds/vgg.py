@@ -25,14 +25,7 @@ def features(config: OnVgg, seed: int, dataset: DataSet, report) -> dict[str, Te
     )
     marks = milestones(steps, max(1, steps // 20))
     model, trajectory = train_on_images(
-        config.net,
-        dataset,
-        recipe,
-        seed,
-        marks,
-        batch_norm=True,
-        precision=config.precision,
-        report=report,
+        config.net, dataset, recipe, seed, marks, batch_norm=True, precision=config.precision, report=report
     )
     kept = trajectory.folder / f"features-{steps:06d}.pt"
     if kept.exists():

@@ -31,9 +31,7 @@ def stability(evidence_of: Callable[[Tensor], Calibration], count: int, seed: in
     halves = [evidence_of(half) for half in order.tensor_split(2)]
     rows = []
     for name in ("elimination-compensation", "gradient-magnitude"):
-        one, two = (
-            torch.cat([score.flatten() for score in CRITERIA[name](half).values()]).cpu() for half in halves
-        )
+        one, two = (torch.cat([score.flatten() for score in CRITERIA[name](half).values()]).cpu() for half in halves)
         lower = [score.argsort(stable=True)[: len(score) // 2] for score in (one, two)]
         overlap = torch.isin(*lower).double().mean().item()
         rows.append({"ranking": name, "spearman": float(spearmanr(one, two)[0]), "overlap": overlap})

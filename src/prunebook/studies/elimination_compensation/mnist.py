@@ -21,13 +21,7 @@ STUDY = Study(
     presets=presets(
         tuple(OnImages(widths=(784, width, width, 10)) for width in (32, 64)),
         laptop={"ratios": SHORT_RATIOS, "extra_ratios": (0.5, 0.9), "epochs": 3, "nonlinear_samples": 200},
-        smoke={
-            "ratios": (0.5, 0.9),
-            "extra_ratios": (0.5,),
-            "epochs": 1,
-            "limit": 1000,
-            "nonlinear_samples": 20,
-        },
+        smoke={"ratios": (0.5, 0.9), "extra_ratios": (0.5,), "epochs": 1, "limit": 1000, "nonlinear_samples": 20},
     ),
     seeds={"smoke": 1, "laptop": 1, "paper": 5},
     module="prunebook.studies.elimination_compensation.run",

@@ -46,9 +46,7 @@ def prepare(config: Compensation, data, device) -> tuple[Compensation, Problem]:
     if isinstance(config, OnPde):
         problem = pde(config.noise, data=data, device=device, trajectories=config.limit)
     else:
-        problem = images(
-            config.dataset, data=data, device=device, limit=config.limit, standardise=config.standardise
-        )
+        problem = images(config.dataset, data=data, device=device, limit=config.limit, standardise=config.standardise)
     return replace(config, dataset=problem.name), problem
 
 
@@ -99,9 +97,7 @@ def run(config: Compensation, seed: int, problem: Problem, device, report) -> di
     report(f"phase 2: {len(second)} networks side by side")
     history_2 = train(second, problem.x_train, problem.y_train, seed=2 * seed + 1, **fit)
     require_none(second.faults(masks))
-    after = _measure(
-        second, problem, [("dense", 0.0), *narrow_names, *(names[i] for i in tuned)], "fine-tuned"
-    )
+    after = _measure(second, problem, [("dense", 0.0), *narrow_names, *(names[i] for i in tuned)], "fine-tuned")
     losses = pd.concat([*before, after], ignore_index=True)
     losses["reached"] = 1 - losses["weights"] / weight_count(config.widths)
     tables |= {"losses": losses, "history": _history({"trained": history_1, "fine-tuned": history_2})}

@@ -20,9 +20,7 @@ CRITERIA = (
     "non-linear",
     SENSITIVITY,
 )
-ROW_WISE = (
-    "wanda",
-)  # rankings that compare the weights of one row; the others compare those of the whole network
+ROW_WISE = ("wanda",)  # rankings that compare the weights of one row; the others compare those of the whole network
 # Pairs with a compensation that are methods of their own in the study of elimination-compensation.
 METHOD_PAIRS = (
     ("elimination-compensation", "elimination"),

@@ -21,10 +21,7 @@ def rankings(bench: Bench, dense: nn.Sequential) -> tuple[Scores, pd.DataFrame]:
     scores, rows = {}, []
     for name in config.rankings:
         if name == SENSITIVITY:
-            count, function = (
-                len(points),
-                lambda: network.scores(network.network_sensitivities(dense, points)),
-            )
+            count, function = (len(points), lambda: network.scores(network.network_sensitivities(dense, points)))
         else:
             brute = name == "non-linear"
             count = min(len(bench.seen), config.nonlinear_samples) if brute else len(bench.seen)
@@ -52,8 +49,7 @@ def others(bench: Bench, dense: nn.Sequential, scores: Scores) -> pd.DataFrame:
         ("reference", "epoch of training", len(x), lambda: bench.train(stack, 1, 0)),
     ]
     return pd.DataFrame(
-        cost_row(part, name, timing.timed(function, bench.device)[1], seen)
-        for part, name, seen, function in jobs
+        cost_row(part, name, timing.timed(function, bench.device)[1], seen) for part, name, seen, function in jobs
     )
 
 

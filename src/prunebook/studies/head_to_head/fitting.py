@@ -126,7 +126,4 @@ def off(masks: dict[str, Tensor], ratio: float, scope: str) -> int:
 def from_draw(dense: nn.Sequential, draw: Draw) -> list[PrunedLayer]:
     """The network with its weights drawn, and its own biases."""
     layers = [(dense.get_submodule(name), weight) for name, weight in draw.weights.items()]
-    return [
-        PrunedLayer(weight != 0, weight.to(layer.weight.dtype), layer.bias.detach())
-        for layer, weight in layers
-    ]
+    return [PrunedLayer(weight != 0, weight.to(layer.weight.dtype), layer.bias.detach()) for layer, weight in layers]

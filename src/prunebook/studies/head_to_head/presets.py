@@ -42,12 +42,7 @@ STUDY = Study(
         ),
         "smoke": (
             replace(LENET, **LEAST, widths=(784, 16, 12, 10), limit=1000),
-            replace(
-                PDE,
-                **LEAST,
-                limit=5,
-                rankings=("magnitude", "elimination-compensation", "random", "sensitivity"),
-            ),
+            replace(PDE, **LEAST, limit=5, rankings=("magnitude", "elimination-compensation", "random", "sensitivity")),
             replace(
                 SMALL,
                 net="tiny",

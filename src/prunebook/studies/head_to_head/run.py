@@ -33,9 +33,7 @@ def check(config: HeadToHead) -> None:
     for names in (config.compensations, config.costly):
         _known("compensation", names, COMPENSATIONS)
     if "none" not in config.compensations:
-        raise InputError(
-            f"compensations {config.compensations} lack 'none', which all others are compared with"
-        )
+        raise InputError(f"compensations {config.compensations} lack 'none', which all others are compared with")
     if config.cost_ratio not in config.ratios:
         raise InputError(f"cost_ratio={config.cost_ratio} is not measured: choose one of {config.ratios}")
 

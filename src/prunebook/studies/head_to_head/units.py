@@ -67,21 +67,14 @@ def run(config: OnUnits, seed: int, dataset, device, report) -> dict[str, pd.Dat
         uneven += len(sizes) - 1
         report(f"pruned and fine-tuned at ratio {ratio:g}")
     rows.append({**_label(DENSE, "none", 0.0), "stage": "fine-tuned", **tuned(model)})
-    require_none(
-        {"sizes that differ at one ratio": uneven, "logits that removal changed": int(worst > TOLERANCE)}
-    )
+    require_none({"sizes that differ at one ratio": uneven, "logits that removal changed": int(worst > TOLERANCE)})
     checks = {
         "sizes that differ at one ratio": uneven,
         "largest change of a logit by removal": worst,
         "networks fine-tuned": len(done) + 1,
         "test samples": len(data.y_test),
     }
-    return {
-        "losses": pd.DataFrame(rows),
-        "cost": cost,
-        "latency": pd.DataFrame(latency),
-        "checks": check_table(checks),
-    }
+    return {"losses": pd.DataFrame(rows), "cost": cost, "latency": pd.DataFrame(latency), "checks": check_table(checks)}
 
 
 def _subsets(config: OnUnits, dataset, seed: int) -> penalties.Subsets:

@@ -71,8 +71,7 @@ def _ranked(queue: Queue, stack: StackedMLP, dense: nn.Sequential, scores: costs
         mine = [compensation for name, compensation in pairs(config) if name == ranking]
         labels = [(ranking, compensation, ratio) for compensation in mine for ratio in config.ratios]
         parts = [
-            list(pruned_layers(evidence, masks[ratio], compensation).values())
-            for _, compensation, ratio in labels
+            list(pruned_layers(evidence, masks[ratio], compensation).values()) for _, compensation, ratio in labels
         ]
         tuned = [is_tuned(config, ranking, compensation) for _, compensation, _ in labels]
         queue.add(StackedMLP.from_parts(parts, stack.slopes), labels, "pruned", tuned)

@@ -58,9 +58,7 @@ class Moment:
         return {site: factor * self.seen[site].mean for site in sites}
 
 
-def scored(
-    model: nn.Sequential, data: Subsets, names, seed: int, step: int, table: Mapping | None = None
-) -> Moment:
+def scored(model: nn.Sequential, data: Subsets, names, seed: int, step: int, table: Mapping | None = None) -> Moment:
     """The network looked at on the scoring subset."""
     seen = units.unit_statistics(model, data.x, data.y)
     scores = {name: score_of(name, seen, seed, step, table) for name in names}
@@ -69,9 +67,7 @@ def scored(
 
 def score_of(name: str, seen, seed: int, step: int, table: Mapping | None = None) -> dict[str, Tensor]:
     """One score of all units, by site."""
-    function = (
-        units.random_score(seed, step) if name == "rand" else (units.SCORES if table is None else table)[name]
-    )
+    function = units.random_score(seed, step) if name == "rand" else (units.SCORES if table is None else table)[name]
     return {site: function(observation).double() for site, observation in seen.items()}
 
 
@@ -80,9 +76,7 @@ def masks(
 ) -> dict[str, Bool[Tensor, " units"]]:
     """Units to prune in each layer of a set."""
     chosen = units.layer_set(model, layer_set)
-    return {
-        site.name: units.mask_lowest(scores[site.name], units.count(site.units, amount)) for site in chosen
-    }
+    return {site.name: units.mask_lowest(scores[site.name], units.count(site.units, amount)) for site in chosen}
 
 
 def prunings(at: Moment, sets, amounts) -> Iterator[tuple[dict, dict[str, Tensor], dict[str, Tensor] | None]]:
@@ -153,9 +147,7 @@ def agreement(at: Moment) -> pd.DataFrame:
             "step": at.step,
             "site": site,
             "score": signed,
-            "signal": float(
-                at.scores[signed][site].abs().sum() / at.scores[plain][site].sum().clamp(min=1e-30)
-            ),
+            "signal": float(at.scores[signed][site].abs().sum() / at.scores[plain][site].sum().clamp(min=1e-30)),
         }
         for signed, plain in pairs
         if {signed, plain} <= set(at.scores)

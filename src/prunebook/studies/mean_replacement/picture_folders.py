@@ -24,9 +24,7 @@ def prepare(config: OnPictures, data, device):
     try:
         if named is None:
             raise DataError("no folder of pictures is named")
-        found = images.load(
-            "imagefolder", data=named[0], device=device, dev=0, limit=config.limit, size=config.size
-        )
+        found = images.load("imagefolder", data=named[0], device=device, dev=0, limit=config.limit, size=config.size)
     except DataError as error:
         if data is not None:
             raise

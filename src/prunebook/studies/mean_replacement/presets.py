@@ -24,9 +24,7 @@ PAPER = (
     AlongTraining(net="medium", every=2500),
     AlongTraining(net="medium", batch_norm=True, **LARGE),
     AlongTraining(net="vgg11", **LARGE),
-    AlongTraining(
-        net="medium", batch_norm=True, steps=5000, snapshot_every=500, every=2500, probe_steps=(5000,)
-    ),
+    AlongTraining(net="medium", batch_norm=True, steps=5000, snapshot_every=500, every=2500, probe_steps=(5000,)),
     AlongTraining(
         net="vgg11",
         steps=2000,
@@ -87,11 +85,7 @@ PICTURES = Study(
     config_type=OnPictures,
     presets={
         "paper": (OnPictures(),),
-        "laptop": (
-            replace(
-                PICTURED, steps=60, snapshot_every=30, every=30, limit=60, samples=50, amounts=(0.1, 0.3)
-            ),
-        ),
+        "laptop": (replace(PICTURED, steps=60, snapshot_every=30, every=30, limit=60, samples=50, amounts=(0.1, 0.3)),),
         "smoke": (
             replace(
                 PICTURED,

@@ -63,9 +63,7 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
         shape = row["set"], row["amount"]
         if shape not in timed:  # networks of one shape take the same time, whatever is in them
             timed[shape] = _times(model, small, data.x)
-        removal.append(
-            {"step": config.start, **row, **_removed(model, folded, small, data.x), **timed[shape]}
-        )
+        removal.append({"step": config.start, **row, **_removed(model, folded, small, data.x), **timed[shape]})
         key = row["replacement"].encode() + b"".join(bytes(m.cpu().numpy()) for m in pruned.values())
         same = done.setdefault(key, [])
         same += [] if same else follow(small)  # two scores that choose alike are one network
@@ -74,11 +72,7 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
             tuning.append({**found, **row, "penalty": penalty, "test_penalty": test_penalty})
         report(f"fine-tuned {number} of the {len(variants)} networks pruned at step {config.start}")
     untouched = follow(model)
-    return {
-        "tuning": pd.DataFrame(tuning),
-        "untouched": pd.DataFrame(untouched),
-        "removal": pd.DataFrame(removal),
-    }
+    return {"tuning": pd.DataFrame(tuning), "untouched": pd.DataFrame(untouched), "removal": pd.DataFrame(removal)}
 
 
 def _losses(model: nn.Sequential, data: penalties.Subsets) -> dict[str, float]:

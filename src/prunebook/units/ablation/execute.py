@@ -63,7 +63,5 @@ def sample_bytes(plan: Plan) -> int:
     numbers = 4 * len(plan.variants) * plan.stages[-1].outputs
     for stage in plan.stages:
         copies = 2 + (stage.weight.shape[1] if stage.conv else 0)
-        numbers += copies * stage.site.units * math.prod(stage.size) + 3 * stage.outputs * math.prod(
-            stage.result
-        )
+        numbers += copies * stage.site.units * math.prod(stage.size) + 3 * stage.outputs * math.prod(stage.result)
     return numbers * plan.stages[0].weight.element_size()

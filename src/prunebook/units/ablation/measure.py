@@ -123,9 +123,7 @@ def _run(model: nn.Sequential, plan: Plan, x: Tensor, y: Tensor, memory: int | N
 def _batch_norm_run(
     model: nn.Sequential, parts: Sequence[Stage], distinct: Sequence[tuple[Cut, ...]], x: Tensor, y: Tensor
 ) -> tuple[Tensor, Tensor]:
-    loss, correct = zip(
-        *(_judge(_masked_logits(model, parts, cuts, x).T[None], y) for cuts in distinct), strict=True
-    )
+    loss, correct = zip(*(_judge(_masked_logits(model, parts, cuts, x).T[None], y) for cuts in distinct), strict=True)
     return torch.cat(loss) / len(x), torch.cat(correct)
 
 
@@ -159,9 +157,7 @@ def _masked_logits(model: nn.Sequential, parts: Sequence[Stage], cuts: Sequence[
 def _cuts(chain: Sequence[UnitLayer], index: int, variant: Variant) -> dict[str, Cut]:
     """What a variant does at each site where it does something."""
     if variant.border not in BORDERS:
-        raise InputError(
-            f"variant {index}: unknown border {variant.border!r}: choose from {', '.join(BORDERS)}"
-        )
+        raise InputError(f"variant {index}: unknown border {variant.border!r}: choose from {', '.join(BORDERS)}")
     try:
         work = checked(chain, variant.pruned, variant.constants, torch.empty(0, dtype=torch.float64))
     except InputError as error:

@@ -122,12 +122,7 @@ class Plan:
                 signs[places(removed, channels)] = -1.0
                 signs = signs.to(stage.weight.device)
             pick = (self._places(level, channels, whole), signs, self._places(level, outs, every))
-            size = (
-                channels.bit_count()
-                * outs.bit_count()
-                * stage.weight.numel()
-                // (stage.site.units * stage.outputs)
-            )
+            size = channels.bit_count() * outs.bit_count() * stage.weight.numel() // (stage.site.units * stage.outputs)
             self._room -= size * stage.weight.element_size()
             kept = stage.select(*pick) if self._room >= 0 else None
             self._weights[name] = Weights(stage, pick, kept, size * stage.result[0] * stage.result[1])

@@ -120,9 +120,7 @@ def stages(model: nn.Sequential, x: Tensor, *, fold: bool = True) -> list[Stage]
     producer = model[chain[0].producer]
     z = forward(model[: chain[0].start], x[:1], {})
     if z.dim() != (4 if isinstance(producer, nn.Conv2d) else 2):
-        raise InputError(
-            f"inputs {tuple(x.shape)} do not fit {producer}: its output has {z.dim()} dimensions"
-        )
+        raise InputError(f"inputs {tuple(x.shape)} do not fit {producer}: its output has {z.dim()} dimensions")
     height, width = z.shape[2:] if z.dim() == 4 else (1, 1)
     for site in chain:
         layer = model[site.consumer]
@@ -137,24 +135,18 @@ def stages(model: nn.Sequential, x: Tensor, *, fold: bool = True) -> list[Stage]
         stride, padding, reach = (1, 1), (0, 0), torch.ones(1, 1)
         if isinstance(layer, nn.Conv2d):
             stride, padding, kernel = layer.stride, _padding(layer), layer.kernel_size
-            height, width = (
-                (n + 2 * p - k) // s + 1 for n, p, k, s in zip(size, padding, kernel, stride, strict=True)
-            )
+            height, width = ((n + 2 * p - k) // s + 1 for n, p, k, s in zip(size, padding, kernel, stride, strict=True))
             reach = F.unfold(torch.ones(1, 1, *size), kernel, padding=padding, stride=stride)[0].T
             taps, weight = weight.permute(2, 3, 0, 1).flatten(0, 1), weight.permute(2, 3, 1, 0)
         else:
             flat = any(isinstance(m, nn.Flatten) for m in between)
             if layer.in_features != site.units * height * width or (not site.dense and not flat):
-                raise InputError(
-                    f"layer {site.consumer} reads {site.units} maps of {size} unflattened: flatten first"
-                )
+                raise InputError(f"layer {site.consumer} reads {site.units} maps of {size} unflattened: flatten first")
             weight, height, width = weight.unflatten(1, (site.units, *size)), 1, 1
             taps, weight = weight.sum((2, 3), dtype=torch.float64)[None], weight.permute(2, 1, 3, 0)
         taps, reach = taps.double().contiguous(), reach.to(weight.device, torch.float64)
         conv, result = isinstance(layer, nn.Conv2d), (height, width)
-        found.append(
-            Stage(site, pools, weight.contiguous(), bias, taps, conv, stride, padding, size, result, reach)
-        )
+        found.append(Stage(site, pools, weight.contiguous(), bias, taps, conv, stride, padding, size, result, reach))
     if found[-1].conv:
         raise InputError("the last layer is a convolution: end the chain in a dense layer")
     return found
