@@ -135,19 +135,19 @@ def elements(widths: Sequence[int]) -> int:
 def nonlinear(widths: Sequence[int], samples: int, timed: int = 30) -> dict:
     """The brute-force ranking unit by unit, against one forward pass for each weight; same numbers."""
     model, x = network(widths), torch.randn(samples, widths[0])
-    evidence = Calibration(model, x, nonlinear_samples=samples)
-    statistics = evidence.statistics  # the means are not part of the comparison
+    calibration = Calibration(model, x, nonlinear_samples=samples)
+    statistics = calibration.statistics  # the means are not part of the comparison
     scores: dict[str, torch.Tensor] = {}
-    mine = seconds(lambda: scores.update(output_changes(evidence)))
+    mine = seconds(lambda: scores.update(output_changes(calibration)))
     entries = [(k % widths[1], (7 * k) % widths[0]) for k in range(timed)]
     found = []
-    data = evidence.sample(samples)
+    data = calibration.sample(samples)
     rival = seconds(lambda: found.append(single_changes(model, data, "0", statistics["0"].mean, entries)))
     expected = torch.stack([scores["0"][entry] for entry in entries])
     torch.testing.assert_close(found[0], expected, rtol=1e-2, atol=1e-9)
     return {
         "name": "non-linear, " + "-".join(map(str, widths)),
-        "floor": products(lambda: output_changes(evidence)) / product_rate() + elements(widths) * samples * each(),
+        "floor": products(lambda: output_changes(calibration)) / product_rate() + elements(widths) * samples * each(),
         "scaling": ["the brute-force criterion", "weights", weights(model)],
         "size": samples,
         "seconds": mine,

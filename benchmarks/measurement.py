@@ -32,7 +32,7 @@ from prunebook.units import (
     layer_set,
     mask_lowest,
     measure,
-    sites,
+    unit_layers,
     unit_statistics,
 )
 
@@ -44,10 +44,10 @@ CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 def grid(model: nn.Sequential) -> list[tuple[Variant, bool]]:
     """Variants, those of one score together, and whether their score needs a gradient."""
-    constants = {site.name: torch.rand(site.units) for site in sites(model)}
+    constants = {site.name: torch.rand(site.units) for site in unit_layers(model)}
     variants = []
     for gradient in GRADIENT:
-        scores = {site.name: torch.rand(site.units) for site in sites(model)}
+        scores = {site.name: torch.rand(site.units) for site in unit_layers(model)}
         for amount in AMOUNTS:
             for name in LAYER_SETS:
                 chosen = layer_set(model, name)
@@ -74,7 +74,7 @@ def afresh(model: nn.Sequential, variant: Variant, gradient: bool, x: Tensor, y:
     if gradient:
         score(model, x, y)
     pruned = fold(model, variant.pruned, variant.constants)
-    for site in sites(pruned):
+    for site in unit_layers(pruned):
         if site.name in variant.pruned:
             layer, kept = pruned[site.producer], (~variant.pruned[site.name]).float()
             shape = (-1, *[1] * (layer.weight.dim() - 1))
@@ -89,7 +89,7 @@ def score(model: nn.Sequential, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     total: dict[str, Tensor] = {}
     hooks = [
         model[site.index].register_forward_hook(lambda _, __, out, name=site.name: seen.update({name: out}))
-        for site in sites(model)
+        for site in unit_layers(model)
     ]
     for a, b in zip(x.split(BATCH), y.split(BATCH), strict=True):
         value = F.cross_entropy(model(a), b, reduction="sum")
@@ -111,7 +111,7 @@ def all_scores(model: nn.Sequential, x: Tensor, y: Tensor) -> dict[str, dict[str
 def network(name: str) -> nn.Sequential:
     model = convnet(name, seed=0).to(memory_format=torch.channels_last)
     with torch.no_grad():
-        for site in sites(model):
+        for site in unit_layers(model):
             model[site.producer].bias.normal_(0, 0.1)
     return model
 

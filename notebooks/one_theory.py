@@ -87,8 +87,8 @@ with torch.no_grad():
 W, b = net[2].weight.detach(), net[2].bias.detach()
 J = theory.jacobian(net[3:], z)  # (samples, outputs, units)
 D = J.square().sum(1)  # how loud each unit is at each input: |J_i|^2
-evidence = weights.Calibration(net, x)
-layer = evidence.statistics["2"]
+calibration = weights.Calibration(net, x)
+layer = calibration.statistics["2"]
 
 # %% [markdown]
 # ## Mean replacement: the flat metric
@@ -110,7 +110,7 @@ ones = torch.ones(len(x), 1, dtype=torch.float64, device=device)
 fitted = torch.linalg.lstsq(ones, lost).solution[0]
 folded = units.fold(net, {"dense1": gone}, {"dense1": a.mean(0)})
 column = {"2": ~gone.expand(16, 16)}
-shifts = {name: make(evidence, column)["2"].bias for name, make in weights.COMPENSATIONS.items()}
+shifts = {name: make(calibration, column)["2"].bias for name, make in weights.COMPENSATIONS.items()}
 
 labels = y.argmax(1).roll(1)  # any labels will do
 seen = units.unit_statistics(net, x, labels)["dense1"]
@@ -190,7 +190,7 @@ tilted = relations(
     ),
     damage=(
         "Optimal brain damage minus importance = what the bias absorbs, all weights",
-        weights.CRITERIA["obd"](evidence)["2"] - layer.residual,
+        weights.CRITERIA["obd"](calibration)["2"] - layer.residual,
         D.mean(0)[:, None] * layer.shift.square(),
     ),
 )
@@ -287,7 +287,7 @@ page.glue("harmed", float((cost > D.mean(0)[:, None] * layer.shift.square()).sum
 # %%
 cut = {"2": ~(heard[:, None] & (torch.arange(16, device=device) == j))}
 only = torch.where(heard, single, 0.0)  # lost at unit i, nothing elsewhere
-joint = weights.COMPENSATIONS["joint"](evidence, cut)["2"].bias
+joint = weights.COMPENSATIONS["joint"](calibration, cut)["2"].bias
 inputs = torch.cat([a, ones], 1)
 row = torch.einsum("n,nj,nk->jk", D[:, i], inputs, inputs) / len(x)
 _, row_cost = theory.surgeon(row, torch.cat([W[i], b[i, None]]), removed=j)
@@ -479,7 +479,7 @@ for m in (4, 16, 64, 256, 1024):
         }
     )
 
-order = weights.CRITERIA["mean-replacement"](evidence)["2"].sum(0).argsort(descending=True)
+order = weights.CRITERIA["mean-replacement"](calibration)["2"].sum(0).argsort(descending=True)
 for count in range(1, 16):
     missed = everything[:, :, order[count:]].sum(2)
     for name, shift in (("Chosen, zeros", zero), ("Chosen, means in the bias", theory.best_shift(missed))):

@@ -168,7 +168,7 @@ seen = units.unit_statistics(chain, images, labels)
 score = units.SCORES["abs_mrs"]
 gone, means = {}, {}
 for site, s in seen.items():
-    gone[site] = units.mask_lowest(score(s), units.count(len(s.mean), 0.4))
+    gone[site] = units.mask_lowest(score(s), units.number_to_prune(len(s.mean), 0.4))
     means[site] = s.mean
 folded = units.fold(chain, gone, means, shape=shape)
 small = units.remove(folded, gone)
@@ -245,15 +245,15 @@ scores = {site: score(s) for site, s in seen.items()}
 variants = []
 for constants in (None, means):
     for share in fractions:
-        cut = {n: units.mask_lowest(v, units.count(len(v), share)) for n, v in scores.items()}
+        cut = {n: units.mask_lowest(v, units.number_to_prune(len(v), share)) for n, v in scores.items()}
         variants.append(units.Variant(cut, constants))
 by_units = units.measure(chain, variants, [(pictures.dev.x, pictures.dev.y)])
 
-evidence = weights.Calibration(small, few)
+calibration = weights.Calibration(small, few)
 by_weights = {}
 for method in ("elimination-compensation", "ec-ranking-only", "magnitude"):
     for ratio in (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98):
-        found = weights.prune(small, None, ratio, method, evidence=evidence)
+        found = weights.prune(small, None, ratio, method, calibration=calibration)
         by_weights[method, ratio] = accuracy(found.model, held_out)
 
 # %% tags=["hide-input"]
@@ -450,10 +450,10 @@ MISTAKES = [
     ),
     (
         "Another activation than ReLU in the chain",
-        lambda: units.sites(gelu),
+        lambda: units.unit_layers(gelu),
         "mean replacement of units is made for ReLU; prune weights",
     ),
-    ("More units than there are", lambda: units.count(16, 40), "0.4 is a share, 40 a number of units"),
+    ("More units than there are", lambda: units.number_to_prune(16, 40), "0.4 is a share, 40 a number of units"),
     (
         "Padded convolutions, and the shape left out",
         lambda: units.fold(chain, gone, means),
@@ -462,7 +462,7 @@ MISTAKES = [
     (
         "A mask for a layer that is not there",
         lambda: units.fold(chain, {"conv9": gone["conv1"]}),
-        "<code>units.sites(chain)</code> lists the names",
+        "<code>units.unit_layers(chain)</code> lists the names",
     ),
     (
         "Images of another size after exact folding",

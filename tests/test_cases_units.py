@@ -41,7 +41,7 @@ def mlp(outputs=3):
 
 def halves(model):
     """The first half of the units of each site."""
-    return {site.name: torch.arange(site.units) < site.units // 2 for site in units.sites(model)}
+    return {site.name: torch.arange(site.units) < site.units // 2 for site in units.unit_layers(model)}
 
 
 def conv(padding=0):
@@ -86,7 +86,7 @@ def test_chains_that_people_have_are_pruned_exactly(name):
     model.train()  # whatever mode it is in
     x, y = images()
     seen, gone = units.unit_statistics(model, x, y), halves(model)
-    site = units.sites(model)[0]
+    site = units.unit_layers(model)[0]
     first = units.as_chain(model)[: site.index + 1].eval()(x)
     close(seen[site.name].mean, first.mean((0, 2, 3)), rtol=1e-12, atol=1e-14)
     model.train()
@@ -117,7 +117,7 @@ def test_chains_that_people_have_are_pruned_exactly(name):
 )
 def test_what_does_not_belong_is_named_with_what_does(layers, message):
     with pytest.raises(InputError, match=message):
-        units.sites(nn.Sequential(*layers))
+        units.unit_layers(nn.Sequential(*layers))
 
 
 class Small(nn.Sequential):
@@ -327,7 +327,7 @@ def test_habits_from_other_libraries():
         (lambda: units.fold(model, gone, {"conv1": means}, shape=(50, 1, 8, 8)), "not of a batch"),
         (lambda: units.fold(model, gone, {"conv1": means}, shape=(8, 8)), "channels, height, width"),
         (lambda: units.fold(model, gone, {"conv1": means}, shape=(8, 8, 1)), "cannot read inputs"),
-        (lambda: units.mask_lowest(means, 0.4), "count"),
+        (lambda: units.mask_lowest(means, 0.4), "number_to_prune"),
         (lambda: units.mask_lowest(means, 2.0), "k is 2.0"),
         (
             lambda: units.unit_statistics(model, torch.randn(1, 8, 8), torch.zeros(1).long()),
@@ -397,7 +397,9 @@ def test_one_call_is_its_parts():
     for name, s in seen.items():
         close(found.scores[name], units.SCORES["abs_rs"](s), rtol=1e-9, atol=1e-15)
         close(found.means[name], s.mean, rtol=1e-9, atol=1e-15)
-        assert torch.equal(found.masks[name], units.mask_lowest(found.scores[name], units.count(len(s.mean), 0.4)))
+        assert torch.equal(
+            found.masks[name], units.mask_lowest(found.scores[name], units.number_to_prune(len(s.mean), 0.4))
+        )
     assert found.removed == {"conv1": 1, "dense1": 2}
     expected = units.masked_outputs(model, x, found.masks, found.means)
     close(found.model.eval()(x), expected, rtol=0, atol=1e-12)

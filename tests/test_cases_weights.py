@@ -203,12 +203,12 @@ def test_a_model_that_changes_itself_is_left_as_it_is(name):
 
 def test_contents_decide_whether_a_model_has_changed():
     model, x = network((6, 8, 3)), inputs(40, 6)
-    evidence = Calibration(model, x)
+    calibration = Calibration(model, x)
     model.load_state_dict(copy.deepcopy(model.state_dict()))
-    prune(model, None, 0.5, evidence=evidence)
+    prune(model, None, 0.5, calibration=calibration)
     model[0].weight.data[0, 0] += 1e-9  # leaves no mark but the number
     with pytest.raises(InputError, match="has changed since"):
-        prune(model, None, 0.5, evidence=evidence)
+        prune(model, None, 0.5, calibration=calibration)
 
 
 def test_inference_mode():
@@ -217,8 +217,8 @@ def test_inference_mode():
     want = {name: prune(model, [(x, y)], 0.5, name, loss=F.cross_entropy) for name in METHODS}
     with torch.inference_mode():
         built, cached = network((6, 8, 3)), x.clone()
-        evidence = Calibration(built, [(cached, y)], loss=F.cross_entropy)
-        inside = {name: prune(built, None, 0.5, name, evidence=evidence) for name in METHODS}
+        calibration = Calibration(built, [(cached, y)], loss=F.cross_entropy)
+        inside = {name: prune(built, None, 0.5, name, calibration=calibration) for name in METHODS}
     for name in METHODS:
         outside = prune(built, [(cached, y)], 0.5, name, loss=F.cross_entropy)
         assert masks_equal(inside[name], want[name])
@@ -381,11 +381,11 @@ def test_data_that_come_once():
 
 def test_a_shuffled_loader_gives_every_pass_the_same_order():
     model, x = network((6, 8, 3)), inputs(40, 6)
-    evidence = Calibration(model, DataLoader(TensorDataset(x), batch_size=7, shuffle=True))
+    calibration = Calibration(model, DataLoader(TensorDataset(x), batch_size=7, shuffle=True))
     orders = []
     for _ in range(2):
-        with evidence.recorder():
-            orders.append(torch.cat([part for part, _ in evidence.batches]))
+        with calibration.recorder():
+            orders.append(torch.cat([part for part, _ in calibration.batches]))
     assert torch.equal(*orders)
     assert not torch.equal(orders[0], x)
 
@@ -437,9 +437,9 @@ def test_targets_of_every_kind_give_the_same_gradient_or_one_error():
             with pytest.raises(InputError, match=message):
                 score(wrong, loss)
     one, t = network((6, 8, 1)), inputs(40, 1)
-    evidence = Calibration(one, [(x, t[:, 0])], loss=F.mse_loss)
+    calibration = Calibration(one, [(x, t[:, 0])], loss=F.mse_loss)
     with pytest.raises(InputError, match="make them equal"):
-        prune(one, None, 0.5, "gradient-magnitude", evidence=evidence)
+        prune(one, None, 0.5, "gradient-magnitude", calibration=calibration)
     for loss, message in ((nn.CrossEntropyLoss(reduction="sum"), "is a sum"), (F.binary_cross_entropy, "cannot take")):
         with pytest.raises(InputError, match=message):
             score(y, loss)
@@ -482,7 +482,7 @@ def test_wanda_and_the_like_make_no_backward_pass(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(torch.autograd, "grad", lambda *_, **__: pytest.fail("a backward pass"))
         for name in FORWARD_ONLY:
-            prune(model, None, 0.5, name, evidence=ready)
+            prune(model, None, 0.5, name, calibration=ready)
     want = layer_statistics(model, x, covariances=True)
     for name, layer in want.items():
         close(ready.moments[name].mean, layer.mean, rtol=0, atol=0)
@@ -549,7 +549,7 @@ def test_other_arguments(untyped):
         "seed is 0.5": lambda: calibration(seed=0.5),
         "layers is 5": lambda: calibration(layers=5),
         "layers is ..": lambda: calibration(layers=()),
-        "evidence is a int": lambda: prune(model, None, 0.5, evidence=5),
+        "calibration is a int": lambda: prune(model, None, 0.5, calibration=5),
     }.items():
         with pytest.raises(InputError, match=message):
             call()

@@ -248,7 +248,7 @@ def test_all_methods_have_a_name_and_a_look():
     for method in weights.METHODS.values():
         assert vocabulary.METHODS[method.name] == method.label
         assert figures.look(method.name).label == method.label
-    pairs = {(method.ranking, method.compensation): name for name, method in weights.METHODS.items()}
+    pairs = {(method.criterion, method.compensation): name for name, method in weights.METHODS.items()}
     assert pairs == vocabulary.PAIRS
     with pytest.raises(InputError, match=r"nonsense.*vocabulary"):
         figures.look("nonsense")

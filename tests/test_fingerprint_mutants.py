@@ -129,8 +129,8 @@ def batch_order_of_images(patch):
 def wanda(patch):
     """Wanda with the mean square of the inputs in place of its root."""
 
-    def rank(evidence):
-        return {name: s.weight.abs() * s.square for name, s in evidence.statistics.items()}
+    def rank(calibration):
+        return {name: s.weight.abs() * s.square for name, s in calibration.statistics.items()}
 
     patch.setitem(criteria.CRITERIA, "wanda", rank)
 

@@ -114,7 +114,7 @@ def test_which_pairs_lenet_leaves_out_and_tunes():
     assert len(pairs(pde)) == len(pde.rankings) * len(pde.compensations) == 50
     assert all(is_tuned(pde, *pair) for pair in pairs(pde))
     tuned = {pair for pair in pairs(lenet) if is_tuned(lenet, *pair)}
-    assert {(m.ranking, m.compensation) for m in METHODS.values()} <= tuned
+    assert {(m.criterion, m.compensation) for m in METHODS.values()} <= tuned
     assert {(ranking, "none") for ranking in (*CRITERIA, SENSITIVITY)} <= tuned
     assert ("obd", "joint") not in tuned
 
@@ -550,7 +550,7 @@ def test_pairs_have_names_and_registered_methods_their_own_look():
     assert vocabulary.pair_name("elimination-compensation", "mean") == "EC, mean shift"
     assert vocabulary.pair_name("norm", "none", "units") == "norm, zeros"
     for method in METHODS.values():
-        assert names.pair_look(method.ranking, method.compensation).colour == look(method.name).colour
+        assert names.pair_look(method.criterion, method.compensation).colour == look(method.name).colour
     assert names.pair_look("norm", "none", "units").dash != names.pair_look("norm", "mean", "units").dash
     shown = [names.pair_look(*pair) for pair in names.SHOWN]
     assert len({look.marker for look in shown}) == len(shown)

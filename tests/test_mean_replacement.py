@@ -97,7 +97,7 @@ def test_same_seed_same_tables(found):
 def test_followed_units_are_as_many_as_asked_for(found):
     config, _, tables = found
     followed = tables["followed"]
-    count = units.count(int(followed["width"].iloc[0]), config.followed[1])
+    count = units.number_to_prune(int(followed["width"].iloc[0]), config.followed[1])
     assert (followed.groupby(["step", "score"]).size() == count).all()
     assert (followed["energy"] >= 0).all()
 
@@ -194,7 +194,7 @@ def test_training_without_the_units_is_training_with_them_held_at_zero():
     folded = units.fold(model, pruned, {site: seen[site].mean for site in pruned})
     small = units.remove(folded, pruned)
     masks = {}
-    for site in units.sites(model):
+    for site in units.unit_layers(model):
         keep = (~pruned[site.name]).double()
         name = f"{site.producer}"
         masks[f"{name}.weight"] = keep.view(-1, *[1] * (model[site.producer].weight.ndim - 1)).expand_as(

@@ -10,7 +10,7 @@ from torch.nn.utils import prune
 
 from prunebook.errors import InputError
 from prunebook.networks.convnets import convnet
-from prunebook.units import LAYER_SETS, Variant, layer_set, measure, sites
+from prunebook.units import LAYER_SETS, Variant, layer_set, measure, unit_layers
 from prunebook.units.ablation import measure as measurement
 from prunebook.units.ablation import plan as sharing
 from prunebook.units.ablation.stages import Stage
@@ -63,9 +63,9 @@ def data(n=23, dtype=torch.float64, seed=0):
 def random_variants(model, dtype=torch.float64, borders=("exact",), sets=LAYER_SETS, rankings=2):
     """Nested masks of several rankings, as a study has them: none, one, some, most and all units of each layer."""
     generator, variants = draw(7), []
-    constants = {s.name: torch.randn(s.units, generator=generator).to(dtype) for s in sites(model)}
+    constants = {s.name: torch.randn(s.units, generator=generator).to(dtype) for s in unit_layers(model)}
     for _ in range(rankings):
-        order = {s.name: torch.randperm(s.units, generator=generator) for s in sites(model)}
+        order = {s.name: torch.randperm(s.units, generator=generator) for s in unit_layers(model)}
         for share in (0.0, 0.01, 0.3, 0.8, 1.0):
             for name in sets:
                 pruned = {}
@@ -88,7 +88,7 @@ def straightforward(model, variant, x, batch_statistics=False):
     for index, layer in enumerate(copy.deepcopy(model).eval() if variant.border != "exact" else []):
         maps[index] = z.shape
         z = layer(z)
-    for site in sites(model):
+    for site in unit_layers(model):
         if site.name not in variant.pruned:
             continue
         mask, consumer = variant.pruned[site.name], model[site.consumer]
@@ -150,7 +150,7 @@ def test_variants_at_random(name, statistics):
     variants = []
     for index in range(24):
         pruned, constants = {}, {}
-        for site in sites(model):
+        for site in unit_layers(model):
             if torch.rand((), generator=generator) < 0.7:
                 share = torch.rand((), generator=generator)
                 pruned[site.name] = torch.rand(site.units, generator=generator) < share
@@ -182,7 +182,7 @@ def test_borders_differ_where_the_padding_matters_and_only_there():
 
 def test_sites_that_have_nothing_in_common():
     model, (x, y) = network("padded"), data()
-    masks = {s.name: torch.arange(s.units) % 2 == 0 for s in sites(model)}
+    masks = {s.name: torch.arange(s.units) % 2 == 0 for s in unit_layers(model)}
     constants = {name: torch.full(mask.shape, 0.7, dtype=torch.float64) for name, mask in masks.items()}
     names = list(masks)
     chosen = [names[:1], names[1:3], names[::2], names[-1:], [names[0], names[-1]]]
@@ -202,7 +202,7 @@ def test_similar_masks_whose_branches_need_different_channels():
 
 def test_nothing_pruned_is_the_unpruned_network_bit_for_bit():
     model = network("padded", torch.float32)
-    none = {s.name: torch.zeros(s.units, dtype=torch.bool) for s in sites(model)}
+    none = {s.name: torch.zeros(s.units, dtype=torch.bool) for s in unit_layers(model)}
     found = measure(model, [Variant({}), Variant(none), Variant(none, {})], [data(dtype=torch.float32)])
     assert found.distinct == 1
     assert (found.loss == found.unpruned_loss).all()
@@ -285,7 +285,7 @@ def test_work_of_nested_masks_is_that_of_their_differences(work):
 
 def test_channels_pruned_next_are_not_computed(work):
     model, n = network("tiny"), 5
-    half = {s.name: torch.arange(s.units) < s.units // 2 for s in sites(model)}
+    half = {s.name: torch.arange(s.units) < s.units // 2 for s in unit_layers(model)}
     found = measure(model, [Variant(half)], [data(n)])
     second, third, last = 8 * 16 * 9 * 9, 16 * 16, 16 * 4
     # conv2 from the whole one by its pruned inputs and kept outputs; then kept inputs and kept outputs.

@@ -72,7 +72,7 @@ def cut(trained):
     assert torch.equal(chain(x), net(x))
     seen = units.unit_statistics(chain, x, y)
     scores = {name: units.SCORES["abs_mrs"](s) for name, s in seen.items()}
-    gone = {name: units.mask_lowest(score, units.count(len(score), 0.4)) for name, score in scores.items()}
+    gone = {name: units.mask_lowest(score, units.number_to_prune(len(score), 0.4)) for name, score in scores.items()}
     means = {name: s.mean for name, s in seen.items()}
     folded = units.fold(chain, gone, means, shape=SHAPE)
     return chain, gone, means, folded, units.remove(folded, gone)

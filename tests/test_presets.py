@@ -63,7 +63,7 @@ def test_what_a_registry_gains_tunes_nothing_else(monkeypatch):
 
 def test_the_names_written_down_are_those_of_the_registries():
     methods = {name: METHODS[name] for name in compensation_config.METHODS}
-    pairs = {(method.ranking, method.compensation) for method in methods.values()}
+    pairs = {(method.criterion, method.compensation) for method in methods.values()}
     assert {pair for pair in pairs if pair[1] != "none"} == set(settings.METHOD_PAIRS)
     for name in set(OnWeights().rankings) - {settings.SENSITIVITY}:
         assert name in CRITERIA

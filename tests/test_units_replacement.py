@@ -22,7 +22,7 @@ from prunebook.units import (
     layer_set,
     masked_outputs,
     remove,
-    sites,
+    unit_layers,
     unit_statistics,
 )
 
@@ -77,7 +77,7 @@ def images(kind, count=12, seed=1):
 def draw(model, names, share=0.4, seed=2):
     """Random units of these sites, at least one and not all of each."""
     generator = torch.Generator().manual_seed(seed)
-    units = {site.name: site.units for site in sites(model)}
+    units = {site.name: site.units for site in unit_layers(model)}
     pruned = {}
     for name in names:
         pruned[name] = torch.rand(units[name], generator=generator) < share
@@ -124,10 +124,10 @@ def test_folded_and_smaller_networks_are_the_overwritten_one(kind, name, norm):
         close(folded(x), expected, rtol=0, atol=1e-12)
         small = remove(folded, pruned)
         close(small(x), expected, rtol=0, atol=1e-12)
-        kept = {site.name: site.units for site in sites(model)}
+        kept = {site.name: site.units for site in unit_layers(model)}
         kept |= {site: int((~mask).sum()) for site, mask in pruned.items()}
-        assert {site.name: site.units for site in sites(small)} == kept
-        for site in sites(model):
+        assert {site.name: site.units for site in unit_layers(small)} == kept
+        for site in unit_layers(model):
             layer = folded[site.producer]
             mask = pruned.get(site.name, torch.zeros(site.units, dtype=torch.bool))
             assert not layer.weight[mask].any()
@@ -143,7 +143,7 @@ def test_folding_against_torch_simplify(kind, name):
     model, x, pruned, means = setting(kind, name)
     rival = copy.deepcopy(model)
     with torch.no_grad():
-        for site in sites(model):
+        for site in unit_layers(model):
             if site.name in pruned:
                 mask = pruned[site.name]
                 rival[site.producer].weight[mask] = 0
@@ -173,7 +173,7 @@ def test_removal_against_torch_pruning(kind, norm):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = torch_pruning.DependencyGraph().build_dependency(rival, example_inputs=x[:1])
-        for site in sites(model):
+        for site in unit_layers(model):
             layer = rival[site.producer]
             dense = isinstance(layer, nn.Linear)
             cut = torch_pruning.prune_linear_out_channels if dense else torch_pruning.prune_conv_out_channels
@@ -192,7 +192,7 @@ def test_removal_against_torch_pruning(kind, norm):
 def test_zero_masks_against_torch_prune():
     model, x, pruned, _ = setting("padded", "all")
     rival = copy.deepcopy(model)
-    for site in sites(model):
+    for site in unit_layers(model):
         layer, kept = rival[site.producer], (~pruned[site.name]).double()
         mask = kept.view(-1, *[1] * (layer.weight.ndim - 1)).expand_as(layer.weight)
         prune.custom_from_mask(layer, "weight", mask)
@@ -291,8 +291,10 @@ def test_folding_step_by_step_is_folding_at_once():
 @pytest.mark.parametrize("norm", [False, True])
 def test_whole_layers(kind, norm):
     model, x, _, means = setting(kind, "all", norm=norm)
-    for names in (["conv1"], ["conv3"], ["dense1"], [site.name for site in sites(model)]):
-        pruned = {site.name: torch.ones(site.units, dtype=torch.bool) for site in sites(model) if site.name in names}
+    for names in (["conv1"], ["conv3"], ["dense1"], [site.name for site in unit_layers(model)]):
+        pruned = {
+            site.name: torch.ones(site.units, dtype=torch.bool) for site in unit_layers(model) if site.name in names
+        }
         for constants in (None, means):
             expected = masked_outputs(model, x, pruned, constants)
             close(expected, expected[:1].expand_as(expected), rtol=0, atol=1e-12)
@@ -300,7 +302,7 @@ def test_whole_layers(kind, norm):
             close(folded(x), expected, rtol=0, atol=1e-12)
             small = remove(folded, pruned)
             close(small(x), expected, rtol=0, atol=1e-12)
-            assert [site.units for site in sites(small) if site.name in names] == [1] * len(names)
+            assert [site.units for site in unit_layers(small) if site.name in names] == [1] * len(names)
 
 
 @pytest.mark.parametrize("border", ["response-mean", "all-taps"])
@@ -357,7 +359,7 @@ def test_gradients_flow_as_before():
         network(x).sum().backward()
         assert network[3].bias_map.grad is not None
     # a unit at zero behind a ReLU gets no gradient: it stays where it is in training
-    for site in sites(folded):
+    for site in unit_layers(folded):
         layer = folded[site.producer]
         if layer.weight.grad is not None:
             assert not layer.weight.grad[pruned[site.name]].any()
@@ -417,7 +419,7 @@ def test_networks_of_the_paper(name):
     model = convnet(name, seed=0).eval()
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(4, 3, 32, 32, generator=generator), torch.randint(10, (4,), generator=generator)
-    pruned, means = draw(model, [site.name for site in sites(model)]), means_of(model, x, y)
+    pruned, means = draw(model, [site.name for site in unit_layers(model)]), means_of(model, x, y)
     folded = fold(model, pruned, means, shape=(3, 32, 32))
     expected = masked_outputs(model, x, pruned, means)
     close(folded(x), expected, rtol=1e-4, atol=1e-6)

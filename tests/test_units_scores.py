@@ -11,7 +11,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from prunebook.errors import InputError
-from prunebook.units import CONVENTIONS, SCORES, UnitStatistics, forward, random_score, register, sites, unit_statistics
+from prunebook.units import (
+    CONVENTIONS,
+    SCORES,
+    UnitStatistics,
+    forward,
+    random_score,
+    register,
+    unit_layers,
+    unit_statistics,
+)
 
 close = torch.testing.assert_close
 FIELDS = ("mean", "product", "gradient", "energy", "absolute_product", "absolute_displacement", "weight")
@@ -19,7 +28,7 @@ FIELDS = ("mean", "product", "gradient", "energy", "absolute_product", "absolute
 
 def by_hand(model, x, y):
     """a and g of each site, (samples, units, positions), from hooks and one backward pass for each sample."""
-    found = {site.name: ([], []) for site in sites(model)}
+    found = {site.name: ([], []) for site in unit_layers(model)}
     for sample, label in zip(x, y, strict=True):
         seen = {}
 
@@ -30,7 +39,7 @@ def by_hand(model, x, y):
 
             return hook
 
-        handles = [model[site.index].register_forward_hook(save(site.name)) for site in sites(model)]
+        handles = [model[site.index].register_forward_hook(save(site.name)) for site in unit_layers(model)]
         F.cross_entropy(model(sample[None]), label[None]).backward()
         for handle in handles:
             handle.remove()
@@ -50,8 +59,8 @@ def case(request):
 
 def test_scores_sample_by_sample(case):
     model, _, _, seen, truth = case
-    assert list(seen) == [site.name for site in sites(model)]
-    for site in sites(model):
+    assert list(seen) == [site.name for site in unit_layers(model)]
+    for site in unit_layers(model):
         a, g = truth[site.name]
         n, units, p = a.shape
         w = model[site.producer].weight.detach()
@@ -88,7 +97,7 @@ def test_saliencies_are_derivatives_of_the_loss(case):
     """P * mrs and P * rs are the slopes of the mean loss on the way of one unit to its mean and to zero."""
     model, x, y, seen, _ = case
     step = 1e-6
-    for site in sites(model):
+    for site in unit_layers(model):
         for key, targets in (("mrs", seen[site.name].mean), ("rs", torch.zeros(site.units).double())):
             slopes = SCORES[key](seen[site.name]) * seen[site.name].positions
             for unit in (0, site.units - 1):
@@ -113,7 +122,7 @@ def test_euler_identities():
         x, y = images(kind)
         F.cross_entropy(model(x), y).backward()
         seen = unit_statistics(model, x, y)
-        for site in sites(model):
+        for site in unit_layers(model):
             units, positions = site.units, seen[site.name].positions
             into, out = model[site.producer], model[site.consumer]
             incoming = (into.weight * into.weight.grad).flatten(1).sum(1) + into.bias * into.bias.grad
@@ -164,7 +173,7 @@ def test_observing_leaves_no_trace(batch_statistics, training):
         again = unit_statistics(model.requires_grad_(False), x, y, batch_statistics=batch_statistics)
     for name, part in again.items():
         assert all(torch.equal(getattr(part, f), getattr(first[name], f)) for f in FIELDS)
-        assert part.weight.data_ptr() != model[sites(model)[0].producer].weight.data_ptr()
+        assert part.weight.data_ptr() != model[unit_layers(model)[0].producer].weight.data_ptr()
 
 
 def test_batch_statistics():
@@ -172,7 +181,7 @@ def test_batch_statistics():
     model = chain("valid", norm=True)
     x, y = images("valid")
     truth, seen = copy.deepcopy(model).train(), {}
-    for site in sites(model):
+    for site in unit_layers(model):
 
         def hook(module, args, output, name=site.name):
             output.retain_grad()

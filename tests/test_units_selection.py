@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from prunebook.errors import InputError
 from prunebook.networks.convnets import convnet
-from prunebook.units import count, layer_set, mask_lowest
+from prunebook.units import layer_set, mask_lowest, number_to_prune
 
 AMOUNTS = (0.01, 0.05, 0.1, 0.2, 0.5, 1)
 COUNTS = {
@@ -38,20 +38,25 @@ def test_counts_of_the_paper(name):
         model = convnet(name)
     for layers, expected in COUNTS[name].items():
         (site,) = layer_set(model, layers)
-        assert tuple(count(site.units, amount) for amount in AMOUNTS) == expected
+        assert tuple(number_to_prune(site.units, amount) for amount in AMOUNTS) == expected
 
 
 @given(st.integers(1, 5000), st.integers(0, 1000))
 @settings(deadline=None)
 def test_count_is_the_floor_of_the_decimal_fraction(units, thousandths):
-    assert count(units, thousandths / 1000) == units * thousandths // 1000
+    assert number_to_prune(units, thousandths / 1000) == units * thousandths // 1000
 
 
 def test_count_by_hand():
     assert 100 * 0.29 < 29  # what the tolerance is for
-    assert count(100, 0.29) == 29
-    assert (count(20, 0.05), count(30, 0.1), count(20, 0.0499)) == (1, 3, 0)
-    assert (count(7, 1), count(7, 1.0), count(7, 0), count(7, 7)) == (1, 7, 0, 7)
+    assert number_to_prune(100, 0.29) == 29
+    assert (number_to_prune(20, 0.05), number_to_prune(30, 0.1), number_to_prune(20, 0.0499)) == (1, 3, 0)
+    assert (number_to_prune(7, 1), number_to_prune(7, 1.0), number_to_prune(7, 0), number_to_prune(7, 7)) == (
+        1,
+        7,
+        0,
+        7,
+    )
     for amount, message in [
         (8, "cannot prune 8 of 7"),
         (-1, "cannot prune -1"),
@@ -61,7 +66,7 @@ def test_count_by_hand():
         (True, "no amount"),
     ]:
         with pytest.raises(InputError, match=message):
-            count(7, amount)
+            number_to_prune(7, amount)
 
 
 def test_of_equal_scores_the_higher_index_goes_first():

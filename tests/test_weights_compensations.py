@@ -25,16 +25,16 @@ close = torch.testing.assert_close
 
 def setup(widths=(6, 5, 4, 3), activation=nn.Tanh, ratio=0.5, n=70):
     model, x = network(widths, activation), inputs(n, widths[0])
-    evidence = Calibration(model, [x[:30], x[30:]])
-    return model, x, evidence, select(CRITERIA["random"](evidence), ratio)
+    calibration = Calibration(model, [x[:30], x[30:]])
+    return model, x, calibration, select(CRITERIA["random"](calibration), ratio)
 
 
-def residual_matrix(model, x, evidence, masks):
+def residual_matrix(model, x, calibration, masks):
     """Over samples and outputs: dy/db of all units, and minus the linearised change by the removal."""
     found = jacobians(model, x)
     columns = torch.cat([found[name][1].flatten(0, 1) for name in masks], 1)
     removed = sum(
-        (found[name][0].flatten(0, 1) * torch.where(mask, 0, evidence.weights[name])).sum((1, 2))
+        (found[name][0].flatten(0, 1) * torch.where(mask, 0, calibration.weights[name])).sum((1, 2))
         for name, mask in masks.items()
     )
     return columns, removed
@@ -49,25 +49,25 @@ def test_joint_is_brute_force_least_squares(kind):
         model, x = Tokens().double(), inputs(40 * 5, 3).view(40, 5, 3)
     else:
         model, x = Twice().double(), inputs(50, 4)
-    evidence = Calibration(model, [x[:30], x[30:]])
-    masks = select(CRITERIA["random"](evidence), 0.5)
-    columns, removed = residual_matrix(model, x, evidence, masks)
+    calibration = Calibration(model, [x[:30], x[30:]])
+    masks = select(CRITERIA["random"](calibration), 0.5)
+    columns, removed = residual_matrix(model, x, calibration, masks)
     best = torch.linalg.lstsq(columns, removed[:, None], driver="gelsd").solution[:, 0]
     least = ((columns @ best - removed).square().sum() / len(x)).item()
-    changes = joint(evidence, masks, cutoff=1e-12)
-    assert linearised_change(evidence, masks, changes) == pytest.approx(least, rel=1e-7)
+    changes = joint(calibration, masks, cutoff=1e-12)
+    assert linearised_change(calibration, masks, changes) == pytest.approx(least, rel=1e-7)
     shifts = torch.cat([change.bias for change in changes.values()])
     mine = ((columns @ shifts - removed).square().sum() / len(x)).item()
     assert mine == pytest.approx(least, rel=1e-7)
     # the normal equations predict the same
-    normal, right, constant = normal_equations(evidence, masks)
+    normal, right, constant = normal_equations(calibration, masks)
     predicted = shifts @ normal @ shifts - 2 * right @ shifts + constant
     assert predicted.item() == pytest.approx(least, rel=1e-6)
     close(normal, columns.T @ columns / len(x))
     # and the default cutoff costs next to nothing here
-    assert linearised_change(evidence, masks, joint(evidence, masks)) <= least * 1.001
+    assert linearised_change(calibration, masks, joint(calibration, masks)) <= least * 1.001
     for other in ("none", "elimination", "mean"):
-        assert linearised_change(evidence, masks, COMPENSATIONS[other](evidence, masks)) > least
+        assert linearised_change(calibration, masks, COMPENSATIONS[other](calibration, masks)) > least
 
 
 def test_joint_with_units_that_act_alike_or_not_at_all():
@@ -77,27 +77,27 @@ def test_joint_with_units_that_act_alike_or_not_at_all():
         model[0].weight[1], model[0].bias[1] = model[0].weight[0], model[0].bias[0]
         model[2].weight[:, 1] = model[2].weight[:, 0]
         model[0].bias[2] = -1e3
-    evidence = Calibration(model, x)
-    masks = select(CRITERIA["random"](evidence), 0.5)
-    changes = joint(evidence, masks)
-    dead = torch.where(masks["0"][2], 0, evidence.weights["0"][2]) @ x.mean(0)
+    calibration = Calibration(model, x)
+    masks = select(CRITERIA["random"](calibration), 0.5)
+    changes = joint(calibration, masks)
+    dead = torch.where(masks["0"][2], 0, calibration.weights["0"][2]) @ x.mean(0)
     close(changes["0"].bias[2], dead)
     close(changes["0"].bias[0], changes["0"].bias[1])  # least norm: units that act alike share the shift
     assert all(change.bias.isfinite().all() for change in changes.values())
-    columns, removed = residual_matrix(model, x, evidence, masks)
+    columns, removed = residual_matrix(model, x, calibration, masks)
     best = torch.linalg.lstsq(columns, removed[:, None], driver="gelsd").solution[:, 0]
     least = (columns @ best - removed).square().sum().item() / len(x)
-    assert linearised_change(evidence, masks, changes) == pytest.approx(least, rel=1e-5)
+    assert linearised_change(calibration, masks, changes) == pytest.approx(least, rel=1e-5)
 
 
 def test_joint_equals_independent_for_removals_at_one_unit_alone():
-    _, _, evidence, masks = setup((6, 3, 1), activation=nn.Identity)
+    _, _, calibration, masks = setup((6, 3, 1), activation=nn.Identity)
     only = {name: torch.ones_like(mask) for name, mask in masks.items()}
     only["2"][0, :2] = False  # the last layer, one output: one bias does it all
-    changes = COMPENSATIONS["elimination"](evidence, only)
+    changes = COMPENSATIONS["elimination"](calibration, only)
     close(
-        torch.tensor(linearised_change(evidence, only, joint(evidence, only))),
-        torch.tensor(linearised_change(evidence, only, changes)),
+        torch.tensor(linearised_change(calibration, only, joint(calibration, only))),
+        torch.tensor(linearised_change(calibration, only, changes)),
     )
 
 
@@ -119,22 +119,22 @@ def test_independent_shifts_may_be_worse_than_none():
         model.first.weight.copy_(torch.tensor([[1.0, 0.5]]))
         model.second.weight.copy_(torch.tensor([[0.5, 1.0]]))
     x = torch.stack([inputs(50, 1)[:, 0] + 3, torch.ones(50).double()], 1)
-    evidence = Calibration(model, x)
+    calibration = Calibration(model, x)
     masks = {"first": torch.tensor([[False, True]]), "second": torch.tensor([[True, False]])}
-    error = {k: linearised_change(evidence, masks, COMPENSATIONS[k](evidence, masks)) for k in COMPENSATIONS}
+    error = {k: linearised_change(calibration, masks, COMPENSATIONS[k](calibration, masks)) for k in COMPENSATIONS}
     assert error["none"] < 1e-20
     assert error["elimination"] > 0.01
     assert error["joint"] < 1e-12
 
 
 def test_mean_and_none_and_elimination_by_hand():
-    _, x, evidence, masks = setup()
-    removed = torch.where(masks["0"], 0, evidence.weights["0"])
-    close(COMPENSATIONS["mean"](evidence, masks)["0"].bias, (removed * x.mean(0)).sum(1))
-    assert not COMPENSATIONS["none"](evidence, masks)["0"].bias.any()
-    layer = evidence.statistics["0"]
+    _, x, calibration, masks = setup()
+    removed = torch.where(masks["0"], 0, calibration.weights["0"])
+    close(COMPENSATIONS["mean"](calibration, masks)["0"].bias, (removed * x.mean(0)).sum(1))
+    assert not COMPENSATIONS["none"](calibration, masks)["0"].bias.any()
+    layer = calibration.statistics["0"]
     by_hand = (removed * layer.cross / layer.d[:, None]).sum(1)
-    close(COMPENSATIONS["elimination"](evidence, masks)["0"].bias, by_hand)
+    close(COMPENSATIONS["elimination"](calibration, masks)["0"].bias, by_hand)
 
 
 def row_fit(x, keep, old, lam):
@@ -151,24 +151,24 @@ def test_obs_is_least_squares_for_each_row(damping, monkeypatch):
     from prunebook.weights import compensations
 
     monkeypatch.setattr(compensations, "BYTES", 8 * 6 * 6 * 2)  # two rows at a time
-    _, x, evidence, masks = setup()
-    change = obs(evidence, masks, damping)["0"]
+    _, x, calibration, masks = setup()
+    change = obs(calibration, masks, damping)["0"]
     lam = damping * x.var(0, correction=0).mean().item()
     for row, keep in enumerate(masks["0"]):
-        fit = row_fit(x, keep, evidence.weights["0"][row], lam)
-        close(evidence.weights["0"][row, keep] + change.weight[row, keep], fit[:-1], rtol=1e-7, atol=1e-9)
+        fit = row_fit(x, keep, calibration.weights["0"][row], lam)
+        close(calibration.weights["0"][row, keep] + change.weight[row, keep], fit[:-1], rtol=1e-7, atol=1e-9)
         close(change.bias[row], fit[-1], rtol=1e-7, atol=1e-9)
         assert (change.weight[row, ~keep] == 0).all()
 
 
 def test_obs_beats_bias_shifts_within_each_layer():
-    model, x, evidence, masks = setup()
+    model, x, calibration, masks = setup()
     old = model[0](x)
     errors = {}
     for name in ("none", "mean", "obs"):
-        pruned = prune(model, None, 0.5, "random", evidence=evidence).model  # same masks
-        change = COMPENSATIONS[name](evidence, masks)["0"]
-        weight = evidence.weights["0"] + (0 if change.weight is None else change.weight)
+        pruned = prune(model, None, 0.5, "random", calibration=calibration).model  # same masks
+        change = COMPENSATIONS[name](calibration, masks)["0"]
+        weight = calibration.weights["0"] + (0 if change.weight is None else change.weight)
         with torch.no_grad():
             z = x @ torch.where(masks["0"], weight, 0).T + model[0].bias + change.bias
         errors[name] = (z - old).square().mean().item()
@@ -177,12 +177,12 @@ def test_obs_beats_bias_shifts_within_each_layer():
 
 
 def test_layerwise_obs_score_is_what_the_fit_leaves():
-    _, x, evidence, _ = setup()
-    scores = CRITERIA["layerwise-obs"](evidence)["0"]
-    lam = ridge(evidence.covariances["0"]).item()
+    _, x, calibration, _ = setup()
+    scores = CRITERIA["layerwise-obs"](calibration)["0"]
+    lam = ridge(calibration.covariances["0"]).item()
     assert lam == pytest.approx(DAMPING * x.var(0, correction=0).mean().item())
     for row, column in ((0, 0), (3, 4)):
-        old = evidence.weights["0"][row]
+        old = calibration.weights["0"][row]
         keep = torch.arange(6) != column
         fit = row_fit(x, keep, old, lam)
         left = (x[:, keep] @ fit[:-1] + fit[-1] - x @ old).square().mean()
@@ -193,43 +193,44 @@ def test_layerwise_obs_score_is_what_the_fit_leaves():
 def test_obs_with_constant_and_repeated_inputs():
     model, x = network((5, 4, 2)), inputs(50, 5)
     x[:, 0], x[:, 3] = 0.7, x[:, 2]
-    evidence = Calibration(model, x)
-    masks = {name: torch.ones_like(m, dtype=torch.bool) for name, m in evidence.weights.items()}
+    calibration = Calibration(model, x)
+    masks = {name: torch.ones_like(m, dtype=torch.bool) for name, m in calibration.weights.items()}
     masks["0"][:, [0, 3]] = False
-    changes = obs(evidence, masks)
+    changes = obs(calibration, masks)
     # the copy takes over, up to the damping, and the constant goes to the bias
-    assert true_change(evidence, masks, changes) < 1e-6
-    assert true_change(evidence, masks, COMPENSATIONS["mean"](evidence, masks)) > 1e-3
+    assert true_change(calibration, masks, changes) < 1e-6
+    assert true_change(calibration, masks, COMPENSATIONS["mean"](calibration, masks)) > 1e-3
     masks["0"][:, 3] = True
     with pytest.raises(InputError, match="damping"):
-        obs(evidence, masks, damping=0.0)
+        obs(calibration, masks, damping=0.0)
     constant = Calibration(model, torch.ones(4, 5).double())
     assert true_change(constant, masks, obs(constant, masks)) < 1e-25
     assert CRITERIA["layerwise-obs"](constant)["0"].abs().max() == 0
 
 
 def test_linearised_change_of_weights_and_biases():
-    model, x, evidence, masks = setup(n=20)
+    model, x, calibration, masks = setup(n=20)
     changes = {
-        name: Change(0.1 * torch.randn_like(w), 0.1 * torch.randn_like(w[:, 0])) for name, w in evidence.weights.items()
+        name: Change(0.1 * torch.randn_like(w), 0.1 * torch.randn_like(w[:, 0]))
+        for name, w in calibration.weights.items()
     }
     total = 0
     for name, (w, b) in jacobians(model, x).items():
-        step = torch.where(masks[name], changes[name].weight, -evidence.weights[name])
+        step = torch.where(masks[name], changes[name].weight, -calibration.weights[name])
         total = total + (w * step).sum((-1, -2)) + b @ changes[name].bias
-    assert linearised_change(evidence, masks, changes) == pytest.approx(total.square().sum(1).mean().item())
+    assert linearised_change(calibration, masks, changes) == pytest.approx(total.square().sum(1).mean().item())
 
 
 def test_true_change_is_the_mean_over_samples():
-    model, x, evidence, masks = setup()
-    changes = COMPENSATIONS["none"](evidence, masks)
+    model, x, calibration, masks = setup()
+    changes = COMPENSATIONS["none"](calibration, masks)
     with torch.no_grad():
         h = x
         for step in model:
-            name = next((k for k in evidence.layers if model.get_submodule(k) is step), None)
+            name = next((k for k in calibration.layers if model.get_submodule(k) is step), None)
             h = step(h) if name is None else nn.functional.linear(h, step.weight * masks[name], step.bias)
         expected = (h - model(x)).square().sum(1).mean().item()
-    assert true_change(evidence, masks, changes) == pytest.approx(expected, rel=1e-12)
+    assert true_change(calibration, masks, changes) == pytest.approx(expected, rel=1e-12)
 
 
 def test_probes_for_one_output_are_exact():

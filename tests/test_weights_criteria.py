@@ -38,12 +38,12 @@ def test_nonlinear_fast_is_slow(kind, monkeypatch):
         for p in model.parameters():
             if p.ndim == 1 and len(p) > 1:
                 p += 0.3 * torch.randn_like(p)
-    evidence = Calibration(model, x, nonlinear_samples=25)
+    calibration = Calibration(model, x, nonlinear_samples=25)
     assert chain(model) is not None
-    slow = output_changes(evidence, fast=False)
+    slow = output_changes(calibration, fast=False)
     for limit in (2**30, 1, 25 * 4 * 8 * 2):
         monkeypatch.setitem(brute_force.BYTES, "cpu", limit)
-        fast = output_changes(evidence)
+        fast = output_changes(calibration)
         for name, scores in slow.items():
             close(fast[name], scores, rtol=1e-10, atol=1e-18)
             assert (scores > 0).any()
@@ -51,8 +51,8 @@ def test_nonlinear_fast_is_slow(kind, monkeypatch):
 
 def test_nonlinear_by_hand():
     model, x = network((4, 3, 2)), inputs(30, 4)
-    evidence = Calibration(model, x, nonlinear_samples=1000)
-    scores = CRITERIA["non-linear"](evidence)
+    calibration = Calibration(model, x, nonlinear_samples=1000)
+    scores = CRITERIA["non-linear"](calibration)
     i, j = 1, 2
     with torch.no_grad():
         before = model(x)
@@ -77,14 +77,14 @@ def test_nonlinear_takes_the_slow_path_for_anything_else():
     assert chain(nn.Sequential(nn.Flatten(), nn.Linear(3, 1))) is not None
     torch.manual_seed(0)
     model, x = Tokens().double(), inputs(20 * 4, 3).view(20, 4, 3)
-    evidence = Calibration(model, x)
-    scores = CRITERIA["non-linear"](evidence)
+    calibration = Calibration(model, x)
+    scores = CRITERIA["non-linear"](calibration)
     changed = Tokens().double()
     changed.load_state_dict(model.state_dict())
     with torch.no_grad():
         weight = changed.mixed.weight[2, 1].item()
         changed.mixed.weight[2, 1] = 0
-        changed.mixed.bias[2] += weight * evidence.statistics["mixed"].mean[1]
+        changed.mixed.bias[2] += weight * calibration.statistics["mixed"].mean[1]
         expected = (changed(x) - model(x)).square().sum(1).mean()
     close(scores["mixed"][2, 1], expected)
 
@@ -92,13 +92,13 @@ def test_nonlinear_takes_the_slow_path_for_anything_else():
 def test_nonlinear_on_images_and_on_sequences():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)).double()
-    evidence = Calibration(model, inputs(30, 6).view(30, 1, 2, 3))
-    for name, scores in output_changes(evidence, fast=False).items():
-        close(output_changes(evidence)[name], scores)
+    calibration = Calibration(model, inputs(30, 6).view(30, 1, 2, 3))
+    for name, scores in output_changes(calibration, fast=False).items():
+        close(output_changes(calibration)[name], scores)
     wise = network((3, 4, 2))  # applied to each position: not the plain case
-    evidence = Calibration(wise, inputs(30, 3).view(10, 3, 3))
-    for name, scores in output_changes(evidence, fast=False).items():
-        close(output_changes(evidence)[name], scores)
+    calibration = Calibration(wise, inputs(30, 3).view(10, 3, 3))
+    for name, scores in output_changes(calibration, fast=False).items():
+        close(output_changes(calibration)[name], scores)
 
 
 def test_every_activation_of_the_list_is_elementwise():
@@ -113,10 +113,10 @@ def test_every_activation_of_the_list_is_elementwise():
 def test_single_changes_of_some_weights():
     model, x = network((5, 4, 2)), inputs(20, 5)
     state = {key: value.clone() for key, value in model.state_dict().items()}
-    evidence = Calibration(model, x, nonlinear_samples=20)
-    mean = evidence.statistics["0"].mean
-    some = single_changes(model, evidence.sample(20), "0", mean, [(3, 1), (0, 4)])
-    scores = CRITERIA["non-linear"](evidence)["0"]
+    calibration = Calibration(model, x, nonlinear_samples=20)
+    mean = calibration.statistics["0"].mean
+    some = single_changes(model, calibration.sample(20), "0", mean, [(3, 1), (0, 4)])
+    scores = CRITERIA["non-linear"](calibration)["0"]
     close(some, torch.stack([scores[3, 1], scores[0, 4]]))
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
     assert single_changes(model, x, "0", mean, []).shape == (0,)
@@ -125,12 +125,12 @@ def test_single_changes_of_some_weights():
 def test_gradient_magnitude():
     model, x = network((5, 4, 3), nn.PReLU), inputs(50, 5)
     y = torch.arange(50) % 3
-    evidence = Calibration(model, [(x[:7], y[:7]), (x[7:], y[7:])], loss=F.cross_entropy)
+    calibration = Calibration(model, [(x[:7], y[:7]), (x[7:], y[7:])], loss=F.cross_entropy)
     with torch.no_grad():
-        scores = CRITERIA["gradient-magnitude"](evidence)
+        scores = CRITERIA["gradient-magnitude"](calibration)
     assert all(p.grad is None for p in model.parameters())
     F.cross_entropy(model(x), y).backward()
-    for name in evidence.layers:
+    for name in calibration.layers:
         layer = model.get_submodule(name)
         close(scores[name], (layer.weight * layer.weight.grad).abs().detach())
     frozen = network((5, 4, 3), nn.PReLU).requires_grad_(False)
@@ -140,11 +140,11 @@ def test_gradient_magnitude():
 
 def test_wanda_and_magnitude_by_hand():
     model, x = network((5, 4, 3)), inputs(50, 5)
-    evidence = Calibration(model, x)
+    calibration = Calibration(model, x)
     weight = model[0].weight.detach()
-    close(CRITERIA["wanda"](evidence)["0"], weight.abs() * x.norm(dim=0) / 50**0.5)
-    close(CRITERIA["magnitude"](evidence)["0"], weight.abs())
-    close(CRITERIA["mean-replacement"](evidence)["0"], weight.square() * x.var(0, correction=0))
+    close(CRITERIA["wanda"](calibration)["0"], weight.abs() * x.norm(dim=0) / 50**0.5)
+    close(CRITERIA["magnitude"](calibration)["0"], weight.abs())
+    close(CRITERIA["mean-replacement"](calibration)["0"], weight.square() * x.var(0, correction=0))
 
 
 def test_random_is_decided_by_the_seed_alone():
@@ -168,15 +168,15 @@ def test_sample_is_a_random_subset_without_replacement():
     # each input is drawn 50 times on average, with a standard deviation of 6.1
     assert counts.min() > 50 - 4.5 * 6.1
     assert counts.max() < 50 + 4.5 * 6.1
-    evidence = Calibration(model, [x[:3], x[3:]])
-    assert torch.equal(evidence.sample(10), Calibration(model, x).sample(10))
-    assert torch.equal(evidence.sample(100), x)
+    calibration = Calibration(model, [x[:3], x[3:]])
+    assert torch.equal(calibration.sample(10), Calibration(model, x).sample(10))
+    assert torch.equal(calibration.sample(100), x)
 
 
 def test_a_new_ranking_is_one_function():
     @criterion("largest-first")
-    def largest_first(evidence):
-        return {name: -weight.abs() for name, weight in evidence.weights.items()}
+    def largest_first(calibration):
+        return {name: -weight.abs() for name, weight in calibration.weights.items()}
 
     assert CRITERIA.pop("largest-first") is largest_first
     with pytest.raises(InputError, match="already"):

@@ -72,8 +72,8 @@ def test_scope_is_checked():
 @pytest.mark.parametrize("name", ["magnitude", "elimination-compensation"])
 def test_network_scope_is_torch_global_unstructured(name):
     model = network((7, 6, 5, 3))
-    evidence = Calibration(model, inputs(40, 7))
-    scores = CRITERIA[name](evidence)
+    calibration = Calibration(model, inputs(40, 7))
+    scores = CRITERIA[name](calibration)
     masks = select(scores, 0.63)
     other = copy.deepcopy(model)
     layers = {key: other.get_submodule(key) for key in scores}
@@ -89,8 +89,8 @@ def test_network_scope_is_torch_global_unstructured(name):
 
 def test_wanda_compares_within_rows():
     model = network((8, 6, 3))
-    evidence = Calibration(model, inputs(40, 8))
-    masks = select(CRITERIA["wanda"](evidence), 0.5, "row")
+    calibration = Calibration(model, inputs(40, 8))
+    masks = select(CRITERIA["wanda"](calibration), 0.5, "row")
     for row, weight in zip(masks["0"], model[0].weight.detach(), strict=True):
         metric = weight.abs() * inputs(40, 8).norm(dim=0)
         assert set((~row).nonzero()[:, 0].tolist()) == set(metric.argsort()[:4].tolist())

@@ -62,16 +62,16 @@ def test_every_method(name):
 
 def test_one_evidence_for_all():
     model, x, y = setup()
-    evidence = Calibration(model, [(x, y)], loss=F.cross_entropy, seed=5)
+    calibration = Calibration(model, [(x, y)], loss=F.cross_entropy, seed=5)
     for name in METHODS:
-        shared = prune(model, None, 0.5, name, evidence=evidence)
+        shared = prune(model, None, 0.5, name, calibration=calibration)
         alone = prune(model, [(x, y)], 0.5, name, loss=F.cross_entropy, seed=5)
         assert all(torch.equal(alone.masks[key], mask) for key, mask in shared.masks.items())
         close(shared.model(x), alone.model(x))
     calls = []
     model.register_forward_hook(lambda *_: calls.append(1))
     for ratio in (0.1, 0.5, 0.9):
-        prune(model, None, ratio, "non-linear", evidence=evidence)
+        prune(model, None, ratio, "non-linear", calibration=calibration)
     assert len(calls) == 3  # one for the report of each; nothing is measured again
 
 
@@ -162,7 +162,7 @@ def test_any_module_can_be_pruned():
     alone = nn.Linear(3, 2).double()
     assert list(prune(alone, x, 0.5).masks) == [""]
     loss = Calibration(alone, [(x, torch.zeros(30, 4, 2).double())], loss=F.mse_loss)
-    prune(alone, None, 0.5, "gradient-magnitude", evidence=loss)
+    prune(alone, None, 0.5, "gradient-magnitude", calibration=loss)
 
 
 def test_registry():
@@ -174,10 +174,10 @@ def test_registry():
     try:
 
         @criterion("by index")
-        def by_index(evidence):
-            return {k: torch.arange(w.numel()).view(w.shape).double() for k, w in evidence.weights.items()}
+        def by_index(calibration):
+            return {k: torch.arange(w.numel()).view(w.shape).double() for k, w in calibration.weights.items()}
 
-        method = register(Method("by-index", "By index", ranking="by index", compensation="mean"))
+        method = register(Method("by-index", "By index", criterion="by index", compensation="mean"))
         model, x, _ = setup()
         assert not prune(model, x, 0.1, "by-index").masks["0"][0, 0]
         assert prune(model, x, 0.1, Method("x", "X", "by index")).changes["0"].bias.abs().max() == 0
@@ -186,15 +186,15 @@ def test_registry():
     finally:
         METHODS.pop("by-index", None)
         CRITERIA.pop("by index", None)
-    with pytest.raises(InputError, match="no ranking 'nothing'"):
-        register(Method("new", "New", ranking="nothing"))
+    with pytest.raises(InputError, match="no criterion 'nothing'"):
+        register(Method("new", "New", criterion="nothing"))
     with pytest.raises(InputError, match="no compensation 'nothing'"):
-        register(Method("new", "New", ranking="obd", compensation="nothing"))
+        register(Method("new", "New", criterion="obd", compensation="nothing"))
 
 
 def test_arguments_that_cannot_be_used():
     model, x, y = setup()
-    evidence = Calibration(model, x)
+    calibration = Calibration(model, x)
     for message, call in {
         "no method 'nothing'": lambda: prune(model, x, 0.5, "nothing"),
         "ratio is 1": lambda: prune(model, x, 1.0),
@@ -204,9 +204,9 @@ def test_arguments_that_cannot_be_used():
         "must return the mean": lambda: prune(
             model, [(x, y)], 0.5, "gradient-magnitude", loss=lambda outputs, y: outputs[:, 0] * y
         ),
-        "another model": lambda: prune(copy.deepcopy(model), None, 0.5, evidence=evidence),
-        "part of the evidence": lambda: prune(model, x, 0.5, evidence=evidence),
-        "part of the evidence: ": lambda: prune(model, None, 0.5, evidence=evidence, seed=1),
+        "another model": lambda: prune(copy.deepcopy(model), None, 0.5, calibration=calibration),
+        "part of the calibration": lambda: prune(model, x, 0.5, calibration=calibration),
+        "part of the calibration: ": lambda: prune(model, None, 0.5, calibration=calibration, seed=1),
         "probes is 0": lambda: prune(model, x, 0.5, probes=0),
         "nonlinear_samples is 0": lambda: Calibration(model, x, nonlinear_samples=0),
         "no nn.Linear layer": lambda: prune(nn.Sequential(nn.Tanh()), x, 0.5),
@@ -278,13 +278,13 @@ def test_layers_that_cannot_be_pruned():
 
 def test_a_model_that_changed_since_is_noticed():
     model, x, _ = setup()
-    evidence = Calibration(model, x)
-    prune(model, None, 0.5, evidence=evidence)
+    calibration = Calibration(model, x)
+    prune(model, None, 0.5, calibration=calibration)
     opt = torch.optim.SGD(model.parameters(), 0.1)
     model(x).sum().backward()
     opt.step()
     with pytest.raises(InputError, match="has changed"):
-        prune(model, None, 0.5, evidence=evidence)
+        prune(model, None, 0.5, calibration=calibration)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

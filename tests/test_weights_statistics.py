@@ -289,14 +289,14 @@ def test_evidence_shares_one_pass():
     model, x = network((4, 5, 2)), inputs(30, 4)
     passes = []
     model.register_forward_hook(lambda *_: passes.append(1))
-    evidence = Calibration(model, [x[:14], x[14:]])
-    evidence.require_derivatives()
+    calibration = Calibration(model, [x[:14], x[14:]])
+    calibration.require_derivatives()
     passes.clear()
-    first = evidence.statistics
-    assert evidence.statistics is first
+    first = calibration.statistics
+    assert calibration.statistics is first
     assert len(passes) == 2
-    assert set(evidence.covariances) == {"0", "2"}
+    assert set(calibration.covariances) == {"0", "2"}
     assert len(passes) == 4
-    close(evidence.moments["0"].mean, first["0"].mean, rtol=0, atol=0)
-    close(evidence.moments["0"].variance, first["0"].variance, rtol=0, atol=0)
+    close(calibration.moments["0"].mean, first["0"].mean, rtol=0, atol=0)
+    close(calibration.moments["0"].variance, first["0"].variance, rtol=0, atol=0)
     assert len(passes) == 4

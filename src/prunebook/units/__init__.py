@@ -3,11 +3,11 @@
 from prunebook.units.ablation.measure import Measurement, Variant, measure
 from prunebook.units.folding import BORDERS, constant_response, fold
 from prunebook.units.forward import MapBiasConv2d, as_chain, forward
-from prunebook.units.layers import LAYER_SETS, UnitLayer, layer_set, sites
+from prunebook.units.layers import LAYER_SETS, UnitLayer, layer_set, unit_layers
 from prunebook.units.removal import PrunedUnits, prune_units, remove
 from prunebook.units.replacement import masked_outputs
 from prunebook.units.scores import CONVENTIONS, SCORES, random_score, register
-from prunebook.units.selection import count, mask_lowest
+from prunebook.units.selection import mask_lowest, number_to_prune
 from prunebook.units.statistics import UnitStatistics, unit_statistics
 
 __all__ = [
@@ -23,17 +23,17 @@ __all__ = [
     "Variant",
     "as_chain",
     "constant_response",
-    "count",
     "fold",
     "forward",
     "layer_set",
     "mask_lowest",
     "masked_outputs",
     "measure",
+    "number_to_prune",
     "prune_units",
     "random_score",
     "register",
     "remove",
-    "sites",
+    "unit_layers",
     "unit_statistics",
 ]

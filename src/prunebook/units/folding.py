@@ -20,7 +20,7 @@ from torch.nn.utils import parametrize, prune
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import as_written, private_copy
 from prunebook.units.forward import NORMS, MapBiasConv2d, as_chain, check_chain, forward
-from prunebook.units.layers import PRODUCERS, UnitLayer, sites
+from prunebook.units.layers import PRODUCERS, UnitLayer, unit_layers
 from prunebook.units.replacement import checked
 
 BORDERS = ("exact", "response-mean", "all-taps")
@@ -48,7 +48,7 @@ def fold(
     Parameters
     ----------
     model : nn.Sequential
-        A chain, as `sites` describes it. It stays as it is.
+        A chain, as `unit_layers` describes it. It stays as it is.
     pruned : mapping of str to bool (units,)
         For each site by name, True where a unit goes. All units of a layer may go.
     means : mapping of str to float (units,), optional
@@ -83,7 +83,7 @@ def fold(
     if border not in BORDERS:
         raise InputError(f"unknown border {border!r}: choose from {', '.join(BORDERS)}")
     check_plain(model)
-    work = checked(sites(model), pruned, means, next(model.parameters()))
+    work = checked(unit_layers(model), pruned, means, next(model.parameters()))
     sizes: dict[str, tuple[int, int]] = {}
     if means is not None:
         chain = as_chain(model)
@@ -137,7 +137,7 @@ def _padded(layer: nn.Module) -> bool:
 
 def check_plain(model: nn.Module) -> None:
     """Raises InputError for layers that are shared, or whose weights are made anew from others at each pass."""
-    sites(model)
+    unit_layers(model)
     seen: set[int] = set()
     for index, layer in enumerate(as_chain(model)):
         if isinstance(layer, PRODUCERS + NORMS):
@@ -167,7 +167,7 @@ def check_path(model: nn.Module, site: UnitLayer) -> None:
 
 
 def _check_norm(model: nn.Module, site: UnitLayer) -> None:
-    index = next((s.norm for s in sites(model) if s.producer == site.consumer), None)
+    index = next((s.norm for s in unit_layers(model) if s.producer == site.consumer), None)
     if index is not None and as_chain(model)[index].running_mean is None:
         raise InputError(f"layer {index} always uses batch statistics, which take off any constant folded before it")
 
@@ -182,7 +182,7 @@ def _sizes(model: nn.Module, shape: Sequence[int] | None) -> dict[str, tuple[int
     x = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
     check_chain(model, x)
     seen: dict[str, Tensor] = {}
-    looks = {site.consumer - 1: lambda a, name=site.name: seen.setdefault(name, a) for site in sites(model)}
+    looks = {site.consumer - 1: lambda a, name=site.name: seen.setdefault(name, a) for site in unit_layers(model)}
     with torch.no_grad():
         forward(model, x, looks)
     return {name: (a.shape[2], a.shape[3]) for name, a in seen.items() if a.ndim == 4}

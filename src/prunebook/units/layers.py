@@ -43,8 +43,8 @@ class UnitLayer:
         return self.name.startswith("dense")
 
 
-def sites(model: nn.Module) -> list[UnitLayer]:
-    """All sites of a chain, input first; the output layer has none.
+def unit_layers(model: nn.Module) -> list[UnitLayer]:
+    """All unit layers of a chain, input first; the output layer has none.
 
     Raises InputError for a model that is not a chain of convolutions, dense layers, batch norm, ReLU, pooling, flatten
     and dropout in which each hidden layer ends in a ReLU. It names the layer, and what was expected in its place.
@@ -121,9 +121,9 @@ def check_map(site: UnitLayer, a: Tensor) -> None:
 
 
 def layer_set(model: nn.Module, name: str) -> list[UnitLayer]:
-    """The sites of a layer set of Evci et al. (2019): "all", or one of the first, middle and last convolution and the
+    """The layers of a layer set of Evci et al. (2019): "all", or one of the first, middle and last convolution and the
     first dense layer. The middle one of n convolutions is number (n + 1) // 2."""
-    every = sites(model)
+    every = unit_layers(model)
     convs, dense = [s for s in every if not s.dense], [s for s in every if s.dense]
     if name not in LAYER_SETS:
         raise InputError(f"unknown layer set {name!r}: choose from {', '.join(LAYER_SETS)}")

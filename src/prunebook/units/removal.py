@@ -14,10 +14,10 @@ from prunebook.errors import InputError
 from prunebook.networks.evaluating import as_written, evaluating, require_values
 from prunebook.units.folding import check_path, fold
 from prunebook.units.forward import as_chain, forward, leaves
-from prunebook.units.layers import UnitLayer, sites
+from prunebook.units.layers import UnitLayer, unit_layers
 from prunebook.units.replacement import checked, masked_outputs
 from prunebook.units.scores import CONVENTIONS, SCORES, random_score
-from prunebook.units.selection import count, mask_lowest
+from prunebook.units.selection import mask_lowest, number_to_prune
 from prunebook.units.statistics import UnitStatistics, unit_statistics
 
 Replacement = Literal["mean", "zero"]
@@ -82,7 +82,7 @@ def prune_units(
     Parameters
     ----------
     model : nn.Sequential
-        A chain, as `sites` describes it, that gives one logit for each class.
+        A chain, as `unit_layers` describes it, that gives one logit for each class.
     data : DataLoader, TensorDataset or list of batches (x, y)
         Inputs (samples, ...) with their classes, a thousand or so; all forms that `Batches` takes.
     ratio : float, int or mapping of str to either
@@ -93,7 +93,7 @@ def prune_units(
     replacement : {"mean", "zero"}
         What removed units gave: their mean over the data, which goes into the next layer's bias, or nothing.
     layers : sequence of str, optional
-        Names such as "conv2" or "dense1" (see `sites`); all hidden layers by default.
+        Names such as "conv2" or "dense1" (see `unit_layers`); all hidden layers by default.
     border : {"exact", "response-mean", "all-taps"}
         What a mean does where a convolution pads with zeros; see `fold`.
     seed : int
@@ -134,11 +134,11 @@ def prune_units(
     if not callable(score) and score not in table:
         raise InputError(f"there is no score {score!r}: choose from {', '.join(table)}, or give a function")
     # What cannot be folded is refused before any work.
-    none = {site.name: [False] * site.units for site in sites(model) if site.name in amounts}
+    none = {site.name: [False] * site.units for site in unit_layers(model) if site.name in amounts}
     fold(model, none, {} if replacement == "mean" else None, border=border)
     with evaluating(model):
         batches = list(Batches(data, model))
-    classes = len(as_chain(model)[sites(model)[-1].consumer].weight)
+    classes = len(as_chain(model)[unit_layers(model)[-1].consumer].weight)
     if classes < 2:
         raise InputError(f"the network has {classes} output: give one logit a class, two at least")
     shapes = {tuple(x.shape[1:]) for x, _ in batches}
@@ -181,7 +181,7 @@ def _amounts(
     model: nn.Module, ratio: float | int | Mapping[str, float | int], layers: Sequence[str] | None
 ) -> dict[str, int]:
     """How many units go, for each site that is to be pruned."""
-    units = {site.name: site.units for site in sites(model)}
+    units = {site.name: site.units for site in unit_layers(model)}
     asked = dict(ratio) if isinstance(ratio, Mapping) else dict.fromkeys(units, ratio)
     if layers is not None and not isinstance(layers, Iterable):
         raise InputError(f"layers is {layers!r}: give a list of names out of {', '.join(units) or 'none'}")
@@ -192,11 +192,11 @@ def _amounts(
     for name in names:
         if name not in asked:
             raise InputError(f"no ratio for layer {name!r}: name it in ratio too")
-    return {name: count(units[name], asked[name]) for name in units if name in names}
+    return {name: number_to_prune(units[name], asked[name]) for name in units if name in names}
 
 
 def _left_alone(model: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, str]:
-    found, chain = {}, sites(model)
+    found, chain = {}, unit_layers(model)
     for site in chain:
         if site.name not in masks:
             found[site.name] = "not asked for"
@@ -216,7 +216,7 @@ def remove(model: nn.Module, pruned: Mapping[str, Any]) -> nn.Sequential:
     Parameters
     ----------
     model : nn.Sequential
-        A chain, as `sites` describes it. It stays as it is.
+        A chain, as `unit_layers` describes it. It stays as it is.
     pruned : mapping of str to bool (units,)
         For each site by name, True where a unit goes. A layer that would be left empty keeps one unit, all zero.
 
@@ -239,7 +239,7 @@ def remove(model: nn.Module, pruned: Mapping[str, Any]) -> nn.Sequential:
     Linear(in_features=2, out_features=2, bias=True)
     """
     small = fold(model, pruned)
-    work, chain = checked(sites(small), pruned, None, next(small.parameters())), as_chain(small)
+    work, chain = checked(unit_layers(small), pruned, None, next(small.parameters())), as_chain(small)
     for site, _, _ in work:
         check_path(small, site)
     for site, mask, _ in work:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import evaluating, trainable
 from prunebook.units.forward import forward
-from prunebook.units.layers import UnitLayer, check_map, sites
+from prunebook.units.layers import UnitLayer, check_map, unit_layers
 
 
 def masked_outputs(
@@ -26,13 +26,13 @@ def masked_outputs(
 ) -> Tensor:
     """Outputs in evaluation mode with pruned units (True in the mask of their site) at zero or at their constant.
 
-    The site is the output of the ReLU, before pooling: a[u] becomes c[u] at every position. The constants of all sites
+    The site is the output of the ReLU, before pooling: a[u] becomes c[u] at every position. The constants of all layers
     are given beforehand, usually the means in the unpruned network. ``constants`` None means zero.
 
     Raises InputError for an unknown site, a mask or constants of the wrong length, or missing or non-finite constants.
     """
     model = trainable(model)
-    work = checked(sites(model), pruned, constants, next(model.parameters()))
+    work = checked(unit_layers(model), pruned, constants, next(model.parameters()))
     edits = {site.index: overwriting(site, mask, constant) for site, mask, constant in work}
     with evaluating(model):
         return forward(model, x, edits, batch_statistics=batch_statistics)
@@ -52,7 +52,7 @@ def overwriting(site: UnitLayer, mask: Tensor, constant: Tensor) -> Callable[[Te
 def checked(
     chain: Sequence[UnitLayer], pruned: Mapping[str, Any], constants: Mapping[str, Any] | None, like: Tensor
 ) -> list[tuple[UnitLayer, Tensor, Tensor]]:
-    """The sites with a mask, input first, each with its mask and its constants, of the type and device of ``like``.
+    """The layers with a mask, input first, each with its mask and its constants, of the type and device of ``like``.
 
     Constants are zero for kept units and by default. Raises InputError as `masked_outputs` does.
     """

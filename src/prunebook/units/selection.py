@@ -12,7 +12,7 @@ from prunebook.errors import InputError
 SLACK = 1e-9  # a product this little below a whole number is that number: 0.29 * 100 is 28.999999999999996
 
 
-def count(units: int, fraction: float | int) -> int:
+def number_to_prune(units: int, fraction: float | int) -> int:
     """How many of ``units`` to prune: floor(units * fraction), or the number itself if it is an integer.
 
     So 1 is one unit and 1.0 is all of them. Raises InputError outside 0 to 1, or 0 to ``units``.
@@ -37,7 +37,7 @@ def mask_lowest(score: Float[Tensor, "*batch units"], k: int) -> Bool[Tensor, "*
     score = torch.as_tensor(score)
     units = score.shape[-1]
     if isinstance(k, bool) or not isinstance(k, Integral):
-        raise InputError(f"k is {k!r}: give a whole number of units, such as count(units, fraction)")
+        raise InputError(f"k is {k!r}: give a whole number of units, such as number_to_prune(units, fraction)")
     if not 0 <= k <= units:
         raise InputError(f"cannot prune {k} of {units} units: give a number from 0 to {units}")
     if score.isnan().any():

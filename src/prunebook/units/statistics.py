@@ -17,7 +17,7 @@ from prunebook.data.batches import class_labels, moved
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import as_written, evaluating, require_values, trainable
 from prunebook.units.forward import as_chain, check_chain, forward
-from prunebook.units.layers import UnitLayer, check_map, sites
+from prunebook.units.layers import UnitLayer, check_map, unit_layers
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def unit_statistics(
     Parameters
     ----------
     model : nn.Sequential
-        A chain, as `sites` describes it, that gives one logit for each class. It is run in evaluation mode.
+        A chain, as `unit_layers` describes it, that gives one logit for each class. It is run in evaluation mode.
     x : float (samples, ...)
         Inputs; a thousand or so.
     y : int (samples,)
@@ -113,7 +113,7 @@ def unit_statistics(
         raise InputError(f"chunk is {chunk}: give at least 1, or None for all samples at once")
     if batch_statistics and chunk is not None and chunk < len(x):
         raise InputError("batch statistics need all samples at once: leave chunk out")
-    where = {site.index: site for site in sites(model)}
+    where = {site.index: site for site in unit_layers(model)}
     if not where:
         raise InputError("the network has no hidden layer: there are no units to observe")
     x = moved(x, device)  # autograd saves no inference tensors

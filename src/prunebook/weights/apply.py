@@ -21,14 +21,14 @@ class PrunedLayer(NamedTuple):
     bias: Float[Tensor, " n_out"] | None
 
 
-def pruned_layers(evidence: Calibration, masks: Masks, compensation: str = "none") -> dict[str, PrunedLayer]:
+def pruned_layers(calibration: Calibration, masks: Masks, compensation: str = "none") -> dict[str, PrunedLayer]:
     """The layers of the network under these masks, compensated, in the order of the masks and the layers' dtype."""
     if compensation not in COMPENSATIONS:
         raise InputError(f"no compensation {compensation!r}: choose one of {sorted(COMPENSATIONS)}")
-    changes = COMPENSATIONS[compensation](evidence, masks)
+    changes = COMPENSATIONS[compensation](calibration, masks)
     found = {}
     for name, mask in masks.items():
-        weight, bias = _changed(name, evidence.layers[name], mask, changes[name])
+        weight, bias = _changed(name, calibration.layers[name], mask, changes[name])
         found[name] = PrunedLayer(mask, weight * mask, bias)
     return found
 

@@ -25,19 +25,19 @@ ELEMENTWISE = (
 # fmt: on
 
 
-def output_changes(evidence: Calibration, *, fast: bool = True) -> dict[str, Float[Tensor, "_ _"]]:
+def output_changes(calibration: Calibration, *, fast: bool = True) -> dict[str, Float[Tensor, "_ _"]]:
     """E|y - y'|^2 for each weight, with y' the outputs when W_ij <- 0 and b_i <- b_i + W_ij E[a_j]; float64.
 
     The expectation is over a random subset of inputs, E[a_j] over all the data. `fast=False` takes the slow
     path, one forward pass a weight, which is also taken where the model is not a plain chain (see `chain`).
     """
-    means = {name: layer.mean for name, layer in evidence.moments.items()}
-    x = evidence.sample(evidence.nonlinear_samples)
-    steps = chain(evidence.model) if fast and evidence.batches.forward is None else None
-    with evaluating(evidence.model), torch.no_grad():
+    means = {name: layer.mean for name, layer in calibration.moments.items()}
+    x = calibration.sample(calibration.nonlinear_samples)
+    steps = chain(calibration.model) if fast and calibration.batches.forward is None else None
+    with evaluating(calibration.model), torch.no_grad():
         if steps is not None and _flat(x, steps):
-            return _chain_changes(steps, x, means, evidence.layers)
-        passes = sum(layer.weight.numel() for layer in evidence.layers.values())
+            return _chain_changes(steps, x, means, calibration.layers)
+        passes = sum(layer.weight.numel() for layer in calibration.layers.values())
         if passes > PASSES:
             warnings.warn(
                 f"a forward pass for each of {passes} weights will follow: take fewer with layers=, or another method",
@@ -45,9 +45,9 @@ def output_changes(evidence: Calibration, *, fast: bool = True) -> dict[str, Flo
             )
         return {
             name: single_changes(
-                evidence.model, x, name, means[name], _all_weights(layer.weight), evidence.batches.call
+                calibration.model, x, name, means[name], _all_weights(layer.weight), calibration.batches.call
             ).view_as(layer.weight)
-            for name, layer in evidence.layers.items()
+            for name, layer in calibration.layers.items()
         }
 
 

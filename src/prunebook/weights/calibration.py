@@ -69,8 +69,8 @@ class Calibration:
     >>> import torch
     >>> from prunebook.weights import Calibration
     >>> x = torch.tensor([[0.0, 1.0], [2.0, 1.0]])
-    >>> evidence = Calibration(torch.nn.Linear(2, 1), x)
-    >>> evidence.moments[""].mean
+    >>> calibration = Calibration(torch.nn.Linear(2, 1), x)
+    >>> calibration.moments[""].mean
     tensor([1., 1.], dtype=torch.float64)
     """
 
@@ -124,7 +124,7 @@ class Calibration:
     def require_unchanged(self, model: nn.Module) -> None:
         """Raises InputError for another model than the one that this was made for, or where it has changed since."""
         if model is not self.source:
-            raise InputError("the evidence belongs to another model: make one with Calibration(model, data)")
+            raise InputError("the calibration belongs to another model: make one with Calibration(model, data)")
         if contents(model) != self._contents:
             raise InputError("the model has changed since this Calibration was made: make a new one")
 
@@ -278,8 +278,8 @@ def layer_statistics(
     sample (unbiased for d, A1 and A2). `covariances` adds those of the layer inputs. `layers` picks layers
     by name. Model and random state are as before afterwards. Raises InputError as `Calibration` does.
     """
-    evidence = Calibration(model, batches, probes=probes, layers=layers, forward=forward)
-    evidence.require_derivatives(passes=True)
+    calibration = Calibration(model, batches, probes=probes, layers=layers, forward=forward)
+    calibration.require_derivatives(passes=True)
     generator = generator or torch.Generator().manual_seed(0)
     options = {"probes": probes, "generator": generator, "covariances": covariances}
-    return evidence.cached(None, lambda: output_statistics(evidence.recorder(), evidence.batches, **options))
+    return calibration.cached(None, lambda: output_statistics(calibration.recorder(), calibration.batches, **options))

@@ -1,6 +1,6 @@
 """Compensations: what the biases, or the kept weights, do to make up for the removed weights.
 
-Each is a function (evidence, masks) -> dict from layer name to `Change`; masks are (n_out, n_in), True =
+Each is a function (calibration, masks) -> dict from layer name to `Change`; masks are (n_out, n_in), True =
 kept. A new one is a function with `@compensation(name)`. Notation as in `prunebook.weights.statistics`.
 """
 
@@ -36,7 +36,7 @@ COMPENSATIONS: dict[str, Callable[[Calibration, Masks], Changes]] = {}
 
 
 def compensation(name: str) -> Callable:
-    """Decorator that files a compensation in COMPENSATIONS: a function (evidence, masks) -> changes by layer.
+    """Decorator that files a compensation in COMPENSATIONS: a function (calibration, masks) -> changes by layer.
 
     Raises
     ------
@@ -47,8 +47,8 @@ def compensation(name: str) -> Callable:
     --------
     >>> from prunebook.weights import COMPENSATIONS, Change, compensation
     >>> @compensation("half")
-    ... def half(evidence, masks):
-    ...     whole = COMPENSATIONS["mean"](evidence, masks)
+    ... def half(calibration, masks):
+    ...     whole = COMPENSATIONS["mean"](calibration, masks)
     ...     return {name: Change(None, change.bias / 2) for name, change in whole.items()}
     >>> COMPENSATIONS.pop("half") is half
     True
@@ -64,13 +64,13 @@ def compensation(name: str) -> Callable:
 
 
 @compensation("none")
-def none(evidence: Calibration, masks: Masks) -> Changes:
+def none(calibration: Calibration, masks: Masks) -> Changes:
     """Nothing: removed weights become zero."""
-    return {name: Change(None, evidence.weights[name].new_zeros(len(mask))) for name, mask in masks.items()}
+    return {name: Change(None, calibration.weights[name].new_zeros(len(mask))) for name, mask in masks.items()}
 
 
 @compensation("elimination")
-def elimination(evidence: Calibration, masks: Masks) -> Changes:
+def elimination(calibration: Calibration, masks: Masks) -> Changes:
     """Each unit's bias moves by the sum of W A1/d over its removed weights (Ballini et al., arXiv
     2602.20467).
 
@@ -78,22 +78,22 @@ def elimination(evidence: Calibration, masks: Masks) -> Changes:
     not.
     """
     return {
-        name: Change(None, torch.where(mask, 0.0, evidence.statistics[name].shift).sum(1))
+        name: Change(None, torch.where(mask, 0.0, calibration.statistics[name].shift).sum(1))
         for name, mask in masks.items()
     }
 
 
 @compensation("mean")
-def mean(evidence: Calibration, masks: Masks) -> Changes:
+def mean(calibration: Calibration, masks: Masks) -> Changes:
     """Each unit's bias moves by the mean of what was removed, the sum of W E[a]: mean replacement."""
     return {
-        name: Change(None, torch.where(mask, 0.0, evidence.weights[name]) @ evidence.moments[name].mean)
+        name: Change(None, torch.where(mask, 0.0, calibration.weights[name]) @ calibration.moments[name].mean)
         for name, mask in masks.items()
     }
 
 
 @compensation("obs")
-def obs(evidence: Calibration, masks: Masks, damping: float = DAMPING) -> Changes:
+def obs(calibration: Calibration, masks: Masks, damping: float = DAMPING) -> Changes:
     """Kept weights and bias of each row re-fitted by least squares to the row's old output on the layer's
     own inputs.
 
@@ -113,10 +113,10 @@ def obs(evidence: Calibration, masks: Masks, damping: float = DAMPING) -> Change
         )
     changes = {}
     for name, mask in masks.items():
-        covariance, weight = evidence.covariances[name], evidence.weights[name]
+        covariance, weight = calibration.covariances[name], calibration.weights[name]
         removed = torch.where(mask, 0.0, weight)
         update = _row_updates(covariance, removed, mask, ridge(covariance, damping))
-        changes[name] = Change(update, (removed - update) @ evidence.moments[name].mean)
+        changes[name] = Change(update, (removed - update) @ calibration.moments[name].mean)
     return changes
 
 

@@ -1,4 +1,4 @@
-"""Criteria: functions of the evidence that give each weight a score; the lowest are removed first.
+"""Criteria: functions of the calibration that give each weight a score; the lowest are removed first.
 
 Each returns a dict from layer name to scores (n_out, n_in) in float64. A new one is a function with
 `@criterion(name)`. W is the weight, a the layer input, expectations E are over the data.
@@ -22,7 +22,7 @@ DAMPING = 1e-4  # of the layer-wise least squares, relative to the mean variance
 
 
 def criterion(name: str) -> Callable:
-    """Decorator that files a criterion in CRITERIA: a function of the evidence that gives each layer's weights scores.
+    """Decorator that files a criterion in CRITERIA: a function of the calibration that scores each layer's weights.
 
     Raises
     ------
@@ -33,8 +33,8 @@ def criterion(name: str) -> Callable:
     --------
     >>> from prunebook.weights import CRITERIA, criterion
     >>> @criterion("largest")
-    ... def largest(evidence):
-    ...     return {name: -weight.abs() for name, weight in evidence.weights.items()}
+    ... def largest(calibration):
+    ...     return {name: -weight.abs() for name, weight in calibration.weights.items()}
     >>> CRITERIA.pop("largest") is largest
     True
     """
@@ -49,66 +49,66 @@ def criterion(name: str) -> Callable:
 
 
 @criterion("elimination-compensation")
-def elimination_compensation(evidence: Calibration) -> Scores:
+def elimination_compensation(calibration: Calibration) -> Scores:
     """I = W^2 (A2 - A1^2/d): mean squared first-order output change after the best shift of the unit's bias.
 
     Ballini et al., arXiv 2602.20467, section 2, with E[(dy/db)^2] as the denominator (its printed scalar
     formula has E[dy/db]^2, which does not follow from its own minimisation).
     """
-    return {name: layer.residual for name, layer in evidence.statistics.items()}
+    return {name: layer.residual for name, layer in calibration.statistics.items()}
 
 
 @criterion("obd")
-def obd(evidence: Calibration) -> Scores:
+def obd(calibration: Calibration) -> Scores:
     """W^2 A2: optimal brain damage with the Gauss-Newton diagonal of 1/2 |y - t|^2, times 2 (LeCun et al.
     1990).
     """
-    return {name: layer.weight.square() * layer.second for name, layer in evidence.statistics.items()}
+    return {name: layer.weight.square() * layer.second for name, layer in calibration.statistics.items()}
 
 
 @criterion("mean-replacement")
-def mean_replacement(evidence: Calibration) -> Scores:
+def mean_replacement(calibration: Calibration) -> Scores:
     """W^2 Var(a): what is left within the layer when the removed term becomes its mean; the outputs do not
     enter.
     """
-    return {name: evidence.weights[name].square() * layer.variance for name, layer in evidence.moments.items()}
+    return {name: calibration.weights[name].square() * layer.variance for name, layer in calibration.moments.items()}
 
 
 @criterion("magnitude")
-def magnitude(evidence: Calibration) -> Scores:
+def magnitude(calibration: Calibration) -> Scores:
     """|W|."""
-    return {name: weight.abs() for name, weight in evidence.weights.items()}
+    return {name: weight.abs() for name, weight in calibration.weights.items()}
 
 
 @criterion("gradient-magnitude")
-def gradient_magnitude(evidence: Calibration) -> Scores:
+def gradient_magnitude(calibration: Calibration) -> Scores:
     """|W| |mean training gradient by W|. Needs a loss and targets. The paper prints the gradient without
     modulus.
     """
-    return {name: (evidence.weights[name] * g).abs() for name, g in evidence.loss_gradients.items()}
+    return {name: (calibration.weights[name] * g).abs() for name, g in calibration.loss_gradients.items()}
 
 
 @criterion("random")
-def random(evidence: Calibration) -> Scores:
-    """Uniform random numbers, decided by the evidence's seed."""
-    generator = evidence.generator("random")
+def random(calibration: Calibration) -> Scores:
+    """Uniform random numbers, decided by the calibration's seed."""
+    generator = calibration.generator("random")
     return {
         name: torch.rand(weight.shape, generator=generator, dtype=torch.float64).to(weight.device)
-        for name, weight in evidence.weights.items()
+        for name, weight in calibration.weights.items()
     }
 
 
 @criterion("wanda")
-def wanda(evidence: Calibration) -> Scores:
+def wanda(calibration: Calibration) -> Scores:
     """|W| sqrt(E[a^2]), which is |W| times the norm of the input over sqrt(N) (Sun et al. 2024).
 
     Meant to be compared within each output row; over the whole network it is another method.
     """
-    return {name: evidence.weights[name].abs() * layer.square.sqrt() for name, layer in evidence.moments.items()}
+    return {name: calibration.weights[name].abs() * layer.square.sqrt() for name, layer in calibration.moments.items()}
 
 
 @criterion("layerwise-obs")
-def layerwise_obs(evidence: Calibration) -> Scores:
+def layerwise_obs(calibration: Calibration) -> Scores:
     """W_ij^2 / [H^-1]_jj with H = E[[a, 1][a, 1]^T]: the layer's output error after all else in the row is
     re-fitted.
 
@@ -117,23 +117,23 @@ def layerwise_obs(evidence: Calibration) -> Scores:
     lam W^2 that the ridge alone would add is taken off, so that constant inputs score 0.
     """
     scores = {}
-    for name, covariance in evidence.covariances.items():
+    for name, covariance in calibration.covariances.items():
         lam = ridge(covariance)
         eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
         left = 1 / torch.linalg.inv(covariance + lam * eye).diagonal() - lam
-        scores[name] = evidence.weights[name].square() * left.clamp(min=0)
+        scores[name] = calibration.weights[name].square() * left.clamp(min=0)
     return scores
 
 
 @criterion("non-linear")
-def nonlinear(evidence: Calibration) -> Scores:
+def nonlinear(calibration: Calibration) -> Scores:
     """E|y - y'|^2 where y' is the network without the weight and with its mean input in the bias, by true
     forward passes.
 
-    The paper's brute-force rival, on `evidence.nonlinear_samples` random inputs; the means are over all the
+    The paper's brute-force rival, on `calibration.nonlinear_samples` random inputs; the means are over all the
     data.
     """
-    return output_changes(evidence)
+    return output_changes(calibration)
 
 
 def ridge(covariance: Float[Tensor, "n n"], damping: float = DAMPING) -> Float[Tensor, ""]:

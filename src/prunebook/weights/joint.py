@@ -17,7 +17,7 @@ CUTOFF = 1e-8  # directions with a relative eigenvalue below this are left alone
 
 
 @compensation("joint")
-def joint(evidence: Calibration, masks: Masks, cutoff: float = CUTOFF) -> Changes:
+def joint(calibration: Calibration, masks: Masks, cutoff: float = CUTOFF) -> Changes:
     """Bias shifts of all units of all layers together that minimise the mean squared linearised output
     change.
 
@@ -26,7 +26,7 @@ def joint(evidence: Calibration, masks: Masks, cutoff: float = CUTOFF) -> Change
     eigenvalue above `cutoff` times the largest: units that act alike make them singular. Dead units get W
     E[a], as under "elimination".
     """
-    normal, right, _ = normal_equations(evidence, masks)
+    normal, right, _ = normal_equations(calibration, masks)
     scale = normal.diagonal().sqrt()
     dead = scale == 0
     inverse = torch.where(dead, 0.0, 1 / torch.where(dead, 1.0, scale))
@@ -37,69 +37,69 @@ def joint(evidence: Calibration, masks: Masks, cutoff: float = CUTOFF) -> Change
     shifts = dict(zip(masks, shifts.split([len(mask) for mask in masks.values()]), strict=True))
     changes = {}
     for name, mask in masks.items():
-        layer = evidence.statistics[name]
+        layer = calibration.statistics[name]
         removed_mean = torch.where(mask, 0.0, layer.weight) @ layer.mean
         changes[name] = Change(None, torch.where(layer.dead, removed_mean, shifts[name]))
     return changes
 
 
 def normal_equations(
-    evidence: Calibration, masks: Masks
+    calibration: Calibration, masks: Masks
 ) -> tuple[Float[Tensor, "units units"], Float[Tensor, " units"], Float[Tensor, ""]]:
     """(H, r, c) such that shifting the biases by db leaves the linearised error db.H db - 2 r.db + c;
     float64.
     """
-    removal = {name: Change(None, torch.zeros_like(evidence.weights[name][:, 0])) for name in masks}
+    removal = {name: Change(None, torch.zeros_like(calibration.weights[name][:, 0])) for name in masks}
     normal = right = constant = 0.0
-    for by_bias, change in _rows(evidence, masks, removal):
+    for by_bias, change in _rows(calibration, masks, removal):
         stacked = torch.cat([by_bias[name] for name in masks], 1)  # (B, units)
         normal = normal + stacked.T @ stacked
         right = right - stacked.T @ change
         constant = constant + change @ change
-    count = next(iter(evidence.statistics.values())).count
+    count = next(iter(calibration.statistics.values())).count
     return normal / count, right / count, constant / count
 
 
-def linearised_change(evidence: Calibration, masks: Masks, changes: Changes) -> float:
+def linearised_change(calibration: Calibration, masks: Masks, changes: Changes) -> float:
     """E|dy|^2 to first order for the whole set of changes together; single importances are its diagonal.
 
-    Estimated, without bias, where the evidence has probes.
+    Estimated, without bias, where the calibration has probes.
     """
-    total = sum(change @ change for _, change in _rows(evidence, masks, changes))
-    return float(total) / next(iter(evidence.statistics.values())).count
+    total = sum(change @ change for _, change in _rows(calibration, masks, changes))
+    return float(total) / next(iter(calibration.statistics.values())).count
 
 
-def true_change(evidence: Calibration, masks: Masks, changes: Changes) -> float:
+def true_change(calibration: Calibration, masks: Masks, changes: Changes) -> float:
     """E|y' - y|^2 of the network pruned with these masks and changes: where it leaves `linearised_change`,
     that breaks.
     """
-    pruned, call = apply(evidence.model, masks, changes), evidence.batches.call
+    pruned, call = apply(calibration.model, masks, changes), calibration.batches.call
     total, count = 0.0, 0
-    with evaluating(evidence.model), evaluating(pruned), torch.no_grad():
-        for x, _ in evidence.batches:
-            y = call(evidence.model, x)
+    with evaluating(calibration.model), evaluating(pruned), torch.no_grad():
+        for x, _ in calibration.batches:
+            y = call(calibration.model, x)
             total += (call(pruned, x) - y).double().square().sum()
             count += len(y)
     return float(total) / count
 
 
-def _rows(evidence: Calibration, masks: Masks, changes: Changes) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+def _rows(calibration: Calibration, masks: Masks, changes: Changes) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
     """For each batch and output: dy/db of each layer (B, o), and the linearised change of the output (B)."""
-    evidence.require_derivatives(passes=True)
-    generator = evidence.generator("probes")
+    calibration.require_derivatives(passes=True)
+    generator = calibration.generator("probes")
     step = {}
     for name, mask in masks.items():
-        weight, change = evidence.weights[name], changes[name].weight
+        weight, change = calibration.weights[name], changes[name].weight
         step[name] = torch.where(mask, 0.0 if change is None else change, -weight)
-    with evidence.recorder() as recorder:
-        for x, _ in evidence.batches:
+    with calibration.recorder() as recorder:
+        for x, _ in calibration.batches:
             batch = recorder(x)
             signals = {
                 name: batch.inputs(name).double() @ step[name].T + changes[name].bias
                 for name in masks
                 if batch.calls[name]
             }
-            for row in batch.rows(evidence.probes, generator):
+            for row in batch.rows(calibration.probes, generator):
                 by_bias, total = {}, torch.zeros(len(batch.y), dtype=torch.float64, device=batch.y.device)
                 for name, mask in masks.items():
                     if name not in signals:

@@ -32,7 +32,7 @@ class Method:
 
     name: str
     label: str
-    ranking: str
+    criterion: str
     compensation: str = "none"
     scope: Scope = "network"
     needs_loss: bool = False
@@ -55,8 +55,8 @@ def register(method: Method) -> Method:
     >>> import torch
     >>> from prunebook.weights import CRITERIA, METHODS, Method, criterion, prune, register
     >>> @criterion("largest")
-    ... def largest(evidence):
-    ...     return {name: -weight.abs() for name, weight in evidence.weights.items()}
+    ... def largest(calibration):
+    ...     return {name: -weight.abs() for name, weight in calibration.weights.items()}
     >>> method = register(Method("largest-first", "Largest first", "largest", "mean"))
     >>> pruned = prune(torch.nn.Linear(3, 2), torch.eye(3), 0.5, "largest-first")
     >>> del METHODS["largest-first"], CRITERIA["largest"]
@@ -72,8 +72,8 @@ def check_method(method: Any) -> None:
     """Raises InputError for an unknown method, or one with an unknown part."""
     if not isinstance(method, Method):
         raise InputError(f"no method {method!r}: choose one of {list(METHODS)}")
-    if method.ranking not in CRITERIA:
-        raise InputError(f"no ranking {method.ranking!r}: choose one of {sorted(CRITERIA)}")
+    if method.criterion not in CRITERIA:
+        raise InputError(f"no criterion {method.criterion!r}: choose one of {sorted(CRITERIA)}")
     if method.compensation not in COMPENSATIONS:
         raise InputError(f"no compensation {method.compensation!r}: choose one of {sorted(COMPENSATIONS)}")
     check_scope(method.scope)

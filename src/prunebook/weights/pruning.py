@@ -55,7 +55,7 @@ def prune(
     layers: Sequence[str] | None = None,
     forward: Callable[[nn.Module, Any], Any] | None = None,
     targets: Callable[[Any], Any] | None = None,
-    evidence: Calibration | None = None,
+    calibration: Calibration | None = None,
     seed: int | None = None,
     probes: int | None = None,
 ) -> Pruned:
@@ -80,7 +80,7 @@ def prune(
         "network", "layer" or "row": which weights are compared with each other. Default: the method's.
     layers, loss, forward, targets, probes, seed
         As in `Calibration` (seed: 0).
-    evidence
+    calibration
         To prune many times, make one `Calibration(model, data)` and pass it, with None for these: the pass over
         the data and the scores are then computed once.
 
@@ -114,8 +114,8 @@ def prune(
     check_method(method)
     check_ratio(ratio)
     check_scope(scope or method.scope)
-    if evidence is None:
-        evidence = Calibration(
+    if calibration is None:
+        calibration = Calibration(
             model,
             data,
             loss=loss,
@@ -125,29 +125,29 @@ def prune(
             forward=forward,
             targets=targets,
         )
-    elif not isinstance(evidence, Calibration):
-        raise InputError(f"evidence is a {type(evidence).__name__}: give a Calibration(model, data), or None")
+    elif not isinstance(calibration, Calibration):
+        raise InputError(f"calibration is a {type(calibration).__name__}: give a Calibration(model, data), or None")
     else:
-        evidence.require_unchanged(model)
+        calibration.require_unchanged(model)
         if any(given is not None for given in (data, loss, seed, probes, layers, forward, targets)):
             raise InputError(
-                "data, loss, seed, probes, layers, forward and targets are part of the evidence: leave them None"
+                "data, loss, seed, probes, layers, forward and targets are part of the calibration: leave them None"
             )
-    if method.needs_loss and evidence.loss is None:
+    if method.needs_loss and calibration.loss is None:
         raise InputError(f"method {method.name!r} needs a training loss: pass loss=")
-    rank = CRITERIA[method.ranking]
-    scores = evidence.cached(("ranking", rank), lambda: rank(evidence))
-    zeros = {name: weight == 0 for name, weight in evidence.weights.items()}
+    rank = CRITERIA[method.criterion]
+    scores = calibration.cached(("ranking", rank), lambda: rank(calibration))
+    zeros = {name: weight == 0 for name, weight in calibration.weights.items()}
     first = {name: score.masked_fill(zeros[name], -torch.inf) for name, score in scores.items()}
     masks = select(first, ratio, scope or method.scope)
-    changes = COMPENSATIONS[method.compensation](evidence, masks)
+    changes = COMPENSATIONS[method.compensation](calibration, masks)
     pruned, reached = apply(model, masks, changes), sparsity(masks).overall
-    notes = _notes(evidence, pruned, masks, zeros, ratio)
+    notes = _notes(calibration, pruned, masks, zeros, ratio)
     return Pruned(pruned, masks, scores, changes, method, ratio, reached, notes)
 
 
-def _notes(evidence: Calibration, pruned: nn.Module, masks: dict, zeros: dict, ratio: float) -> tuple[str, ...]:
-    notes = [f"left alone: {evidence.left_alone}"] if evidence.left_alone else []
+def _notes(calibration: Calibration, pruned: nn.Module, masks: dict, zeros: dict, ratio: float) -> tuple[str, ...]:
+    notes = [f"left alone: {calibration.left_alone}"] if calibration.left_alone else []
     shares, total = sparsity(masks), sum(mask.numel() for mask in masks.values())
     notes += [f"layer {name!r} is emptied: all its weights are removed" for name, s in shares.layers.items() if s == 1]
     if abs(shares.overall - ratio) * total > 0.5 + 1e-6:
@@ -163,8 +163,8 @@ def _notes(evidence: Calibration, pruned: nn.Module, masks: dict, zeros: dict, r
         )
     model = private_copy(pruned)
     with evaluating(model), torch.no_grad():
-        x, _ = evidence.batches.first()
-        y = evidence.batches.call(model, x)
+        x, _ = calibration.batches.first()
+        y = calibration.batches.call(model, x)
     if isinstance(y, Tensor) and y.ndim and len(y) > 1 and bool((y == y[:1]).all()):
         notes.append("the outputs have become constant: they are the same for all samples")
     return tuple(notes)

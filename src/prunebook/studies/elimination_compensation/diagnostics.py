@@ -11,24 +11,24 @@ from prunebook.weights import COMPENSATIONS, CRITERIA, Calibration, linearised_c
 
 
 def linearisation(
-    evidence: Calibration, probe: Calibration, scores: dict[str, Tensor], ratios: tuple[float, ...]
+    calibration: Calibration, probe: Calibration, scores: dict[str, Tensor], ratios: tuple[float, ...]
 ) -> pd.DataFrame:
     """First-order and true output change of one mask under three compensations, on the samples of ``probe``."""
     rows = []
     for ratio in ratios:
         masks = select(scores, ratio)
         for name in ("none", "elimination", "joint"):
-            changes = COMPENSATIONS[name](evidence, masks)
+            changes = COMPENSATIONS[name](calibration, masks)
             predicted = float(linearised_change(probe, masks, changes))
             true = float(true_change(probe, masks, changes))
             rows.append({"compensation": name, "ratio": ratio, "predicted": predicted, "true": true})
     return pd.DataFrame(rows)
 
 
-def stability(evidence_of: Callable[[Tensor], Calibration], count: int, seed: int) -> pd.DataFrame:
+def stability(calibration_of: Callable[[Tensor], Calibration], count: int, seed: int) -> pd.DataFrame:
     """Rank correlation, and overlap of the lower half, between rankings from two halves of the ``count`` samples."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    halves = [evidence_of(half) for half in order.tensor_split(2)]
+    halves = [calibration_of(half) for half in order.tensor_split(2)]
     rows = []
     for name in ("elimination-compensation", "gradient-magnitude"):
         one, two = (torch.cat([score.flatten() for score in CRITERIA[name](half).values()]).cpu() for half in halves)

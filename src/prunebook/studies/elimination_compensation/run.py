@@ -65,21 +65,21 @@ def run(config: Compensation, seed: int, problem: Problem, device, report) -> di
     history_1 = train(first, problem.x_train, problem.y_train, seed=2 * seed, **fit)
     dense = first.write_to(0, mlp(config.widths).to(device))
 
-    def evidence_of(rows=slice(None)) -> Calibration:
+    def calibration_of(rows=slice(None)) -> Calibration:
         """What criteria look at: the dense network and these training samples."""
         batches, loss = problem.batches(rows), problem.loss_function
         return Calibration(dense, batches, loss=loss, seed=seed, nonlinear_samples=config.nonlinear_samples)
 
     report(f"rankings and compensations of {len(config.methods)} methods")
-    evidence = evidence_of()
-    scores, cost = _rank(evidence, problem.x_train, config.methods, config.nonlinear_samples)
-    candidates = _prune(evidence, scores, config.methods, config.ratios)
+    calibration = calibration_of()
+    scores, cost = _rank(calibration, problem.x_train, config.methods, config.nonlinear_samples)
+    candidates = _prune(calibration, scores, config.methods, config.ratios)
     pruned = StackedMLP.from_parts(list(candidates.values()), first.select([0]).slopes)
     tables = {
         "linearisation": linearisation(
-            evidence, evidence_of(slice(10_000)), scores["elimination-compensation"], config.ratios
+            calibration, calibration_of(slice(10_000)), scores["elimination-compensation"], config.ratios
         ),
-        "stability": stability(evidence_of, len(problem.x_train), seed),
+        "stability": stability(calibration_of, len(problem.x_train), seed),
         "layers": _layers(candidates),
         "cost": cost.assign(weights=weight_count(config.widths)),
     }
@@ -120,7 +120,7 @@ def run(config: Compensation, seed: int, problem: Problem, device, report) -> di
     return tables
 
 
-def _rank(evidence: Calibration, x: Tensor, methods: tuple[str, ...], nonlinear_samples: int):
+def _rank(calibration: Calibration, x: Tensor, methods: tuple[str, ...], nonlinear_samples: int):
     """Scores of every ranking in use, and what the three kinds of criterion cost."""
     rows = []
 
@@ -130,23 +130,23 @@ def _rank(evidence: Calibration, x: Tensor, methods: tuple[str, ...], nonlinear_
         return value
 
     with torch.no_grad():
-        timed("forward pass", len(x), lambda: [evidence.model(part) for part in x.split(CHUNK)])
-    timed("loss backpropagation", len(x), lambda: evidence.loss_gradients)
+        timed("forward pass", len(x), lambda: [calibration.model(part) for part in x.split(CHUNK)])
+    timed("loss backpropagation", len(x), lambda: calibration.loss_gradients)
     scores = {}
-    for name in dict.fromkeys(METHODS[method].ranking for method in methods):
+    for name in dict.fromkeys(METHODS[method].criterion for method in methods):
         count = nonlinear_samples if name == "non-linear" else len(x)
-        scores[name] = timed(name, count, lambda name=name: CRITERIA[name](evidence))
+        scores[name] = timed(name, count, lambda name=name: CRITERIA[name](calibration))
     return scores, pd.DataFrame(rows)
 
 
-def _prune(evidence: Calibration, scores, methods, ratios) -> dict[Name, list[PrunedLayer]]:
+def _prune(calibration: Calibration, scores, methods, ratios) -> dict[Name, list[PrunedLayer]]:
     """The layers of the network pruned by every method at every ratio, before the second phase."""
     found = {}
     for name in methods:
         method = METHODS[name]
         for ratio in ratios:
-            masks = select(scores[method.ranking], ratio, scope=method.scope)
-            found[name, ratio] = list(pruned_layers(evidence, masks, method.compensation).values())
+            masks = select(scores[method.criterion], ratio, scope=method.scope)
+            found[name, ratio] = list(pruned_layers(calibration, masks, method.compensation).values())
     return found
 
 

@@ -25,7 +25,7 @@ def rankings(bench: Bench, dense: nn.Sequential) -> tuple[Scores, pd.DataFrame]:
         else:
             brute = name == "non-linear"
             count = min(len(bench.seen), config.nonlinear_samples) if brute else len(bench.seen)
-            function = lambda name=name: CRITERIA[name](bench.evidence(dense))  # noqa: E731
+            function = lambda name=name: CRITERIA[name](bench.calibration(dense))  # noqa: E731
         scores[name], seconds = timing.timed(function, bench.device)
         rows.append(cost_row("ranking", name, seconds, count))
     return scores, pd.DataFrame(rows)
@@ -41,7 +41,7 @@ def others(bench: Bench, dense: nn.Sequential, scores: Scores) -> pd.DataFrame:
     stack = StackedMLP.from_models([dense])
     timed = [name for name in config.compensations if config.partners or name not in config.costly]
     jobs = [
-        ("compensation", name, count, lambda name=name: COMPENSATIONS[name](bench.evidence(dense), masks))
+        ("compensation", name, count, lambda name=name: COMPENSATIONS[name](bench.calibration(dense), masks))
         for name in timed
     ]
     jobs += [

@@ -57,7 +57,7 @@ class Bench:
         )
         return stack
 
-    def evidence(self, model: nn.Sequential) -> Calibration:
+    def calibration(self, model: nn.Sequential) -> Calibration:
         """A fresh one, for which nothing has been computed yet."""
         batches, loss = self.problem.batches(self.seen), self.problem.loss_function
         count = self.config.nonlinear_samples

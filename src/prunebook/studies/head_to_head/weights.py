@@ -64,14 +64,14 @@ def _narrow(queue: Queue) -> None:
 
 def _ranked(queue: Queue, stack: StackedMLP, dense: nn.Sequential, scores: costs.Scores) -> int:
     """Every pair at every ratio into the queue; gives the number of weights that any mask is off its ratio."""
-    config, evidence, wrong = queue.bench.config, queue.bench.evidence(dense), 0
+    config, calibration, wrong = queue.bench.config, queue.bench.calibration(dense), 0
     for ranking in config.rankings:
         masks = {ratio: masks_of(scores, ranking, ratio) for ratio in config.ratios}
         wrong += sum(off(mask, ratio, scope_of(ranking)) for ratio, mask in masks.items())
         mine = [compensation for name, compensation in pairs(config) if name == ranking]
         labels = [(ranking, compensation, ratio) for compensation in mine for ratio in config.ratios]
         parts = [
-            list(pruned_layers(evidence, masks[ratio], compensation).values()) for _, compensation, ratio in labels
+            list(pruned_layers(calibration, masks[ratio], compensation).values()) for _, compensation, ratio in labels
         ]
         tuned = [is_tuned(config, ranking, compensation) for _, compensation, _ in labels]
         queue.add(StackedMLP.from_parts(parts, stack.slopes), labels, "pruned", tuned)

@@ -76,7 +76,9 @@ def masks(
 ) -> dict[str, Bool[Tensor, " units"]]:
     """Units to prune in each layer of a set."""
     chosen = units.layer_set(model, layer_set)
-    return {site.name: units.mask_lowest(scores[site.name], units.count(site.units, amount)) for site in chosen}
+    return {
+        site.name: units.mask_lowest(scores[site.name], units.number_to_prune(site.units, amount)) for site in chosen
+    }
 
 
 def prunings(at: Moment, sets, amounts) -> Iterator[tuple[dict, dict[str, Tensor], dict[str, Tensor] | None]]:

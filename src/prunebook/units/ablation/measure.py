@@ -1,6 +1,6 @@
 """Losses of very many variants of one network, each with some of its units pruned.
 
-A variant sets chosen units of chosen sites to zero, or to constants (mean replacement, Evci et al., 2019). The network
+A variant sets chosen units of chosen layers to zero, or to constants (mean replacement, Evci et al., 2019). The network
 runs once up to its first site; behind it, whatever two variants have in common is computed once.
 """
 
@@ -20,7 +20,7 @@ from prunebook.units.ablation.plan import Cut, Plan, bits, integer, values
 from prunebook.units.ablation.stages import Stage, stages
 from prunebook.units.folding import BORDERS, check_plain
 from prunebook.units.forward import NORMS, as_chain, exact, forward
-from prunebook.units.layers import UnitLayer, sites
+from prunebook.units.layers import UnitLayer, unit_layers
 from prunebook.units.replacement import checked, overwriting
 
 MEMORY = {"cpu": 192 * 2**20, "cuda": 4 * 2**30}
@@ -76,7 +76,7 @@ def measure(
     Raises InputError for a network that is no plain chain, an unknown site, a mask or constants of the wrong shape,
     constants that are missing or not finite, an unknown border, or data that do not fit the network.
     """
-    model, chain = as_chain(model), sites(model)
+    model, chain = as_chain(model), unit_layers(model)
     check_plain(model)
     norms = [layer for layer in model if isinstance(layer, NORMS)]
     batch_statistics = batch_statistics and bool(norms)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from prunebook.errors import InputError
 from prunebook.units.forward import forward, max_pool
-from prunebook.units.layers import AVERAGES, UnitLayer, sites
+from prunebook.units.layers import AVERAGES, UnitLayer, unit_layers
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def stages(model: nn.Sequential, x: Tensor, *, fold: bool = True) -> list[Stage]
     Raises InputError for convolutions with dilation or a padding other than zeros, dense layers that read maps
     which were not flattened, and a chain whose last layer is a convolution.
     """
-    chain, found = sites(model), []
+    chain, found = unit_layers(model), []
     producer = model[chain[0].producer]
     z = forward(model[: chain[0].start], x[:1], {})
     if z.dim() != (4 if isinstance(producer, nn.Conv2d) else 2):
