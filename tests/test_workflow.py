@@ -62,7 +62,7 @@ def test_settings_come_as_text_or_numbers():
         ({"threads": 99999999999}, "at most 1024"),
         ({"seeds": [2**63]}, f"whole number from 1 to {2**31 - 1}"),
         ({"seeds": 100_000_000}, "at most 10,000"),
-        ({"finished": "perhaps"}, "finished=perhaps: use yes or no"),
+        ({"finished": "perhaps"}, "finished=perhaps: use yes, no"),
     ],
 )
 def test_unusable_settings_are_told(settings, words):

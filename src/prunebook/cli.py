@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,8 +28,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _option(text: str, *names: str, **more) -> object:
+    return typer.Option(*names, help=text, show_default=False, **more)
+
+
+Name = Annotated[str, typer.Argument(help="Name of the study; 'prunebook list' shows them.")]
 Scale = Annotated[str, typer.Option(help="smoke (tests), laptop (minutes) or paper (the papers' protocol).")]
-Data = Annotated[Path | None, typer.Option(help="Folder that holds the data sets.", show_default=False)]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Data = Annotated[Path | None, _option("Folder that holds the data sets.")]
+Seeds = Annotated[int | None, _option("How many seeds, from 1.")]
+Threads = Annotated[int | None, _option("Threads that torch uses.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -50,36 +59,33 @@ def _studies(*asked: str) -> dict[str, Study]:
     """All studies by name. Raises InputError where one that is asked for is not among them."""
     from prunebook.studies import STUDIES
 
-    known = STUDIES
     for name in asked:
-        if name not in known:
-            raise InputError(f"there is no study {name!r}: use one of {', '.join(known)}")
-    return known
+        if name not in STUDIES:
+            raise InputError(f"there is no study {name!r}: use one of {', '.join(STUDIES)}")
+    return STUDIES
+
+
+def _one_of(option: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise InputError(f"--{option} {value}: use one of {', '.join(known)}")
 
 
 @app.command()
 def run(
-    study: Annotated[str, typer.Argument(help="Name of the study; 'prunebook list' shows them.")],
+    study: Name,
     scale: Scale = "laptop",
-    seed: Annotated[list[int] | None, typer.Option(help="One seed; may be repeated.", show_default=False)] = None,
-    seeds: Annotated[int | None, typer.Option(help="How many seeds, from 1.", show_default=False)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seed: Annotated[list[int] | None, _option("One seed; may be repeated.")] = None,
+    seeds: Seeds = None,
+    device: Device = "auto",
     data: Data = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what is already there.")] = False,
     only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Only such configurations; may be repeated.", show_default=False),
+        list[str] | None, _option("Only such configurations; may be repeated.", metavar="KEY=VALUE")
     ] = None,
-    config: Annotated[
-        str | None, typer.Option(metavar="HASH", help="Only this configuration.", show_default=False)
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Of trainings that leave a choice: single, bf16 or tf32.", show_default=False)
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads that torch uses.", show_default=False)] = None,
-    exclusive: Annotated[
-        bool, typer.Option("--exclusive", help="Use one GPU, and one that no other such run has.")
-    ] = False,
+    config: Annotated[str | None, _option("Only this configuration.", metavar="HASH")] = None,
+    precision: Annotated[str | None, _option("Of trainings that leave a choice: single, bf16 or tf32.")] = None,
+    threads: Threads = None,
+    exclusive: Annotated[bool, _option("Use one GPU, and one that no other such run has.", "--exclusive")] = False,
 ) -> None:
     """Measure what is missing of a study. It may be interrupted, and run in several processes at once."""
     with _told(), _own_gpu(exclusive and device != "cpu"):
@@ -89,8 +95,7 @@ def run(
         known = _studies(study)
         if seed and seeds is not None:
             raise InputError("give --seed or --seeds, not both")
-        if threads is not None:
-            _set_threads(threads)
+        _set_threads(threads)
         configs = None
         if scale in known[study].presets:  # else it is refused below, with all other arguments
             if only and config is not None:
@@ -103,16 +108,8 @@ def run(
                 configs = (configuration(known[study], scale, config),)
             if precision is not None:
                 configs = with_precision(configs or known[study].presets[scale], precision)
-        done = collect(
-            known[study],
-            scale,
-            seeds=seed or seeds,
-            configs=configs,
-            device=device,
-            data=data,
-            fresh=fresh,
-            report=typer.echo,
-        )
+        options = {"configs": configs, "device": device, "data": data, "fresh": fresh}
+        done = collect(known[study], scale, seeds=seed or seeds, report=typer.echo, **options)
         for result in done.results:
             typer.echo(f"{result.path}  {result.record['wall_time']:.1f} s")
         for place, changes in done.stale.items():
@@ -134,12 +131,13 @@ def _own_gpu(wanted: bool) -> Iterator[None]:
         yield
 
 
-def _set_threads(threads: int) -> None:
-    import torch
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
 
-    from prunebook.studies.configuration import check_threads
+        from prunebook.studies.configuration import check_threads
 
-    torch.set_num_threads(check_threads(threads))
+        torch.set_num_threads(check_threads(threads))
 
 
 @app.command("list")
@@ -154,27 +152,25 @@ def list_studies() -> None:
         for study in _studies().values():
             typer.echo(f"{study.name}: {study.title}")
             for scale in (scale for scale in SCALES if scale in study.presets):
-                configs = study.presets[scale]
                 seen = survey(study, scale, store)
-                parts = [f"{len(configs)} configs x {study.seeds[scale]} seeds"]
-                parts.append(f"{seen.stored} of {seen.wanted} stored")
-                if seen.stale:
-                    parts.append(f"{seen.stale} outdated ({'; '.join(seen.changes)})")
-                if seen.broken:
-                    parts.append(f"{len(seen.broken)} broken")
-                if seen.others:
-                    parts.append(f"{seen.others} of other seeds or data")
-                typer.echo(f"  {scale:<7} {', '.join(parts)}")
+                parts = [
+                    f"{len(study.presets[scale])} configs x {study.seeds[scale]} seeds",
+                    f"{seen.stored} of {seen.wanted} stored",
+                    f"{seen.stale} outdated ({'; '.join(seen.changes)})" if seen.stale else "",
+                    f"{len(seen.broken)} broken" if seen.broken else "",
+                    f"{seen.others} of other seeds or data" if seen.others else "",
+                ]
+                typer.echo(f"  {scale:<7} {', '.join(filter(None, parts))}")
                 for trouble in seen.broken:
                     typer.echo(f"          {trouble}")
 
 
 @app.command()
 def plan(
-    study: Annotated[str, typer.Argument(help="Name of the study; 'prunebook list' shows them.")],
+    study: Name,
     scale: Scale = "paper",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    seeds: Annotated[int | None, typer.Option(help="How many seeds, from 1.", show_default=False)] = None,
+    seeds: Seeds = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what is missing of a study, and what it will cost, before anything is started."""
@@ -184,12 +180,9 @@ def plan(
         from prunebook.workflow.costs import summary
 
         known = _studies(study)
-        if scale not in known[study].presets:
-            raise InputError(f"--scale {scale}: use one of {', '.join(known[study].presets)}")
-        if device not in ("cpu", "cuda"):
-            raise InputError(f"--device {device}: use cpu or cuda")
-        chosen = None if seeds is None else seed_list(seeds)
-        jobs = plan_of(known[study], scale, device=device, seeds=chosen)
+        _one_of("scale", scale, known[study].presets)
+        _one_of("device", device, ("cpu", "cuda"))
+        jobs = plan_of(known[study], scale, device=device, seeds=seeds if seeds is None else seed_list(seeds))
         if as_json:
             typer.echo(json.dumps([dataclasses.asdict(job) for job in jobs], indent=1))
             return
@@ -248,13 +241,11 @@ def drift(
     studies: Annotated[list[str] | None, typer.Argument(help="Which; left out: all with a tolerance.")] = None,
     runs: Annotated[int, typer.Option(help="How many results of each study.")] = 1,
     pick: Annotated[int, typer.Option(help="Another number draws other results.")] = 0,
-    at_most: Annotated[
-        float | None, typer.Option(help="Only results that took at most so many minutes.", show_default=False)
-    ] = None,
+    at_most: Annotated[float | None, _option("Only results that took at most so many minutes.")] = None,
     scale: Scale = "paper",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     data: Data = None,
-    threads: Annotated[int | None, typer.Option(help="Threads that torch uses.", show_default=False)] = None,
+    threads: Threads = None,
 ) -> None:
     """Measure a sample of the stored results again, and say how far the numbers are."""
     with _told():
@@ -262,25 +253,14 @@ def drift(
         from prunebook.workflow import drift as drifting
 
         known, declared = _studies(*(studies or ())), drifting.read_tolerances()
-        if scale not in SCALES:
-            raise InputError(f"--scale {scale}: use one of {', '.join(SCALES)}")
+        _one_of("scale", scale, SCALES)
         if at_most is not None and not at_most > 0:
             raise InputError(f"--at-most {at_most:g} must be more than 0 minutes")
-        if threads is not None:
-            _set_threads(threads)
-        wanted = studies or drifting.within_reach(known, declared, scale, at_most)
+        _set_threads(threads)
+        options = {"runs": runs, "pick": pick, "at_most": at_most, "device": device, "data": data}
         drifted = False
-        for name in wanted:
-            found = drifting.drift(
-                known[name],
-                scale,
-                runs=runs,
-                pick=pick,
-                at_most=None if at_most is None else 60 * at_most,
-                device=device,
-                data=data,
-                report=typer.echo,
-            )
+        for name in studies or drifting.within_reach(known, declared, scale, at_most):
+            found = drifting.drift(known[name], scale, report=typer.echo, **options)
             kept = drifting.keep(found)
             for entry in found:
                 drifted |= not entry["ok"]
@@ -305,15 +285,13 @@ def fingerprint(
     with _told():
         from prunebook.store import fingerprints
 
-        differs = False
-        known = _studies(*(studies or ()))
-        for name, study in ((name, known[name]) for name in studies or known):
-            tables = fingerprints.take(study)
+        differs, known = False, _studies(*(studies or ()))
+        for name in studies or known:
+            tables = fingerprints.take(known[name])
             if write:
-                fingerprints.write(study, tables)
-            told = fingerprints.told(
-                name, fingerprints.differences(fingerprints.read(name), tables, fingerprints.tolerances(name))
-            )
+                fingerprints.write(known[name], tables)
+            then, allowed = fingerprints.read(name), fingerprints.tolerances(name)
+            told = fingerprints.told(name, fingerprints.differences(then, tables, allowed))
             typer.echo(told or f"{name}: the same")
             differs |= bool(told)
         if differs:

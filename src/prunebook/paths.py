@@ -1,7 +1,6 @@
 """Where things are, the checkout with its data and the cache of this user; how a file is put in its place."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,13 +23,9 @@ def cache_folder() -> Path:
     """``PRUNEBOOK_CACHE`` if set, else "prunebook" in the platform's cache folder of this user."""
     if own := os.environ.get("PRUNEBOOK_CACHE"):
         return Path(own).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "prunebook"
+    import pooch
+
+    return pooch.os_cache("prunebook")
 
 
 def tidy(path: Path) -> str:
@@ -63,18 +58,3 @@ def sweep(folder: Path, name: str = "") -> None:
     """Remove what killed writers left in a folder, of all files or of one. The caller holds the lock of all writers."""
     for left in folder.glob(f".{name}.*.part" if name else "*.part"):
         left.unlink(missing_ok=True)
-
-
-@contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    """Environment variables with other values for a while."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ |= variables
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

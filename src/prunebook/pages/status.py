@@ -67,10 +67,12 @@ def plans_table(store: Store | None = None) -> str:
         "| :-- | --: | --: | --: | --: | --: |",
     ]
     for study in STUDIES.values():
-        if row := held_out(study, "paper", store):
+        if pairs := held_out(study, "paper", store):
+            planned, measured = (sum(seconds) / 3600 for seconds in zip(*pairs, strict=True))
+            factors = [took / foretold for foretold, took in pairs]
             lines.append(
-                f"| {study.title} | {row.runs} | {row.planned:.2f} | {row.measured:.2f} | {row.factor:.2f} "
-                f"| {row.mask_lowest:.2f} to {row.highest:.2f} |"
+                f"| {study.title} | {len(pairs)} | {planned:.2f} | {measured:.2f} | {measured / planned:.2f} "
+                f"| {min(factors):.2f} to {max(factors):.2f} |"
             )
     return "\n".join(lines) if len(lines) > 2 else "No configuration has two seeds yet."
 

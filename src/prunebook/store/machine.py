@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,6 +17,7 @@ from pathlib import Path
 from prunebook import paths
 
 PACKAGE = "prunebook"
+ABSENT = "not installed"
 _ROUNDING = ("device", "cpu", "instructions", "threads", "gpu")  # what decides in which order sums are rounded
 
 
@@ -53,38 +55,19 @@ def versions() -> dict[str, str]:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
+            found[name] = ABSENT
     return found
 
 
 def _cpu_model() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    if platform.system() == "Darwin":
-        try:
+        if platform.system() == "Darwin":
             command = ["sysctl", "-n", "machdep.cpu.brand_string"]
             return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            pass
-    return platform.processor() or platform.machine() or "unknown"
-
-
-def _memory_gib() -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, ValueError, OSError):  # not a POSIX system
-        return None
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))  # in a container or a cluster job fewer than the machine has
-    except AttributeError:
-        return os.cpu_count() or 1
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return re.search(r"^model name\s*:\s*(.*\S)", told, re.MULTILINE)[1]
+    except (OSError, subprocess.SubprocessError, TypeError):  # TypeError: no such line
+        return platform.processor() or platform.machine() or "unknown"
 
 
 def hardware(device: str = "cpu") -> dict:
@@ -92,13 +75,15 @@ def hardware(device: str = "cpu") -> dict:
     and the GPU if used."""
     import torch
 
+    posix = "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ())
     facts = {
         "device": str(device),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_model(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "cores": _cores(),
-        "memory_gib": _memory_gib(),
+        # In a container or a cluster job fewer than the machine has.
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1) if posix else None,
         "threads": torch.get_num_threads(),
     }
     if str(device).startswith("cuda") and torch.cuda.is_available():

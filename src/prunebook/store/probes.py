@@ -1,4 +1,4 @@
-"""The tiny configurations that fingerprints are taken from, of ``data/fingerprints/probes.yaml``, and what they need."""
+"""The tiny configurations of ``data/fingerprints/probes.yaml``, from which fingerprints are taken, and their data."""
 
 from pathlib import Path
 

@@ -18,30 +18,19 @@ COSTS_FILE = DATA / "costs.yaml"
 
 @dataclass(frozen=True)
 class Job:
-    """The runs of one configuration.
+    """The runs of one configuration."""
 
-    Attributes:
-        config: in words.
-        address: the configuration's hash.
-        wanted, missing: runs in all, and those not stored yet.
-        seconds: of one run on ``device``; None where nothing is known.
-        megabytes: what one run leaves on the disk.
-        source: "measured" (the median of stored runs) or "table".
-        note: how the number of the table was got.
-        memory: the most that one run holds at a time, in MB; None where it has not been measured.
-        after: study → columns of those of its runs, with the same seed, that make a training which this one needs too.
-    """
-
-    config: str
-    address: str
-    wanted: int
-    missing: int
+    config: str  # in words
+    address: str  # its hash
+    wanted: int  # runs in all
+    missing: int  # those not stored yet
     device: str
-    seconds: float | None
-    megabytes: float
-    source: str
-    note: str = ""
-    memory: float | None = None
+    seconds: float | None  # of one run on ``device``; None where nothing is known
+    megabytes: float  # what one run leaves on the disk
+    source: str  # "measured" (the median of stored runs) or "table"
+    note: str = ""  # how the number of the table was got
+    memory: float | None = None  # the most that one run holds at a time, in MB; None where it has not been measured
+    # Study → columns of those of its runs, with the same seed, that make a training which this one needs too.
     after: dict[str, dict] = field(default_factory=dict)
 
 
@@ -63,76 +52,46 @@ def plan(
     for config in study.presets[scale]:
         there = store.seeds(scale, config)
         known = [store.path(scale, config, seed) for seed in there]
-        records = [_record(store, path) for path in known]
-        alike = (record for record in records if ("gpu" in record["hardware"]) == (device == "cuda"))
-        times = [record["wall_time"] for record in alike]
-        size = median(map(_megabytes, known)) if known else 0.0
         listed = _entry(table.get(study.name, []), config)
         entry = listed if scale == "paper" else {}
         seconds, source = (float(entry[device]), "table") if device in entry else (None, "")
-        if seconds is None and times:
-            seconds, source = median(times), "measured"
+        if seconds is None:
+            records = (_record(store, path) for path in known)
+            times = [r["wall_time"] for r in records if ("gpu" in r["hardware"]) == (device == "cuda")]
+            seconds, source = (median(times), "measured") if times else (None, "")
+        sizes = [sum(file.stat().st_size for file in path.iterdir()) / 1e6 for path in known]
         jobs.append(
             Job(
-                describe(config, study.presets[scale]) or study.name,
-                config_hash(config),
-                len(chosen),
-                len(set(chosen) - set(there)),
-                device,
-                seconds,
-                size + entry.get("megabytes", 0.0),
-                source,
-                entry.get("note", "") if source == "table" else "",
-                float(entry["memory"]) if "memory" in entry else None,
-                listed.get("after", {}),
+                config=describe(config, study.presets[scale]) or study.name,
+                address=config_hash(config),
+                wanted=len(chosen),
+                missing=len(set(chosen) - set(there)),
+                device=device,
+                seconds=seconds,
+                megabytes=(median(sizes) if sizes else 0.0) + entry.get("megabytes", 0.0),
+                source=source,
+                note=entry.get("note", "") if source == "table" else "",
+                memory=float(entry["memory"]) if "memory" in entry else None,
+                after=listed.get("after", {}),
             )
         )
     return jobs
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """How far plans of a study's configurations were off.
-
-    Attributes:
-        study: its name.
-        runs: how many were foretold, each from the other stored seeds of its configuration.
-        planned, measured: hours of these runs.
-        lowest, highest: of single runs, the measured time over the planned one.
-    """
-
-    study: str
-    runs: int
-    planned: float
-    measured: float
-    mask_lowest: float
-    highest: float
-
-    @property
-    def factor(self) -> float:
-        """Measured over planned, all runs together."""
-        return self.measured / self.planned
-
-
-def held_out(study: Study, scale: str, store: Store | None = None) -> HeldOut | None:
-    """Plans of each stored run from the other seeds of its configuration, as if it were still missing.
+def held_out(study: Study, scale: str, store: Store | None = None) -> list[tuple[float, float]]:
+    """(planned, measured) seconds of each stored run, foretold from the other seeds of its configuration.
 
     Configurations that the table of costs knows are left out: what they share with others, such as a training, is in
-    the table but not in the time of a run that found it in the cache. None where no configuration has two seeds.
+    the table but not in the time of a run that found it in the cache.
     """
     store, listed, pairs = store or Store(), _table(COSTS_FILE), []
     for config in study.presets[scale]:
-        if "cpu" in _entry(listed.get(study.name, []), config):
-            continue
-        paths = [store.path(scale, config, seed) for seed in sorted(store.seeds(scale, config))]
-        times = [_record(store, path)["wall_time"] for path in paths]
-        if len(times) > 1:
-            pairs += [(median(times[:place] + times[place + 1 :]), time) for place, time in enumerate(times)]
-    if not pairs:
-        return None
-    factors = [measured / planned for planned, measured in pairs]
-    planned, measured = (sum(times) / 3600 for times in zip(*pairs, strict=True))
-    return HeldOut(study.name, len(pairs), planned, measured, min(factors), max(factors))
+        if "cpu" not in _entry(listed.get(study.name, []), config):
+            paths = [store.path(scale, config, seed) for seed in store.seeds(scale, config)]
+            times = [_record(store, path)["wall_time"] for path in paths]
+            others = (times[:place] + times[place + 1 :] for place in range(len(times)))
+            pairs += [(median(rest), time) for rest, time in zip(others, times, strict=True) if rest]
+    return pairs
 
 
 def from_nothing(study: str, config: object, taken: float, costs: Path = COSTS_FILE) -> float:
@@ -166,10 +125,6 @@ def _record(store: Store, path: Path) -> dict:
         return json.loads((path / "record.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return store.open(path).record  # says what is wrong with it
-
-
-def _megabytes(path: Path) -> float:
-    return sum(file.stat().st_size for file in path.iterdir()) / 1e6
 
 
 def summary(jobs: Sequence[Job]) -> str:

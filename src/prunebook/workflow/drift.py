@@ -5,20 +5,21 @@ is kept in ``data/drift.json``.
 """
 
 import json
+import os
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 
 from prunebook.errors import InputError
 from prunebook.networks.device import resolve_device
-from prunebook.paths import DATA, environment, replacing
+from prunebook.paths import DATA, replacing
 from prunebook.store import machine
 from prunebook.store.comparison import TOLERANCES_FILE, compare, read_tolerances
 from prunebook.store.results import Result, Store
@@ -31,40 +32,29 @@ _RESULT = ("study", "scale", "address", "seed")
 
 
 def there(study: Study, scale: str, at_most: float | None = None, store: Store | None = None) -> list[tuple]:
-    """The stored (configuration, seed, result) of a study that take at most so many seconds from nothing."""
+    """The stored (configuration, seed, result) of a study that take at most so many minutes from nothing."""
     store, found = store or Store(), []
     for config in study.presets.get(scale, ()):
         for seed in store.seeds(scale, config):
             result = store.load(scale, config, seed)
-            taken = from_nothing(study.name, config, result.record["wall_time"])
-            if at_most is None or taken <= at_most:
+            seconds = from_nothing(study.name, config, result.record["wall_time"])
+            if at_most is None or seconds <= 60 * at_most:
                 found.append((config, seed, result))
     return found
 
 
-def within_reach(known: Mapping[str, Study], declared: Mapping, scale: str, minutes: float | None = None) -> list[str]:
-    """Names of the studies with a tolerance that have a stored result which took at most so many minutes.
+def within_reach(known: Mapping[str, Study], declared: Mapping, scale: str, at_most: float | None = None) -> list[str]:
+    """Names of the studies with a tolerance that have such a result; InputError where there is none."""
+    names = [name for name in known if name in declared and there(known[name], scale, at_most)]
+    return names or _nothing("a study with a tolerance", scale, at_most)
 
-    Raises InputError where there is none, and says what there is to do.
-    """
-    seconds = None if minutes is None else 60 * minutes
-    names = [name for name in known if name in declared and there(known[name], scale, seconds)]
-    if names:
-        return names
-    if minutes is not None and any(there(known[name], scale) for name in known if name in declared):
-        raise InputError(
-            f"--at-most {minutes:g}: no stored result of scale {scale} took so few minutes; give more, or none"
-        )
+
+def _nothing(of: str, scale: str, at_most: float | None) -> NoReturn:
+    limit = "" if at_most is None else f" that took at most {at_most:g} minutes (--at-most): give more, or no limit"
     raise InputError(
-        f"--scale {scale}: no result of a study with a tolerance is stored at this scale; "
-        "'prunebook list' shows what is, and 'prunebook run' makes one"
+        f"--scale {scale}: there is no stored result of {of}{limit}; 'prunebook list' shows what is stored, and "
+        "'prunebook run' makes one"
     )
-
-
-def sample(study: Study, scale: str, runs: int, pick: int, store: Store, at_most: float | None = None) -> list[tuple]:
-    """``runs`` of the stored results that took at most so many seconds, drawn by ``pick``."""
-    found = there(study, scale, at_most, store)
-    return random.Random(pick).sample(found, min(runs, len(found)))
 
 
 def again(
@@ -74,26 +64,14 @@ def again(
     loaded, dataset = study.prepare(config, data, device)
     if dataset.stand_in:
         raise InputError(f"{study.name}: the data are not there, only a stand-in ({dataset.name}): give --data FOLDER")
-    with _no_cache():
+    with (
+        tempfile.TemporaryDirectory(prefix="prunebook-drift-") as folder,
+        patch.dict(os.environ, PRUNEBOOK_CACHE=folder),
+    ):
         return study.run(loaded, seed, dataset, device, report)
 
 
-@contextmanager
-def _no_cache() -> Iterator[None]:
-    with tempfile.TemporaryDirectory(prefix="prunebook-drift-") as folder, environment(PRUNEBOOK_CACHE=folder):
-        yield
-
-
-def outcome(
-    study: Study,
-    config: object,
-    seed: int,
-    scale: str,
-    result: Result,
-    tables: Mapping,
-    device: str,
-    tolerances: Mapping,
-) -> dict:
+def outcome(study, config, seed, scale, result: Result, tables: Mapping, device: str, tolerances: Mapping) -> dict:
     """What came of one re-run, ready for JSON."""
     rows = compare(result.tables, tables, tolerances).to_dict("records")
     for row in rows:  # JSON has no infinity
@@ -154,16 +132,6 @@ def seen_elsewhere(outcomes: list[dict]) -> dict[tuple[str, str, str], dict]:
     return found
 
 
-def between_seeds(study: Study, scale: str, tolerances: Mapping, store: Store | None = None) -> pd.Series:
-    """What tolerance each (table, metric) would need for a result to pass as that of the next seed: the median over all
-    such pairs of a configuration. A tolerance as wide as that cannot tell another machine from another seed."""
-    store, found = store or Store(), []
-    for config in study.presets[scale]:
-        tables = [store.load(scale, config, seed).tables for seed in store.seeds(scale, config)]
-        found += [compare(one, other, tolerances) for one, other in pairwise(tables)]
-    return pd.concat(found).groupby(["table", "metric"])["needed"].median() if found else pd.Series(dtype=float)
-
-
 def drift(
     study: Study,
     scale: str = "paper",
@@ -176,11 +144,7 @@ def drift(
     store: Store | None = None,
     report: Callable[[str], None] = print,
 ) -> list[dict]:
-    """Re-run a sample of the stored results of one study and compare.
-
-    Args:
-        runs, pick, at_most: see :func:`sample`.
-        device, data: for the new run.
+    """Measure ``runs`` stored results of one study again, drawn by ``pick``; ``at_most`` is in minutes.
 
     Raises InputError where nothing is stored that fits, or no tolerance is declared for the study.
     """
@@ -191,12 +155,9 @@ def drift(
         raise InputError(f"runs {runs} must be at least 1")
     if scale not in study.presets:
         raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
-    drawn = sample(study, scale, runs, pick, store or Store(), at_most)
-    if not drawn:
-        limit = "" if at_most is None else f" that took at most {at_most / 60:g} minutes: give more, or no limit"
-        raise InputError(f"there is no stored result of {study.name} at {scale}{limit}")
+    stored = there(study, scale, at_most, store) or _nothing(study.name, scale, at_most)
     found = []
-    for config, seed, result in drawn:
+    for config, seed, result in random.Random(pick).sample(stored, min(runs, len(stored))):
         words = describe(config, study.presets[scale])
         report(f"{study.name} {words} seed {seed}: took {result.record['wall_time']:.0f} s then")
         tables = again(study, config, seed, device=device, data=data, report=report)

@@ -12,11 +12,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
+from unittest.mock import patch
 
 import filelock
-
-from prunebook.paths import environment
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -28,8 +28,7 @@ def listed() -> dict[str, str]:
         shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
-    pairs = (line.split(",") for line in shown.splitlines() if line.count(",") == 1)
-    return {index.strip(): uuid.strip() for index, uuid in pairs}
+    return dict(re.findall(r"^\s*(\w+)\s*,\s*(\S+)\s*$", shown, re.MULTILINE))
 
 
 def visible(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -41,17 +40,8 @@ def visible(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     known = listed()
     if VISIBLE not in environment:
         return {uuid: uuid for uuid in known.values()}
-    chosen = {}
-    for name in map(str.strip, environment[VISIBLE].split(",")):
-        if name in ("", "-1"):  # CUDA stops reading here
-            break
-        chosen[name] = known.get(name, name)
-    return chosen
-
-
-def lock_folder() -> Path:
-    """Where the locks of this user are: on the machine itself, as devices are the machine's own."""
-    return Path(tempfile.gettempdir()) / f"prunebook-gpus-{getpass.getuser()}"
+    names = takewhile(lambda name: name not in ("", "-1"), map(str.strip, environment[VISIBLE].split(",")))  # as CUDA
+    return {name: known.get(name, name) for name in names}
 
 
 @contextmanager
@@ -65,17 +55,15 @@ def claimed(
     """Wait for a device that no other such process has, and make it the only one that CUDA shows to this one.
 
     To be entered before CUDA is used. Yields the device's name; None where there is no GPU, and CUDA then shows none.
-
-    Args:
-        report: told once if all devices are taken.
-        devices, folder: in place of :func:`visible` and :func:`lock_folder`.
-        pause: seconds between two looks.
+    ``report`` is told once if all are taken; ``devices`` stand in place of :func:`visible`, ``folder`` in place of one
+    on the machine itself, as devices are the machine's own; ``pause`` is in seconds, between two looks.
     """
     devices = visible() if devices is None else devices
-    name, lock = _taken(devices, folder or lock_folder(), pause, report) if devices else (None, None)
+    folder = folder or Path(tempfile.gettempdir()) / f"prunebook-gpus-{getpass.getuser()}"
+    name, lock = _taken(devices, folder, pause, report) if devices else (None, None)
     try:
         # In this order CUDA counts devices as nvidia-smi does.
-        with environment(CUDA_VISIBLE_DEVICES=name or "", CUDA_DEVICE_ORDER="PCI_BUS_ID"):
+        with patch.dict(os.environ, CUDA_VISIBLE_DEVICES=name or "", CUDA_DEVICE_ORDER="PCI_BUS_ID"):
             yield name
     finally:
         if lock is not None:

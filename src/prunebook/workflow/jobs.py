@@ -6,7 +6,7 @@ The store of results is the only memory. A run that is stored is no job, whateve
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,8 +23,7 @@ ROOM = 1.25
 # For runs of which no cost is known yet.
 MINUTES = {"smoke": 30, "laptop": 60, "paper": 1440}
 MEGABYTES = 4000
-_SETTINGS = ("scale", "studies", "seeds", "device", "threads", "data", "finished", "output")
-_YES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_YES = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 
 
 @dataclass(frozen=True)
@@ -38,52 +37,45 @@ class Run:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of the workflow.
-
-    Attributes:
-        scale: "smoke", "laptop" or "paper".
-        studies: their names.
-        seeds: in place of the number that each study wants at this scale.
-        device, threads, data: as for ``prunebook run``.
-        finished: make pages from what is stored, and run nothing.
-        output: where pages, book and logs are written.
-    """
+    """What is asked of the workflow."""
 
     scale: str = "laptop"
     studies: tuple[str, ...] = ()
-    seeds: tuple[int, ...] | None = None
-    device: str = "auto"
+    seeds: tuple[int, ...] | None = None  # in place of the number that each study wants at this scale
+    device: str = "auto"  # this and the next two as for ``prunebook run``
     threads: int = 1
     data: str = ""
-    finished: bool = False
-    output: str = "_build"
+    finished: bool = False  # make pages from what is stored, and run nothing
+    output: str = "_build"  # where pages, book and logs are written
 
 
 def request(settings: Mapping) -> Request:
     """A request from KEY=VALUE settings; InputError for one that is unknown or unusable."""
-    if unknown := sorted(set(settings) - set(_SETTINGS)):
-        raise InputError(f"setting {', '.join(unknown)} is unknown: use {', '.join(_SETTINGS)}")
-    asked = dict(settings)
-    scale = str(asked.get("scale", "laptop"))
-    if scale not in SCALES:
-        raise InputError(f"scale={scale}: use {', '.join(SCALES)}")
-    if (device := str(asked.get("device", "auto"))) not in DEVICES:
-        raise InputError(f"device={device}: use {', '.join(DEVICES)}")
-    threads = check_threads(_number(asked.get("threads", 1)))
-    finished = _YES.get(str(asked.get("finished", False)).lower())
-    if finished is None:
-        raise InputError(f"finished={asked['finished']}: use yes or no")
+    usual = asdict(Request())
+    if unknown := sorted(set(settings) - set(usual)):
+        raise InputError(f"setting {', '.join(unknown)} is unknown: use {', '.join(usual)}")
+    asked = usual | dict(settings)
+    words = {"scale": SCALES, "device": DEVICES, "finished": tuple(_YES)}
+    scale, device, finished = (_one_of(name, str(asked[name]), allowed) for name, allowed in words.items())
+    threads = check_threads(_number(asked["threads"]))
     known = [name for name, study in STUDIES.items() if scale in study.presets]
-    given = asked.get("studies") or known
+    given = asked["studies"] or known
     names = re.split(r"[,\s]+", given.strip()) if isinstance(given, str) else list(given)
     if wrong := [name for name in names if name not in known]:
         raise InputError(f"studies={','.join(wrong)}: use {', '.join(known)}")
-    seeds = asked.get("seeds")
+    seeds = asked["seeds"]
     if seeds is not None:
         seeds = seed_list([*map(_number, seeds)] if isinstance(seeds, list | tuple) else seeds)
-    data = str(Path(str(asked["data"])).expanduser().absolute()) if asked.get("data") else ""
-    output = str(asked.get("output") or "_build")
-    return Request(scale, tuple(names), seeds, device, threads, data, finished, output)
+    data = str(Path(str(asked["data"])).expanduser().absolute()) if asked["data"] else ""
+    output = str(asked["output"] or usual["output"])
+    return Request(scale, tuple(names), seeds, device, threads, data, _YES[finished], output)
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    found = next((word for word in allowed if word == value.lower()), None)
+    if found is None:
+        raise InputError(f"{name}={value}: use {', '.join(allowed)}")
+    return found
 
 
 def _number(value: object) -> object:
