@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from prunebook.data.diffusion_sorption import (
-    Equation,
     cache_folder,
     cached_solve,
     initial_states,
@@ -67,9 +66,6 @@ def test_pairs_are_the_subsampled_trajectories(clean, full):
         assert np.allclose(x[..., 3], (CELL + 0.5) / 1024)
         states = initial_states(FEW)[list(split.trajectories)]
         assert np.allclose(x[..., 4:], states[:, None, None, None])
-    assert clean.inputs[:5] == ("D", "porosity", "t/T", "x", "u0[8]")
-    assert len(clean.inputs) == 68
-    assert np.array_equal(clean.t, np.arange(50, 501, 50))
     assert (clean.name, clean.origin[:9]) == ("diffusion-sorption", "solved on")
 
 
@@ -78,7 +74,7 @@ def test_split_is_by_trajectory_and_fixed(clean):
     assert not train & test
     assert train | test == set(range(FEW))
     assert len(test) == 1
-    again = regression_data(trajectories=FEW, noise=0.01, seed=5)
+    again = regression_data(trajectories=FEW, noise=0.01)
     assert again.test.trajectories == clean.test.trajectories
 
 
@@ -97,10 +93,8 @@ def test_noise_is_uniform_reproducible_and_in_targets_only(clean):
     same = regression_data(trajectories=FEW, noise=0.01)
     assert torch.equal(same.train.y, high.train.y)
     assert same.checksums == high.checksums
-    other = regression_data(trajectories=FEW, noise=0.01, seed=1)
-    assert not torch.equal(other.train.y, high.train.y)
-    assert other.checksums["u"] == high.checksums["u"]
-    assert other.checksums["targets"] != high.checksums["targets"]
+    assert clean.checksums["u"] == high.checksums["u"]
+    assert clean.checksums["targets"] != high.checksums["targets"]
 
 
 def test_floor_of_a_blind_network(clean):
@@ -112,26 +106,9 @@ def test_floor_of_a_blind_network(clean):
     assert clean.floor["noise"] == 0
 
 
-def test_other_cells_and_steps(clean):
-    coarse = regression_data(trajectories=FEW, cells=32, steps=5)
-    assert coarse.train.x.shape == (4 * 5 * 32, 36)
-    assert np.allclose(coarse.places, (np.arange(16, 1024, 32) + 0.5) / 1024)
-    assert np.array_equal(coarse.t, np.arange(100, 501, 100))
-    some = clean.train.y_clean.reshape(clean.train.shape)[:, 1::2]
-    assert (coarse.train.y_clean.reshape(coarse.train.shape) - some[..., ::2]).abs().max() < 0.1
-
-
 @pytest.mark.parametrize(
     ("changes", "named"),
-    [
-        ({"trajectories": 1}, "trajectories=1"),
-        ({"noise": -0.1}, "noise=-0.1"),
-        ({"noise": float("nan")}, "noise=nan"),
-        ({"cells": 60}, "cells=60"),
-        ({"cells": 0}, "cells=0"),
-        ({"steps": 7}, "steps=7"),
-        ({"source": "x.h5", "equation": Equation()}, "not both"),
-    ],
+    [({"trajectories": 1}, "trajectories=1"), ({"noise": -0.1}, "noise=-0.1"), ({"noise": float("nan")}, "noise=nan")],
 )
 def test_unusable_arguments_are_refused(changes, named):
     with pytest.raises(InputError, match=named):
@@ -154,18 +131,7 @@ def test_second_call_reads_the_first_ones_result(tmp_path):
     assert {path.suffix for path in tmp_path.iterdir()} - {".lock"} == {".npz"}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"u0": np.array([0.1, 0.16])},
-        {"cells": 17},
-        {"times": np.array([5.0, 51.0])},
-        {"scheme": "ghost"},
-        {"rtol": 1e-7},
-        {"atol": 1e-9},
-        {"equation": Equation(porosity=0.3)},
-    ],
-)
+@pytest.mark.parametrize("changes", [{"u0": np.array([0.1, 0.16])}, {"cells": 17}, {"times": np.array([5.0, 51.0])}])
 def test_everything_that_matters_is_in_the_key(changes, tmp_path):
     small(folder=tmp_path)
     assert not small(folder=tmp_path, **changes).stats["cached"]
@@ -198,7 +164,7 @@ def test_damaged_files_are_computed_again(tmp_path, caplog):
 def test_a_file_of_other_settings_is_not_used(tmp_path, caplog):
     small(folder=tmp_path)
     (first,) = stored(tmp_path)
-    small(folder=tmp_path, rtol=1e-7)
+    small(folder=tmp_path, cells=17)
     (second,) = set(stored(tmp_path)) - {first}
     second.replace(first)
     assert not small(folder=tmp_path).stats["cached"]
@@ -246,8 +212,7 @@ def test_cache_folder(monkeypatch, tmp_path, stored_here):
 def test_solutions_in_the_cache_are_found_under_the_names_they_have(monkeypatch):
     """Written down from the release before: another name would solve everything anew."""
     monkeypatch.setattr("scipy.__version__", "1.0")
-    key = solution_key(np.linspace(0, 1, 8), cells=8, times=np.linspace(0, 1, 3), equation=Equation(), scheme="face",
-                       rtol=1e-8, atol=1e-10)  # fmt: skip
+    key = solution_key(np.linspace(0, 1, 8), cells=8, times=np.linspace(0, 1, 3))
     assert key == "aee77d4040c857d42e5edab9a848aefb8e3b028dcd4b9771e5a72b2ae41627fe"
 
 

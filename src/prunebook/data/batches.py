@@ -54,13 +54,12 @@ class Batches:
         self._begun: tuple | None = None  # a pass of which the first batch is known, and the random state then
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        if self._begun is None:
-            yield from self._pass()
-            return
-        (rest, random), self._begun = self._begun, None
-        yield self._first
-        torch.set_rng_state(random)
-        yield from rest
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            rest, random = begun
+            yield self._first
+            torch.set_rng_state(random)
+        yield from rest if begun else self._pass()
 
     def first(self) -> tuple[Any, Any]:
         """The first batch. The next pass goes on from it, so that looking costs a stream nothing."""
@@ -132,13 +131,18 @@ class Batches:
 
     def _raw(self) -> Iterator[Any]:
         if type(self.data) is TensorDataset:
-            yield from _chunks(*self.data.tensors)
+            tensors = self.data.tensors
         elif isinstance(self.data, Tensor):
-            yield from _chunks(self.data)
+            tensors = (self.data,)
         elif _is_pair(self.data):
-            yield from _chunks(*(t for t in (self.data.x, getattr(self.data, "y", None)) if t is not None))
+            tensors = tuple(t for t in (self.data.x, getattr(self.data, "y", None)) if t is not None)
         else:
             yield from self.data
+            return
+        x = tensors[0]
+        step = max(1, min(CHUNK, BYTES // max(1, x[:1].numel() * x.element_size())))
+        for part in range(0, len(x), step):
+            yield tuple(t[part : part + step] for t in tensors)
 
 
 def class_labels(y: Any, count: int, classes: int) -> Int64[Tensor, " count"]:
@@ -212,10 +216,3 @@ def _is_pair(data: Any) -> bool:
     """A plain object, or a named tuple, of x and y."""
     named = isinstance(data, tuple) and hasattr(data, "_fields")
     return hasattr(data, "x") and (named or not (hasattr(data, "__iter__") or hasattr(data, "__getitem__")))
-
-
-def _chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    x = tensors[0]
-    step = max(1, min(CHUNK, BYTES // max(1, x[:1].numel() * x.element_size())))
-    for part in range(0, len(x), step):
-        yield tuple(t[part : part + step] for t in tensors)

@@ -18,12 +18,7 @@ PUBLISHED = "1D_diff-sorp_NA_NA.h5"  # PDEBench's own name for its file
 
 @dataclass(frozen=True)
 class Problem:
-    """Training and test samples as rows, and what a record says about where they come from.
-
-    ``y_clean`` is the test target without noise; None where the task has no such thing.
-    ``coordinates`` names columns of the test samples that figures plot against. ``floor`` holds losses that tell what
-    a loss means, such as the variance of the noise. ``groups`` names columns of the inputs that belong together.
-    """
+    """Training and test samples as rows, and what a record says about where they come from."""
 
     name: str
     origin: str
@@ -35,10 +30,10 @@ class Problem:
     y_train: Float[Tensor, "n n_out"] | Int[Tensor, " n"]
     x_test: Float[Tensor, "m n_in"]
     y_test: Float[Tensor, "m n_out"] | Int[Tensor, " m"]
-    y_clean: Float[Tensor, "m n_out"] | None = None
-    coordinates: dict[str, Tensor] | None = None
-    floor: dict[str, float] | None = None
-    groups: dict[str, list[int]] | None = None
+    y_clean: Float[Tensor, "m n_out"] | None = None  # the test target without noise, where the task has such a thing
+    coordinates: dict[str, Tensor] | None = None  # columns of the test samples that figures plot against
+    floor: dict[str, float] | None = None  # losses that tell what a loss means, such as the variance of the noise
+    groups: dict[str, list[int]] | None = None  # columns of the inputs that belong together
 
     @property
     def loss_function(self) -> Callable[[Tensor, Tensor], Tensor]:

@@ -11,8 +11,8 @@ import numpy as np
 import scipy
 from jaxtyping import Float
 
-from prunebook.data.diffusion_sorption.equation import Equation, stored_times
-from prunebook.data.diffusion_sorption.solver import Solution, solve
+from prunebook.data.diffusion_sorption.equation import Equation
+from prunebook.data.diffusion_sorption.solver import ATOL, RTOL, SCHEME, Solution, solve
 from prunebook.paths import cache_folder, replacing, sweep
 
 # Part of every file's name. Change it when the solver comes to other numbers than before; what is in the cache is then
@@ -24,42 +24,32 @@ VERSION = (
 log = logging.getLogger(__name__)
 
 
-def solution_key(u0, *, cells, times, equation, scheme, rtol, atol) -> str:
+def solution_key(u0, *, cells, times) -> str:
     """Hash of everything that the numbers depend on, ``VERSION`` and SciPy's version included."""
     arrays = (np.asarray(array, dtype=np.float64).tobytes() for array in (u0, times))
-    settings = [asdict(equation), cells, scheme, rtol, atol, len(u0), len(times), scipy.__version__]
+    settings = [asdict(Equation()), cells, SCHEME, RTOL, ATOL, len(u0), len(times), scipy.__version__]
     parts = [*(hashlib.sha256(array).digest() for array in arrays), *map(bytes.fromhex, VERSION)]
     return hashlib.sha256(b"".join([json.dumps(settings, sort_keys=True).encode(), *parts])).hexdigest()
 
 
 def cached_solve(
-    u0: Float[np.ndarray, " n"],
-    *,
-    cells: int = 1024,
-    times: Float[np.ndarray, " times"] | None = None,
-    equation: Equation | None = None,
-    scheme: str = "face",
-    rtol: float = 1e-8,
-    atol: float = 1e-10,
-    folder: Path | None = None,
+    u0: Float[np.ndarray, " n"], times: Float[np.ndarray, " times"], *, cells: int = 1024, folder: Path | None = None
 ) -> Solution:
     """`solve`, or its stored result. A damaged file is computed again; an unusable folder is no error.
 
     `stats["cached"]` says which; a stored result keeps the seconds of the run that made it.
     """
-    equation = equation or Equation()
-    times = stored_times(equation) if times is None else times
-    settings = {"cells": cells, "times": times, "equation": equation, "scheme": scheme, "rtol": rtol, "atol": atol}
+    settings = {"cells": cells, "times": times}
     key = solution_key(u0, **settings)
     path = (folder or cache_folder()) / f"diffusion-sorption-{key[:24]}.npz"
     there, solution = path.exists(), None
-    if there and (found := _stored(path, key, u0, settings)):
+    if there and (found := _stored(path, key, u0, times)):
         return found
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(path.with_suffix(".lock")):  # several processes would all solve the same
             sweep(path.parent, path.name)
-            if not there and path.exists() and (found := _stored(path, key, u0, settings)):
+            if not there and path.exists() and (found := _stored(path, key, u0, times)):
                 return found
             solution = solve(u0, **settings)
             with replacing(path) as file:
@@ -69,7 +59,7 @@ def cached_solve(
     return solution or solve(u0, **settings)
 
 
-def _stored(path: Path, key: str, u0: Float[np.ndarray, " n"], settings: dict) -> Solution | None:
+def _stored(path: Path, key: str, u0: np.ndarray, times: np.ndarray) -> Solution | None:
     """The solution in a file; None, and a line in the log, where it cannot be used."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # compares checksums
@@ -79,6 +69,4 @@ def _stored(path: Path, key: str, u0: Float[np.ndarray, " n"], settings: dict) -
     except Exception as error:  # a damaged file can fail in any way, and none of them is worth stopping for
         log.warning("cannot use the stored solution %s (%s); computing it again", path, error)
         return None
-    return Solution(
-        u, x, np.asarray(settings["times"]), np.asarray(u0), settings["equation"], settings["scheme"], stats
-    )
+    return Solution(u, x, np.asarray(times), np.asarray(u0), Equation(), SCHEME, stats)

@@ -29,24 +29,20 @@ from prunebook.data.diffusion_sorption.pdebench import load_pdebench
 from prunebook.errors import InputError
 
 GRID, STORED = 1024, 101  # cells and stored steps of the published data; no coarser grid is ever solved on
+CELLS, STEPS = 64, 10  # of these, the ones that are used
 SPLIT_SEED, TEST_SHARE = 20, 0.2
 NOISE_SEED = 2026
 
 
 @dataclass(frozen=True)
 class RegressionSplit:
-    """Pairs of some trajectories, trajectory by trajectory, then step by step, then cell by cell.
-
-    `y` carries the noise, `y_clean` does not; both have shape (pairs, 1), like a network's output.
-    `trajectories` are the numbers of the trajectories in order, `shape` is (trajectories, steps, cells), so
-    that `y.reshape(split.shape)` gives profiles back.
-    """
+    """Pairs of some trajectories, trajectory by trajectory, then step by step, then cell by cell."""
 
     x: Float[Tensor, "pairs inputs"]
-    y: Float[Tensor, "pairs 1"]
+    y: Float[Tensor, "pairs 1"]  # with the noise
     y_clean: Float[Tensor, "pairs 1"]
-    trajectories: tuple[int, ...]
-    shape: tuple[int, int, int]
+    trajectories: tuple[int, ...]  # their numbers, in order
+    shape: tuple[int, int, int]  # (trajectories, steps, cells): `y.reshape(split.shape)` gives profiles back
 
 
 @dataclass(frozen=True)
@@ -64,52 +60,45 @@ class RegressionData:
     origin: str
     train: RegressionSplit
     test: RegressionSplit
-    noise: float
-    t: Float[np.ndarray, " steps"]
-    places: Float[np.ndarray, " cells"]
-    inputs: tuple[str, ...]
     floor: dict[str, float]
     checksums: dict[str, str]
 
 
 def regression_data(
-    *,
-    trajectories: int = 100,
-    noise: float = 0.0,
-    seed: int = NOISE_SEED,
-    cells: int = 64,
-    steps: int = 10,
-    source: str | Path | None = None,
-    equation: Equation | None = None,
-    device: str | torch.device = "cpu",
+    *, trajectories: int = 100, noise: float = 0.0, source: str | Path | None = None, device: str | torch.device = "cpu"
 ) -> RegressionData:
     """64,000 pairs: 100 trajectories, 10 steps (10, 20, ..., 100) and 64 cells (8, 24, ..., 1016).
 
-    The trajectories are solved on 1,024 cells and then thinned out; with `source`, a path, they are read from
-    a PDEBench file instead. A fixed permutation gives 20 % of the trajectories, whole, to the test split, so
-    that no trajectory is in both. Noise, uniform on (-noise, noise), is added to the targets of both splits
-    and drawn once from `seed`, so that it is the same for all repeats of a training; a larger `noise` scales
-    the same draw. The inputs stay clean. All tensors are float32 on `device`.
-    Raises InputError for an unusable argument and DataError for an unusable file.
+    The trajectories are solved on 1,024 cells and then thinned out; with `source`, a path, they are read from a
+    PDEBench file instead. A fixed permutation gives 20 % of the trajectories, whole, to the test split, so that no
+    trajectory is in both. Noise, uniform on (-noise, noise), is added to the targets of both splits and drawn once, so
+    that it is the same for all repeats of a training; a larger `noise` scales the same draw. The inputs stay clean.
+    All tensors are float32 on `device`. Raises InputError for an unusable argument and DataError for an unusable file.
     """
-    _check(trajectories, noise, cells, steps, source, equation)
-    equation = equation or Equation()
-    step = np.arange(1, steps + 1) * ((STORED - 1) // steps)
-    cell = np.arange(cells) * (GRID // cells) + GRID // cells // 2
+    if trajectories < 2:
+        raise InputError(f"trajectories={trajectories}: use at least 2, one to train on and one to test on")
+    if not (np.isfinite(noise) and noise >= 0):
+        raise InputError(f"noise={noise} must be a finite half-width, zero or larger")
+    equation = Equation()
+    step = np.arange(1, STEPS + 1) * ((STORED - 1) // STEPS)
+    cell = np.arange(CELLS) * (GRID // CELLS) + GRID // CELLS // 2
     if source is None:
         name, origin = "diffusion-sorption", f"solved on {GRID} cells, initial states seeded by legacy"
         states, times = initial_states(trajectories), stored_times(equation, STORED)[step]
-        solution = cached_solve(states, cells=GRID, times=times, equation=equation)
+        solution = cached_solve(states, times, cells=GRID)
         u, x = solution.u[..., cell], solution.x[cell]
-        u0 = np.repeat(states[:, None], cells, axis=1)
+        u0 = np.repeat(states[:, None], CELLS, axis=1)
     else:
         name, origin = "pdebench-diffusion-sorption", f"read from {Path(source).name}"
         read = load_pdebench(source, trajectories)
         u, x, times = read.u[:, step][..., cell].astype(np.float64), read.x[cell], read.t[step]
         u0 = read.u[:, 0, cell].astype(np.float64)
-    noisy = u + noise * np.random.default_rng(seed).uniform(-1, 1, u.shape)
-    inputs = _inputs(equation, times, x, u0)
-
+    noisy = u + noise * np.random.default_rng(NOISE_SEED).uniform(-1, 1, u.shape)
+    inputs = np.empty((trajectories, STEPS, CELLS, 4 + CELLS))
+    inputs[..., 0], inputs[..., 1] = equation.diffusion, equation.porosity
+    inputs[..., 2] = (times / equation.end_time)[:, None]
+    inputs[..., 3] = x
+    inputs[..., 4:] = u0[:, None, None, :]
     order = np.random.default_rng(SPLIT_SEED).permutation(trajectories)
     held_out = max(1, round(TEST_SHARE * trajectories))
     chosen = {"train": np.sort(order[held_out:]), "test": np.sort(order[:held_out])}
@@ -129,39 +118,11 @@ def regression_data(
         origin=origin,
         train=split(chosen["train"]),
         test=split(chosen["test"]),
-        noise=noise,
-        t=times,
-        places=x,
-        inputs=("D", "porosity", "t/T", "x", *(f"u0[{i}]" for i in cell)),
         floor=floor,
         checksums={"inputs": _sha256(inputs), "u": _sha256(u), "targets": _sha256(noisy)},
     )
 
 
-def _inputs(equation: Equation, times: np.ndarray, x: np.ndarray, u0: np.ndarray) -> np.ndarray:
-    """Shape (trajectories, steps, cells, 4 + cells)."""
-    n, cells = u0.shape
-    inputs = np.empty((n, len(times), cells, 4 + cells))
-    inputs[..., 0], inputs[..., 1] = equation.diffusion, equation.porosity
-    inputs[..., 2] = (times / equation.end_time)[:, None]
-    inputs[..., 3] = x
-    inputs[..., 4:] = u0[:, None, None, :]
-    return inputs
-
-
 def _sha256(array: np.ndarray) -> str:
     # Of the float32 values, since that is what a network sees.
     return hashlib.sha256(np.ascontiguousarray(array, dtype="<f4").tobytes()).hexdigest()
-
-
-def _check(trajectories, noise, cells, steps, source, equation):
-    if trajectories < 2:
-        raise InputError(f"trajectories={trajectories}: use at least 2, one to train on and one to test on")
-    if not (np.isfinite(noise) and noise >= 0):
-        raise InputError(f"noise={noise} must be a finite half-width, zero or larger")
-    if cells < 1 or GRID % cells:
-        raise InputError(f"cells={cells} must divide {GRID}, e.g. 64")
-    if steps < 1 or (STORED - 1) % steps:
-        raise InputError(f"steps={steps} must divide {STORED - 1}, e.g. 10")
-    if source is not None and equation is not None:
-        raise InputError("a PDEBench file has constants of its own; give source= or equation=, not both")
