@@ -17,8 +17,9 @@ def samples(n=90, classes=10, seed=0, shape=(3, 16, 16)):
     return torch.randn(n, *shape, generator=generator), torch.randint(classes, (n,), generator=generator)
 
 
-def tiny(**more):
-    return convnet("tiny", shape=(3, 16, 16), seed=3, **more)
+def tiny(dropout=0.0, **more):
+    model = convnet("tiny", shape=(3, 16, 16), seed=3, **more)
+    return nn.Sequential(*model[:-1], nn.Dropout(dropout), model[-1]) if dropout else model
 
 
 def weights(model):

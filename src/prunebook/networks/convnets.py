@@ -6,6 +6,7 @@ are Glorot-uniform and biases zero, the default of the framework the unit-prunin
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import torch
 from torch import nn
@@ -17,27 +18,23 @@ POOL = "pool"
 
 @dataclass(frozen=True)
 class Plan:
-    """Layers of a network: ``convs`` holds output channels and POOL; ``dense`` the hidden dense widths.
+    """Layers of a network."""
 
-    ``kernels`` gives a kernel size for each convolution in turn, or one for all; ``same`` pads so that maps keep their
-    size. ``pool`` is the (size, stride) of the pooling. ``first_stride`` belongs to the first convolution.
-    """
-
-    convs: tuple[int | str, ...]
-    dense: tuple[int, ...]
-    kernels: tuple[int, ...] = (3,)
-    same: bool = True
-    pool: tuple[int, int] = (2, 2)
-    first_stride: int = 1
+    convs: tuple[int | str, ...]  # output channels, and POOL
+    dense: tuple[int, ...]  # hidden dense widths
+    kernels: tuple[int, ...] = (3,)  # size for each convolution in turn; the last is that of all others
+    same: bool = True  # pads so that maps keep their size
+    pool: tuple[int, int] = (2, 2)  # size and stride
+    first_stride: int = 1  # of the first convolution
 
 
 PLANS = {
     # Evci et al. (2019), section 6.3: valid convolutions, 5x5 first.
-    "small": Plan((32, POOL, 64, POOL, 128, POOL), (512, 128), kernels=(5, 3, 3), same=False),
-    "medium": Plan((64, POOL, 128, POOL, 256, POOL), (1024, 256), kernels=(5, 3, 3), same=False),
+    "small": Plan((32, POOL, 64, POOL, 128, POOL), (512, 128), kernels=(5, 3), same=False),
+    "medium": Plan((64, POOL, 128, POOL, 256, POOL), (1024, 256), kernels=(5, 3), same=False),
     "vgg11": Plan((64, POOL, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512, POOL), (512, 512)),
     "alexnet": Plan(
-        (64, POOL, 192, POOL, 384, 256, 256, POOL), (4096, 4096), kernels=(11, 5, 3, 3, 3), pool=(3, 2), first_stride=4
+        (64, POOL, 192, POOL, 384, 256, 256, POOL), (4096, 4096), kernels=(11, 5, 3), pool=(3, 2), first_stride=4
     ),
     # Simonyan and Zisserman (2015), configuration D, with one hidden dense layer of 512 units before the classes.
     "vgg16": Plan(
@@ -53,15 +50,13 @@ def convnet(
     shape: Sequence[int] = (3, 32, 32),
     classes: int = 10,
     batch_norm: bool = False,
-    dropout: float = 0.0,
     init: str = "glorot",
     seed: int | None = None,
 ) -> nn.Sequential:
     """The network of that name for images of ``shape`` (channels, height, width).
 
-    Order inside a block: convolution, batch norm if asked for, ReLU; pooling is a layer of its own. ``dropout`` follows
-    the hidden dense layers. With ``seed`` the weights depend on that number alone, and the caller's random state is
-    left as it was.
+    Order inside a block: convolution, batch norm if asked for, ReLU; pooling is a layer of its own. With ``seed`` the
+    weights depend on that number alone, and the caller's random state is left as it was.
 
     Raises InputError for an unknown name or initialisation, or images too small for the network.
     """
@@ -69,11 +64,9 @@ def convnet(
         raise InputError(f"unknown network {name!r}: choose from {', '.join(PLANS)}")
     if init not in ("glorot", "he"):
         raise InputError(f"unknown initialisation {init!r}: choose glorot or he")
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout {dropout} is not a rate: give a number from 0 to below 1")
     plan, (channels, *size) = PLANS[name], tuple(shape)
     layers: list[nn.Module] = []
-    kernels, stride = iter(_kernels(plan)), plan.first_stride
+    kernels, stride = chain(plan.kernels, repeat(plan.kernels[-1])), plan.first_stride
     for item in plan.convs:
         if item == POOL:
             window, step = plan.pool
@@ -92,28 +85,17 @@ def convnet(
     width = channels * size[0] * size[1]
     for item in plan.dense:
         layers += [nn.Linear(width, item), *([nn.BatchNorm1d(item)] if batch_norm else []), nn.ReLU()]
-        layers += [nn.Dropout(dropout)] if dropout else []
         width = item
     layers.append(nn.Linear(width, classes))
     model = nn.Sequential(*layers)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
-        initialise(model, init)
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                if init == "glorot":
+                    nn.init.xavier_uniform_(layer.weight)
+                else:
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
     return model
-
-
-def _kernels(plan: Plan) -> tuple[int, ...]:
-    count = sum(item != POOL for item in plan.convs)
-    return plan.kernels * count if len(plan.kernels) == 1 else plan.kernels
-
-
-def initialise(model: nn.Module, init: str) -> None:
-    """Glorot-uniform or He-normal weights, zero biases, in place."""
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            if init == "glorot":
-                nn.init.xavier_uniform_(layer.weight)
-            else:
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)

@@ -13,9 +13,8 @@ ACTIVATIONS = {"prelu": nn.PReLU, "relu": nn.ReLU, "tanh": nn.Tanh}
 def mlp(widths: Sequence[int], activation: str = "prelu", *, seed: int | None = None) -> nn.Sequential:
     """A fully connected network ``widths[0] -> ... -> widths[-1]``; the last layer is linear.
 
-    Every hidden layer has its own activation; PReLU has one slope a layer, 0.25 at the start.
-    With ``seed`` the initial weights depend on that number alone, and the caller's random state is left
-    as it was.
+    Every hidden layer has its own activation; PReLU has one slope a layer, 0.25 at the start. With ``seed`` the
+    initial weights depend on that number alone, and the caller's random state is left as it was.
     """
     if len(widths) < 2 or any(int(w) < 1 for w in widths):
         raise InputError(f"widths {tuple(widths)} are not a network: give at least two positive numbers")

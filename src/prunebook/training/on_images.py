@@ -34,23 +34,9 @@ def train_on_images(
     The seed decides initial weights and batch order.
     """
     x, y = dataset.train.x, dataset.train.y
-    build = partial(
-        convnet,
-        name,
-        shape=tuple(x.shape[1:]),
-        classes=len(dataset.classes),
-        batch_norm=batch_norm,
-        init=init,
-        seed=seed,
-    )
-    key = {
-        "net": name,
-        "batch_norm": batch_norm,
-        "init": init,
-        "data": dataset.name,
-        "split": dataset.checksums["split"],
-        "images": list(x.shape),
-    }
+    shape, options = tuple(x.shape[1:]), {"batch_norm": batch_norm, "init": init}
+    build = partial(convnet, name, shape=shape, classes=len(dataset.classes), seed=seed, **options)
+    key = {"net": name, **options, "data": dataset.name, "split": dataset.checksums["split"], "images": list(x.shape)}
     trajectory = follow(build, x, y, recipe, seed=seed, steps=steps, key=key, precision=precision, report=report)
     return build().to(x.device, memory_format=LAYOUT), trajectory
 

@@ -4,8 +4,8 @@ Nothing random is kept between steps: the order of the samples is a function of 
 a function of (seed, step). Weights, momentum and the number of the step are therefore the whole state.
 """
 
+import math
 import zipfile
-from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,42 +19,34 @@ from prunebook.networks.device import check_precision, products_in
 from prunebook.paths import replacing
 
 SCHEDULES = ("constant", "one-cycle")
+# What a recipe's numbers may be, at least and at most.
+LEAST = dict.fromkeys(("steps", "learning_rate", "momentum", "weight_decay", "proximal", "label_noise"), 0)
+LEAST |= {"batch_size": 1}
+MOST = {"momentum": 0.999999, "label_noise": 1}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """How a network is trained. Both penalties apply to the parameters whose names begin as ``penalised`` says; with
+    none named, to all weights and no bias."""
 
-    Attributes:
-        steps: minibatches in all.
-        learning_rate: of the whole run ("constant"), or its peak ("one-cycle": up over the first fifth, then down to
-            zero, both straight).
-        weight_decay: added to the gradient as ``weight_decay * w`` for the parameters that ``decayed`` chooses.
-        proximal: strength of an L1 penalty, applied by soft thresholding after each step, which gives exact zeros.
-        penalised: parts of parameter names that both penalties apply to; empty: all weights, and no bias.
-        label_noise: share of the training labels that are drawn anew, uniformly over the classes, once at the start.
-    """
-
-    steps: int
-    learning_rate: float = 0.01
+    steps: int  # minibatches in all
+    learning_rate: float = 0.01  # of the whole run, or the peak of "one-cycle"
     momentum: float = 0.9
     batch_size: int = 64
-    schedule: str = "constant"
-    weight_decay: float = 0.0
-    proximal: float = 0.0
+    schedule: str = "constant"  # or "one-cycle": up over the first fifth, then down to zero, both straight
+    weight_decay: float = 0.0  # adds ``weight_decay * w`` to the gradient
+    proximal: float = 0.0  # strength of an L1 penalty, by soft thresholding after each step: it gives exact zeros
     penalised: tuple[str, ...] = ()
-    label_noise: float = 0.0
+    label_noise: float = 0.0  # share of the training labels drawn anew, uniformly over the classes, once at the start
 
     def __post_init__(self) -> None:
-        if self.steps < 0 or self.batch_size < 1:
-            raise InputError(f"steps {self.steps} must be at least 0 and batch_size {self.batch_size} at least 1")
         if self.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {self.schedule!r}: choose from {', '.join(SCHEDULES)}")
-        for name in ("learning_rate", "momentum", "weight_decay", "proximal", "label_noise"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} {getattr(self, name)} must not be negative")
-        if self.momentum >= 1 or self.label_noise > 1:
-            raise InputError(f"momentum {self.momentum} must be below 1 and label_noise {self.label_noise} at most 1")
+        for name, least in LEAST.items():
+            value, most = getattr(self, name), MOST.get(name, math.inf)
+            if not least <= value <= most:
+                raise InputError(f"{name} {value} must lie from {least} to {most}")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
@@ -68,13 +60,9 @@ class Recipe:
 class Trainer:
     """A network in training: ``advance`` to a step, look at it, ``save``, ``load``, and go on.
 
-    Args:
-        model: trained in place; its parameters stay where they are.
-        x, y: training samples (n, ...) and their classes (n,), on the model's device.
-        recipe: how.
-        seed: decides the order of the samples, dropout and label noise.
-        masks: parameter name -> tensor of its shape; entries where it is zero are held at zero, momentum included.
-        precision: "single", "bf16" or "tf32"; see :func:`prunebook.networks.device.check_precision`.
+    The model is trained in place, on samples x and classes y on its device. ``seed`` decides the order of the samples,
+    dropout and label noise. ``masks`` maps names of parameters to tensors of their shapes; entries where a mask is zero
+    are held at zero, momentum included. ``precision`` is as of :func:`prunebook.networks.device.check_precision`.
     """
 
     def __init__(
@@ -102,16 +90,13 @@ class Trainer:
             raise InputError(f"no parameter is named by penalised={recipe.penalised}")
         self._shrunk = [parameters[name] for name in chosen] if recipe.proximal else []
         decayed = set(chosen) if recipe.weight_decay else set()
-        groups = [
-            {"params": [p for n, p in parameters.items() if n in decayed], "weight_decay": recipe.weight_decay},
-            {"params": [p for n, p in parameters.items() if n not in decayed], "weight_decay": 0.0},
-        ]
-        self.optimiser = torch.optim.SGD(
-            [group for group in groups if group["params"]],
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            foreach=True,
-        )
+        groups = {  # by their decay; without one, all are in the second
+            recipe.weight_decay: [p for name, p in parameters.items() if name in decayed],
+            0.0: [p for name, p in parameters.items() if name not in decayed],
+        }
+        groups = [{"params": group, "weight_decay": decay} for decay, group in groups.items() if group]
+        options = {"lr": recipe.learning_rate, "momentum": recipe.momentum, "foreach": True}
+        self.optimiser = torch.optim.SGD(groups, **options)
         self._masked = [(parameters[name], mask.to(x.device)) for name, mask in (masks or {}).items()]
         self._forward = pool_first(model) if isinstance(model, nn.Sequential) else model
         self._random = any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
@@ -149,8 +134,7 @@ class Trainer:
             if parameter.grad is not None:
                 parameter.grad.mul_(mask)
         self.optimiser.step()
-        if self._shrunk:
-            _soft_threshold(self._shrunk, rate * self.recipe.proximal)
+        _soft_threshold(self._shrunk, rate * self.recipe.proximal)
         self._hold()
         self.step += 1
         return loss.detach()
@@ -173,14 +157,8 @@ class Trainer:
     def save(self, path: Path, **facts: object) -> None:
         """Write the state, and ``facts`` with it; a reader sees the old file or the new one, never half of one."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        state = {
-            **facts,
-            "step": self.step,
-            "history": self.history,
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-        write_atomically(path, state)
+        states = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
+        write_atomically(path, {**facts, "step": self.step, "history": self.history, **states})
 
     def load(self, path: Path) -> None:
         """Take up a saved state. Raises InputError for a file that is not one of this network's."""
@@ -234,11 +212,11 @@ def _mixed(seed: int, number: int) -> int:
 
 
 def _penalised(name: str, parts: tuple[str, ...]) -> bool:
-    return name.endswith("weight") and (not parts or any(name.startswith(part) for part in parts))
+    return name.endswith("weight") and name.startswith(parts or "")
 
 
 @torch.no_grad()
-def _soft_threshold(parameters: Iterable[Tensor], amount: float) -> None:
+def _soft_threshold(parameters: list[Tensor], amount: float) -> None:
     for parameter in parameters:
         parameter.copy_(nn.functional.softshrink(parameter, amount))
 

@@ -24,24 +24,18 @@ from prunebook.training.sgd import Recipe, Trainer, read_checked, write_atomical
 # Part of every address. Change it when a training comes to other weights than before; trainings in the cache are then
 # done anew. The first value is what earlier releases computed, so that theirs are still found.
 VERSION = ["aa0087792524e65e", "8d0bdda1d48447ea"]
+ANEW = "delete it, and the next run makes it again"
 LAYOUT = torch.channels_last  # what processors and GPUs convolve fastest in
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Snapshots of one training.
-
-    Attributes:
-        folder: where they are.
-        steps: at which steps there is one, in order.
-        history: pairs (step, mean training loss over the steps since the last snapshot).
-        precision: what the training was computed in.
-    """
+    """Snapshots of one training."""
 
     folder: Path
-    steps: tuple[int, ...]
-    history: tuple[tuple[int, float], ...]
-    precision: str
+    steps: tuple[int, ...]  # at which there is one, in order
+    history: tuple[tuple[int, float], ...]  # (step, mean training loss over the steps since the last snapshot)
+    precision: str  # what the training was computed in
 
     def load(self, step: int, model: nn.Module) -> nn.Module:
         """Put the weights of a step into ``model``, which must be of the same shape, and return it."""
@@ -57,9 +51,7 @@ class Trajectory:
         except DataError:
             raise
         except Exception as error:  # it depends on what is in the file
-            raise DataError(
-                f"{path} does not fit the network ({error}): delete it, and the next run makes it again"
-            ) from error
+            raise DataError(f"{path} does not fit the network ({error}): {ANEW}") from error
         return model.eval()
 
 
@@ -76,14 +68,11 @@ def follow(
     folder: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Trajectory:
-    """Train a network, or go on with it, or find it trained, and give its snapshots.
+    """Train a network, or go on with it, or find it trained, and give its snapshots. The last of ``steps`` ends it.
 
-    Args:
-        build: makes the network as it is before training; the same on every call.
-        recipe, seed, precision: as for :class:`prunebook.training.sgd.Trainer`.
-        steps: where to keep the weights; the last one ends the training.
-        key: what else the weights depend on: the name of the network, checksums of the data.
-        folder: in place of the cache folder.
+    ``build`` makes the network as it is before training, the same on every call. ``key`` is what else the weights
+    depend on: the name of the network, checksums of the data. ``folder`` stands in place of the cache folder. The rest
+    is as for :class:`prunebook.training.sgd.Trainer`.
 
     Another process that is at the same training is waited for. Raises DataError for a damaged or unusable cache.
     """
@@ -91,14 +80,9 @@ def follow(
     if not steps or steps[0] < 0 or steps[-1] > recipe.steps:
         raise InputError(f"snapshots at {steps} do not fit a training of {recipe.steps} steps")
     check_precision(precision, str(x.device))
-    address = {
-        **key,
-        "recipe": asdict(recipe),
-        "seed": seed,
-        "precision": "fp32" if precision == "single" else precision,
-        "code": VERSION,
-        "torch": torch.__version__,
-    }
+    told = "fp32" if precision == "single" else precision
+    address = {**key, "recipe": asdict(recipe), "seed": seed, "precision": told, "code": VERSION}
+    address["torch"] = torch.__version__
     name = hashlib.sha256(json.dumps(address, sort_keys=True).encode()).hexdigest()[:16]
     home = (folder or cache_folder()) / "trajectories" / name
     try:
@@ -120,7 +104,7 @@ def _same(path: Path, state: dict, **expected: object) -> None:
     """Raise DataError for a file from elsewhere: its weights may fit, and give other numbers without a word."""
     if found := {name: state[name] for name in expected if state.get(name, expected[name]) != expected[name]}:
         told = ", ".join(f"{name} {value}" for name, value in found.items())
-        raise DataError(f"{path} is {told}, and not {expected}: delete it, and the next run makes it again")
+        raise DataError(f"{path} is {told}, and not {expected}: {ANEW}")
 
 
 def _file(home: Path, step: int) -> Path:

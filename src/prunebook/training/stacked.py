@@ -10,6 +10,7 @@ matrix product, and PReLU and its derivative run over contiguous memory. The bac
 in buffers that are allocated once, because allocating them anew costs as much as the arithmetic.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,27 +26,21 @@ Part = tuple[Tensor, Tensor, Tensor]  # mask, weight and bias of a layer: (n_out
 
 @dataclass
 class StackedMLP:
-    """Networks Linear-PReLU-...-Linear of equal widths; ``V`` variants, ``L`` layers.
+    """Networks Linear-PReLU-...-Linear of equal widths: V variants of L layers, and lists with one entry a layer."""
 
-    Attributes:
-        weights: per layer (V, n_out, n_in); masked entries are exactly zero and stay so.
-        biases: per layer (V, n_out, 1).
-        slopes: per hidden layer (V, 1, 1), the PReLU slope on the negative side.
-        masks: per layer (V, n_out, n_in), 1 where a weight exists and 0 where it was pruned or never was.
-    """
-
-    weights: list[Float[Tensor, "..."]]
-    biases: list[Float[Tensor, "..."]]
-    slopes: list[Float[Tensor, "..."]]
-    masks: list[Float[Tensor, "..."]]
+    weights: list[Float[Tensor, "..."]]  # (V, n_out, n_in); masked entries are exactly zero and stay so
+    biases: list[Float[Tensor, "..."]]  # (V, n_out, 1)
+    slopes: list[Float[Tensor, "..."]]  # (V, 1, 1), of hidden layers: the PReLU slope on the negative side
+    masks: list[
+        Float[Tensor, "..."]
+    ]  # (V, n_out, n_in), 1 where a weight exists and 0 where it was pruned or never was
 
     @classmethod
     def from_models(cls, models: Sequence[nn.Sequential], masks: Sequence[Sequence[Tensor]] | None = None):
-        """Stack plain networks. Narrower ones are padded with masked weights, which changes nothing they compute.
+        """Stack plain networks, ``nn.Sequential`` of Linear and single-slope PReLU in turn, all of one depth.
 
-        Args:
-            models: ``nn.Sequential`` of Linear and single-slope PReLU in turn, all of one depth.
-            masks: per model and layer, (n_out, n_in), true where a weight is kept; absent means all are kept.
+        Narrower ones are padded with masked weights, which changes nothing they compute. ``masks`` are given per model
+        and layer, (n_out, n_in), true where a weight is kept; without them all are.
         """
         if not models:
             raise InputError("no models to stack")
@@ -75,7 +70,7 @@ class StackedMLP:
     @classmethod
     def concat(cls, stacks: Sequence["StackedMLP"]):
         """All variants of some stacks of one shape, in their order."""
-        columns = zip(*(stack._fields() for stack in stacks), strict=True)
+        columns = zip(*(vars(stack).values() for stack in stacks), strict=True)
         return cls(*([torch.cat(parts) for parts in zip(*column, strict=True)] for column in columns))
 
     def __len__(self) -> int:
@@ -100,7 +95,7 @@ class StackedMLP:
     def select(self, variants: Sequence[int]) -> "StackedMLP":
         """A copy of the given variants."""
         index = torch.as_tensor(variants, device=self.weights[0].device)
-        return StackedMLP(*([tensor[index] for tensor in field] for field in self._fields()))
+        return StackedMLP(*([tensor[index] for tensor in field] for field in vars(self).values()))
 
     def write_to(self, variant: int, model: nn.Sequential) -> nn.Sequential:
         """Copy one variant's numbers into a plain network of its own widths, and return that."""
@@ -127,9 +122,6 @@ class StackedMLP:
                 hidden = torch.addcmul(hidden, hidden.clamp(max=0), self.slopes[i - 1] - 1)
                 hidden = torch.baddbmm(bias, weight, hidden)
         return hidden.transpose(1, 2)
-
-    def _fields(self):
-        return self.weights, self.biases, self.slopes, self.masks
 
 
 def _linears(model: nn.Sequential) -> list[nn.Linear]:
@@ -234,17 +226,11 @@ def train(
 ) -> Float[Tensor, "epochs variants"]:
     """Train all variants in place with Adam (default betas, constant learning rate, fresh state).
 
-    Every variant sees the same minibatches. Pruned weights stay exactly zero; biases and slopes are free.
+    Every variant sees the same minibatches. Pruned weights stay exactly zero; biases and slopes are free. ``loss`` is
+    "cross_entropy" with class indices ``y``, or "mse" with targets ``y``. ``report`` is told ten times how far it is.
+    Returned is the loss of each variant over the samples of each epoch, while it was running.
 
-    Args:
-        loss: "cross_entropy" with class indices ``y``, or "mse" with targets ``y``.
-        report: called with one line a tenth of the way.
-
-    Returns:
-        Training loss of each variant, averaged over the samples of each epoch while it was running.
-
-    Raises:
-        InputError: for an unknown loss, a non-positive batch size, or data of unequal length.
+    Raises InputError for an unknown loss, a non-positive batch size, or data of unequal length.
     """
     _check_loss(loss)
     if batch_size < 1 or epochs < 0:
@@ -254,13 +240,11 @@ def train(
     for tensor in net.parameters:
         tensor.grad = torch.zeros_like(tensor)
     optimiser = torch.optim.Adam(net.parameters, lr=learning_rate, fused=True)
-    gradients: dict[int, _Gradient] = {}
+    gradient = functools.cache(lambda batch: _Gradient(net, loss, batch))
     history = torch.zeros(epochs, len(net), dtype=x.dtype, device=x.device)
     steps, every = 0, max(1, epochs // 10)
     for epoch, index in minibatches(len(x), batch_size, epochs, seed, x.device):
-        if len(index) not in gradients:
-            gradients[len(index)] = _Gradient(net, loss, len(index))
-        history[epoch] += gradients[len(index)](x[index], y[index]) * (len(index) / len(x))
+        history[epoch] += gradient(len(index))(x[index], y[index]) * (len(index) / len(x))
         optimiser.step()
         steps += len(index)
         if steps % len(x) == 0 and (epoch + 1) % every == 0:

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -94,10 +95,7 @@ def masked_latency(
     with one_thread():
         for batch in BATCHES:
             columns = x[:batch].cpu().t().contiguous()
-            jobs = {
-                form: lambda layers=layers, h=columns: _through(layers, activations, h)
-                for form, layers in forms.items()
-            }
+            jobs = {form: partial(_through, layers, activations, columns) for form, layers in forms.items()}
             difference = float((jobs["masked"]() - jobs["sparse rows"]()).abs().max())
             found += _latencies(batch, jobs, sizes, difference=difference)
     return found
@@ -137,13 +135,11 @@ def _bytes(tensor: Tensor) -> int:
 def removed_latency(model: nn.Sequential, small: nn.Sequential, x: Float[Tensor, "n ..."]) -> list[dict]:
     """Time of a forward pass on the CPU, and bytes, of a network and of the one without its pruned units."""
     rows, x = [], x.cpu()
-    networks = {"dense": copy.deepcopy(model).to("cpu"), "removed": copy.deepcopy(small).to("cpu")}
-    for network in networks.values():
-        network.eval()
+    networks = {form: copy.deepcopy(net).cpu().eval() for form, net in {"dense": model, "removed": small}.items()}
     sizes = [sum(map(_bytes, network.parameters())) for network in networks.values()]
     with one_thread():
         for batch in BATCHES:
             part = x[:batch].contiguous(memory_format=torch.channels_last)
-            jobs = {form: lambda net=net, part=part: net(part) for form, net in networks.items()}
+            jobs = {form: partial(net, part) for form, net in networks.items()}
             rows += _latencies(batch, jobs, sizes)
     return rows
