@@ -28,22 +28,16 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Collected:
-    """The results of a study, put together.
+    """The results of a study, put together."""
 
-    ``tables`` have the configuration's columns, then ``seed``, then what was measured. ``results`` are in the
-    order of configurations and seeds. ``notices`` are sentences for the reader, on stand-ins above all.
-    ``stale`` maps the place of an outdated result in the store to what has changed in the protocol since, in
-    sentences. ``measured`` counts the results that this call made; the others were in the store.
-    """
-
-    tables: Mapping
-    results: tuple[Result, ...]
+    tables: Mapping  # with the configuration's columns, then ``seed``, then what was measured
+    results: tuple[Result, ...]  # in the order of configurations and seeds
     study: str
     scale: str
     stand_in: bool
-    notices: tuple[str, ...]
-    stale: dict[str, tuple[str, ...]]
-    measured: int
+    notices: tuple[str, ...]  # sentences for the reader, on stand-ins above all
+    stale: dict[str, tuple[str, ...]]  # place of an outdated result in the store → what has changed since, in sentences
+    measured: int  # the results that this call made; the others were in the store
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -114,11 +108,8 @@ class _Collection:
             if self.fresh:
                 return None
             raise
-        if self.fresh:
-            finished = datetime.fromisoformat(result.record["finished"])
-            if finished < self.began or outdated(result, self.study):
-                return None
-        return result
+        old = datetime.fromisoformat(result.record["finished"]) < self.began or outdated(result, self.study)
+        return None if self.fresh and old else result
 
     def prepare(self, index: int, seed: int) -> tuple:
         if index in self.prepared:
@@ -128,10 +119,8 @@ class _Collection:
         config, dataset = self.study.prepare(preset, self.data, self.device)
         canonical(config)  # an address that cannot be made is told before any training
         asked = getattr(preset, "dataset", None)
-        real = sum(
-            getattr(self.configs[other], "dataset", None) == asked and not result.record["data"]["stand_in"]
-            for (other, _), (_, result) in self.found.items()
-        )
+        same = (r for (i, _), (_, r) in self.found.items() if getattr(self.configs[i], "dataset", None) == asked)
+        real = sum(not result.record["data"]["stand_in"] for result in same)
         if dataset.stand_in and real:
             raise DataError(
                 f"{real} results of {self.study.name} at {self.scale} were measured on {asked}, but the "
@@ -175,26 +164,23 @@ class _Collection:
         seconds = time.monotonic() - clock
         for name, table in tables.items():
             _labels(self.study, config, seed, name, table.columns)
+        data = {"name": dataset.name, "origin": str(dataset.origin), "checksums": dict(dataset.checksums)}
+        data |= {"stand_in": bool(dataset.stand_in), "notice": dataset.notice}
         facts = {
             "module": self.study.module,
             "protocol": self.study.version,
             "device": self.device,
             "started": started.isoformat(timespec="seconds"),
             "wall_time": round(seconds, 3),
-            "data": {
-                "name": dataset.name,
-                "origin": str(dataset.origin),
-                "checksums": dict(dataset.checksums),
-                "stand_in": bool(dataset.stand_in),
-                "notice": dataset.notice,
-            },
+            "data": data,
         }
         result = self.store.save(self.scale, config, seed, tables, facts)
         self.measured += 1
         self.say(index, seed, f"done in {seconds:.1f} s")
         return result
 
-    def carry_out(self) -> None:
+    def carry_out(self) -> list[tuple[int, int]]:
+        """All pairs of a configuration and a seed, once ``found`` has their results."""
         pairs = [(index, seed) for index in range(len(self.configs)) for seed in self.seeds]
         if not self.fresh and self.data is None:
             # Stored results of the presets serve without the data being there at all.
@@ -204,6 +190,7 @@ class _Collection:
         pending = [pair for pair in pairs if pair not in self.found]
         for wait in (False, True):
             pending = [pair for pair in pending if not self.settle(*pair, wait=wait)]
+        return pairs
 
 
 def collect(
@@ -220,16 +207,10 @@ def collect(
 ) -> Collected:
     """The results of ``study`` at ``scale``: from the store where they are there, measured where not.
 
-    Args:
-        study: the study.
-        scale: "smoke", "laptop" or "paper".
-        seeds: how many (1..n), or a list of them; left out: as many as the study wants at this scale.
-        configs: which configurations; left out: the presets of this scale.
-        device: "auto", "cpu" or "cuda", for what has to be measured.
-        data: a folder with the data. Stored results are then used only if they are of the data in it.
-        fresh: measure everything anew, in the place of what is stored.
-        store: where results live; left out: the default place.
-        report: is told the progress, a line at a time.
+    ``seeds`` are how many (1..n) or a list of them, ``configs`` which configurations; left out, as many as the study
+    wants at this scale, and its presets. With ``data``, a folder, stored results are used only if they are of the data
+    in it. ``fresh`` measures everything anew, in the place of what is stored. ``device`` is "auto", "cpu" or "cuda".
+    ``report`` is told the progress, a line at a time.
 
     An interrupted call loses at most the seed it was at. Several processes may work on one study: each takes
     the seeds that no other has begun. An outdated result is used, and named in ``stale``.
@@ -246,21 +227,15 @@ def collect(
     machine.commit()  # read now: the code that runs is the code as it is at the start
     store = Store() if store is None else store
     work = _Collection(study, scale, configs, chosen, device, data or None, fresh, store, report)
-    work.carry_out()
-    found = [
-        (*work.found[index, seed], work.prepared[index][1] if index in work.prepared else None)
-        for index in range(len(configs))
-        for seed in chosen
-    ]
+    found = [(*work.found[pair], work.prepared.get(pair[0], (None, None))[1]) for pair in work.carry_out()]
     return _assemble(study, scale, found, work.measured)
 
 
 def stored(study: Study, scale: str, *, store: Store | None = None) -> Collected | None:
     """What the store holds of the presets of ``study`` at ``scale``, whatever the seed; None if nothing.
 
-    Nothing is measured, and no data are looked at. Results on a stand-in have other addresses, so they are
-    not among them. A table is read, and checked, when it is first asked for. Raises InputError for an unknown
-    scale, ResultError for a result that is broken.
+    Nothing is measured, and no data are looked at. Results on a stand-in have other addresses, so they are not among
+    them. A table is read, and checked, when it is first asked for. Raises as :func:`collect`.
     """
     _check_scale(study, scale)
     store = Store() if store is None else store
@@ -277,20 +252,17 @@ def _check_scale(study: Study, scale: str) -> None:
         raise InputError(f"study {study.name} has no scale {scale!r}: use {', '.join(study.presets)}")
 
 
-def _place(result: Result) -> str:
-    return "/".join(result.path.parts[-4:])
-
-
 def _assemble(study: Study, scale: str, found: list[tuple], measured: int) -> Collected:
     """Put (configuration, result, dataset or None) together."""
     old, notices = {}, []
     for _, result, dataset in found:
+        place = "/".join(result.path.parts[-4:])
         notices.append(result.record["data"]["notice"])
         if changed := outdated(result, study):
-            old[_place(result)] = changed
+            old[place] = changed
         if dataset is not None and (differing := _other_data(result, dataset)):
             told = f"was measured on other data than there is now ({', '.join(differing)} differ)"
-            notices.append(f"The result {_place(result)} {told}.")
+            notices.append(f"The result {place} {told}.")
     results = tuple(result for _, result, _ in found)
     names = [name for result in results for name in result.record["tables"]]
     tables = Tables(names, lambda name: _together(study, found, name))

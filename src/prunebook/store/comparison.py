@@ -1,7 +1,7 @@
 """How far two sets of tables are apart: rows matched by their keys, each metric within its own tolerance."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +19,26 @@ UNITS = ("absolute", "relative", "excess")  # |b - a|; that over |a|; the larger
 def read_tolerances(path: Path = TOLERANCES_FILE) -> dict:
     """Tolerances by study and table. Raises InputError for a metric without exactly one of ``UNITS``."""
     tolerances = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    for study, tables in tolerances.items():
-        for table, entry in ((table, entry) for table, given in tables.items() for entry in entries(given)):
-            if not entry.get("rows"):
-                raise InputError(f"{path.name}: {study}, {table} does not say which columns name a row (rows)")
-            if extra := sorted(set(entry.get("by", ())) - set(entry["rows"])):
-                raise InputError(
-                    f"{path.name}: {study}, {table} groups by {', '.join(extra)}, which is not of its rows"
-                )
-            for metric, allowed in metrics_of(entry).items():
-                if len(set(UNITS) & set(allowed)) != 1:
-                    raise InputError(f"{path.name}: {study}, {table}, {metric} needs one of {', '.join(UNITS)}")
+    declared = [(study, *each) for study, tables in tolerances.items() for each in _each(tables)]
+    for study, table, entry in declared:
+        at = f"{path.name}: {study}, {table}"
+        if not entry.get("rows"):
+            raise InputError(f"{at} does not say which columns name a row (rows)")
+        if extra := sorted(set(entry.get("by", ())) - set(entry["rows"])):
+            raise InputError(f"{at} groups by {', '.join(extra)}, which is not of its rows")
+        for metric, allowed in metrics_of(entry).items():
+            if len(set(UNITS) & set(allowed)) != 1:
+                raise InputError(f"{at}, {metric} needs one of {', '.join(UNITS)}")
     return tolerances
 
 
 def entries(given: Mapping | list) -> list:
     """What is declared for a table, once or, for different rows (``where``), several times."""
     return given if isinstance(given, list) else [given]
+
+
+def _each(tables: Mapping) -> Iterator[tuple[str, Mapping]]:
+    return ((table, entry) for table, given in tables.items() for entry in entries(given))
 
 
 def metrics_of(entry: Mapping) -> dict:
@@ -57,7 +60,7 @@ def compare(then: Mapping[str, pd.DataFrame], now: Mapping[str, pd.DataFrame], t
     would forgive one method what the others do right.
     """
     found = []
-    for table, entry in ((table, entry) for table, given in tolerances.items() for entry in entries(given)):
+    for table, entry in _each(tolerances):
         if table not in then or table not in now:
             raise InputError(f"there is no table {table!r} in both results: {', '.join(then)}")
         left, right = (chosen(tables[table], entry.get("where", {})) for tables in (then, now))

@@ -151,11 +151,10 @@ def told(name: str, found: pd.DataFrame) -> str:
     wrong = found[~found["ok"].astype(bool)]
     if wrong.empty:
         return ""
-    columns = [tuple(pair) for pair in found[["table", "metric"]].drop_duplicates().to_numpy()]
-    bad = wrong[["table", "metric"]].drop_duplicates()
+    bad, columns = (len(rows[["table", "metric"]].drop_duplicates()) for rows in (wrong, found))
     first = wrong.iloc[0]
     return (
-        f"{len(bad)} of {len(columns)} columns of {name} differ, first {first['table']}.{first['metric']} of "
+        f"{bad} of {columns} columns of {name} differ, first {first['table']}.{first['metric']} of "
         f"{first['group'] or 'all'}: a mistake, or raise the version of the study and write the fingerprint anew "
         f"with prunebook fingerprint {name} --write"
     )

@@ -87,10 +87,9 @@ def hardware(device: str = "cpu") -> dict:
         "threads": torch.get_num_threads(),
     }
     if str(device).startswith("cuda") and torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(torch.device(device))
-        facts["gpu"] = properties.name
-        facts["gpu_memory_gib"] = round(properties.total_memory / 2**30, 1)
-        facts["cuda"] = torch.version.cuda
+        gpu = torch.cuda.get_device_properties(torch.device(device))
+        size = round(gpu.total_memory / 2**30, 1)
+        facts |= {"gpu": gpu.name, "gpu_memory_gib": size, "cuda": torch.version.cuda}
     return facts
 
 

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import filelock
@@ -27,7 +28,7 @@ import pyarrow.parquet as pq
 from prunebook import paths
 from prunebook.errors import InputError, ResultError
 from prunebook.store import machine
-from prunebook.store.reading import Tables
+from prunebook.store.reading import Tables, broken_file, read_table
 from prunebook.studies.configuration import canonical, check_name, check_seed, config_hash, digest
 from prunebook.studies.study import Study
 
@@ -53,7 +54,7 @@ class Result:
 
     def arrow(self, name: str) -> pa.Table:
         """One table as it is stored, read anew and checked. Raises ResultError where it is not what was written."""
-        return _read_table(self.path, self.record["tables"][name])
+        return read_table(self.path, self.record["tables"][name])
 
 
 def default_root() -> Path:
@@ -108,20 +109,18 @@ class Store:
         return self.root / check_name(scale, "scale") / study / digest / f"seed-{check_seed(seed)}"
 
     def lock(self, scale: str, config: object, seed: int, timeout: float | int = -1) -> filelock.BaseFileLock:
-        """A lock between processes, for ``with``: held while a result is being made.
+        """A lock between processes, for ``with``: held while a result is being made, and let go of when one dies.
 
-        ``timeout`` in seconds: -1 waits for ever, 0 does not wait; then ``filelock.Timeout`` is raised.
-        A process that dies lets go of its locks. One thread may take a lock of this store twice.
+        ``timeout`` in seconds: -1 waits for ever, 0 does not wait; then ``filelock.Timeout`` is raised. One thread may
+        take a lock of this store twice.
         """
-        path = self.path(scale, config, seed)
-        name = "--".join(path.relative_to(self.root).parts)
+        name = "--".join(self.path(scale, config, seed).relative_to(self.root).parts)
         lock_file = self.root / ".locks" / f"{name}.lock"
         try:
             lock_file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ResultError(
-                f"cannot write to {self.root} ({error}): set PRUNEBOOK_RESULTS to a writable folder"
-            ) from error
+            told = f"cannot write to {self.root} ({error}): set PRUNEBOOK_RESULTS to a writable folder"
+            raise ResultError(told) from error
         lock = self._locks.setdefault(lock_file, filelock.FileLock(lock_file))
         lock.timeout = timeout
         return lock
@@ -140,10 +139,9 @@ class Store:
     def save(self, scale: str, config: object, seed: int, tables: Mapping, facts: Mapping) -> Result:
         """Write one result, whole or not at all, in the place of an earlier one.
 
-        ``facts`` must tell ``module`` (the code that measured), ``protocol`` (its version), ``device``,
-        ``started`` (UTC, ISO 8601), ``wall_time`` (seconds) and ``data`` (a dict: name, origin, checksums,
-        stand_in, notice). The commit, versions, hardware and precision are added here. Raises InputError for
-        what cannot be stored.
+        ``facts`` must tell ``FACTS``: the module that measured, its version of the protocol, the device, when it
+        started (UTC, ISO 8601), seconds, and the data (a dict: name, origin, checksums, stand_in, notice). The commit,
+        versions, hardware and precision are added here. Raises InputError for what cannot be stored.
         """
         if absent := [name for name in FACTS if name not in facts]:
             raise InputError(f"facts lack {', '.join(absent)}: a result without them cannot be trusted")
@@ -207,15 +205,15 @@ class Store:
             raise InputError(f"facts must be plain, finite values ready for JSON: {error}") from error
 
     def load(self, scale: str, config: object, seed: int) -> Result:
-        """Read one result and check it.
-
-        Raises ResultMissing where there is none, ResultError where it is half-written, edited, of another
-        format, or not of this configuration and seed.
-        """
+        """Read one result and check it. Raises as :meth:`open`."""
         return self.open(self.path(scale, config, seed))
 
     def open(self, path: Path) -> Result:
-        """Read and check the result in the folder ``path`` of this store, whatever its configuration is."""
+        """Read and check the result in the folder ``path`` of this store, whatever its configuration is.
+
+        Raises ResultMissing where there is none, ResultError where it is half-written, edited, of another format, or
+        not of the configuration and seed of its place.
+        """
         result = self.peek(path)
         return dataclasses.replace(result, tables=dict(result.tables))
 
@@ -227,7 +225,7 @@ class Store:
         record = _read_record(path)
         for file in sorted(path.glob("*.parquet")):
             if file.stem not in record["tables"]:
-                raise _broken(path, file.name, "is not in the record")
+                raise broken_file(path, file.name, "is not in the record")
         result = Result({}, record, path)
         tables = Tables(record["tables"], lambda name: result.arrow(name).to_pandas())
         return dataclasses.replace(result, tables=tables)
@@ -258,14 +256,8 @@ def _seeds(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
-def _broken(path: Path, file: str, trouble: str) -> ResultError:
-    return ResultError(f"{path / file} {trouble}: delete the folder {path} and run again, or run with fresh (--fresh)")
-
-
 def _read_record(path: Path) -> dict:
-    def broken(trouble: str) -> ResultError:
-        return _broken(path, "record.json", trouble)
-
+    broken = partial(broken_file, path, "record.json")
     try:
         record = json.loads((path / "record.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -289,26 +281,6 @@ def _read_record(path: Path) -> dict:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise broken(f"is not a record of format {FORMAT} ({type(error).__name__}: {error})") from error
     return record
-
-
-def _read_table(path: Path, facts: dict) -> pa.Table:
-    file = facts["file"]
-    try:
-        content = (path / file).read_bytes()
-    except FileNotFoundError:
-        raise _broken(path, file, "is missing") from None
-    except OSError as error:
-        raise _broken(path, file, f"cannot be read ({error})") from error
-    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
-        raise _broken(path, file, "does not have the checksum in its record")
-    try:
-        # pq.read_table brings the machinery of data sets, which takes five times as long on a file this small.
-        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
-    except pa.ArrowException as error:
-        raise _broken(path, file, f"is not a Parquet file ({error})") from error
-    if len(table) != facts["rows"]:
-        raise _broken(path, file, f"has {len(table)} rows, but its record says {facts['rows']}")
-    return table
 
 
 def outdated(result: Result, study: Study) -> tuple[str, ...]:
