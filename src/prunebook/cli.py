@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,7 +88,12 @@ def run(
     exclusive: Annotated[bool, _option("Use one GPU, and one that no other such run has.", "--exclusive")] = False,
 ) -> None:
     """Measure what is missing of a study. It may be interrupted, and run in several processes at once."""
-    with _told(), _own_gpu(exclusive and device != "cpu"):
+    with _told(), ExitStack() as stack:
+        if exclusive and device != "cpu":
+            from prunebook.workflow.gpus import claimed
+
+            name = stack.enter_context(claimed(typer.echo))
+            typer.echo(f"GPU {name}" if name else "no GPU can be seen here")
         from prunebook.store.collect import collect
         from prunebook.studies.configuration import select, with_precision
 
@@ -119,18 +124,6 @@ def run(
         typer.echo(f"{len(done.results)} results, {done.measured} of them measured now")
 
 
-@contextmanager
-def _own_gpu(wanted: bool) -> Iterator[None]:
-    if not wanted:
-        yield
-        return
-    from prunebook.workflow.gpus import claimed
-
-    with claimed(typer.echo) as name:
-        typer.echo(f"GPU {name}" if name else "no GPU can be seen here")
-        yield
-
-
 def _set_threads(threads: int | None) -> None:
     if threads is not None:
         import torch
@@ -153,14 +146,8 @@ def list_studies() -> None:
             typer.echo(f"{study.name}: {study.title}")
             for scale in (scale for scale in SCALES if scale in study.presets):
                 seen = survey(study, scale, store)
-                parts = [
-                    f"{len(study.presets[scale])} configs x {study.seeds[scale]} seeds",
-                    f"{seen.stored} of {seen.wanted} stored",
-                    f"{seen.stale} outdated ({'; '.join(seen.changes)})" if seen.stale else "",
-                    f"{len(seen.broken)} broken" if seen.broken else "",
-                    f"{seen.others} of other seeds or data" if seen.others else "",
-                ]
-                typer.echo(f"  {scale:<7} {', '.join(filter(None, parts))}")
+                size = f"{len(study.presets[scale])} configs x {study.seeds[scale]} seeds"
+                typer.echo(f"  {scale:<7} {size}, {seen}")
                 for trouble in seen.broken:
                     typer.echo(f"          {trouble}")
 

@@ -1,4 +1,4 @@
-"""Where things are, the checkout with its data and the cache of this user; how a file is put in its place."""
+"""Where things are: the checkout, the cache, the folder of data; and how a file is put in its place."""
 
 import os
 import tempfile
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from prunebook.errors import DataError
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 ROOT = PACKAGE_DIR.parents[1]  # of a checkout; an installed copy has nothing of ours there
@@ -58,3 +60,28 @@ def sweep(folder: Path, name: str = "") -> None:
     """Remove what killed writers left in a folder, of all files or of one. The caller holds the lock of all writers."""
     for left in folder.glob(f".{name}.*.part" if name else "*.part"):
         left.unlink(missing_ok=True)
+
+
+def named_folder(data: str | os.PathLike | None) -> tuple[Path, str] | None:
+    """The folder the user named and how ("data=..." or the environment variable); None if none was.
+
+    An empty string names nothing, so that a notebook's or a shell's empty parameter is harmless.
+    Raises DataError if the name is not that of a folder.
+    """
+    for value, said in ((data, "data"), (os.environ.get("PRUNEBOOK_DATA"), "PRUNEBOOK_DATA")):
+        if value is None or not os.fspath(value):
+            continue
+        folder, said = Path(value).expanduser(), f"{said}={os.fspath(value)}"
+        if not is_folder(folder):
+            raise DataError(f"{said} is not a readable folder; name the folder that holds the data, or none")
+        return folder, said
+    return None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder that can be listed."""
+    try:
+        next(path.iterdir(), None)
+    except OSError:
+        return False
+    return True

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prunebook import paths
-from prunebook.errors import ResultError
+from prunebook.errors import DataError, ResultError
 from prunebook.store import machine
 from prunebook.store.results import Store, outdated
 from prunebook.studies import STUDIES
@@ -40,6 +40,15 @@ class Survey:
     broken: tuple[str, ...]  # what is wrong with damaged ones
     others: int  # whole ones of other seeds or configurations, stand-ins among them
 
+    def __str__(self) -> str:
+        parts = [
+            f"{self.stored} of {self.wanted} stored",
+            f"{self.stale} outdated ({'; '.join(self.changes)})" if self.stale else "",
+            f"{len(self.broken)} broken" if self.broken else "",
+            f"{self.others} of other seeds or data" if self.others else "",
+        ]
+        return ", ".join(filter(None, parts))
+
 
 def survey(study: Study, scale: str, store: Store) -> Survey:
     """Read all that ``store`` holds of ``study`` at ``scale``, and compare it with the presets."""
@@ -59,7 +68,7 @@ def survey(study: Study, scale: str, store: Store) -> Survey:
 
 def _environment() -> Iterator[Check]:
     for name, version in machine.versions().items():
-        missing = version == machine.ABSENT
+        missing = version == machine.ABSENT and name != machine.PACKAGE  # which may be run from its folder
         advice = "install the pinned environment: pip install -r requirements.lock" if missing else ""
         yield Check("environment", name, "missing" if missing else "ok", version, advice, fatal=missing)
     home = paths.checkout()
@@ -68,23 +77,14 @@ def _environment() -> Iterator[Check]:
 
 
 def _against_lock(lock: Path) -> Check:
-    from packaging.requirements import Requirement
-
-    pinned = {}
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        if re.match(r"[A-Za-z0-9]", line):
-            requirement = Requirement(line.split("#")[0].rstrip("\\ "))
-            if requirement.marker is None or requirement.marker.evaluate():
-                pinned[requirement.name.lower()] = str(requirement.specifier).removeprefix("==")
-    differing = [
-        f"{name} {version} (pinned {pinned[name]})"
-        for name, version in machine.versions().items()
-        if name in pinned and version != pinned[name]
-    ]
+    pins = set(re.findall(r"^([\w.-]+==[^\s;]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+    pinned = {pin.split("==")[0] for pin in pins}
+    here = {name: version for name, version in machine.versions().items() if name in pinned}
+    differing = [f"{name} {version}" for name, version in here.items() if f"{name}=={version}" not in pins]
     if not differing:
         return Check("environment", "lock", "ok", "the packages that compute are those of requirements.lock")
     advice = "numbers may differ in their last digits; pip install -r requirements.lock gives the pinned ones"
-    return Check("environment", "lock", "differs", ", ".join(differing), advice)
+    return Check("environment", "lock", "differs", f"not as pinned: {', '.join(differing)}", advice)
 
 
 def _device() -> Iterator[Check]:
@@ -107,12 +107,10 @@ def _data(data: str | Path | None) -> Iterator[Check]:
     from prunebook.data import images
 
     for name in images.NAMES:
-        found = images.where(name, data)
-        place = found.origin if found.folder is None else f"{found.origin}: {found.folder}"
-        status = "ok" if found.ready else "damaged" if found.damaged else "missing"
-        absent = [f"{len(found.missing)} files missing, {found.missing[0]} first"] if found.missing else []
-        trouble = "; ".join([*found.damaged, *absent])
-        yield Check("data", name, status, f"{place} ({trouble})" if trouble else place, found.advice)
+        try:
+            yield Check("data", name, "ok", images.where(name, data))
+        except DataError as error:
+            yield Check("data", name, "missing", "not found whole", str(error))
 
 
 def _folders(store: Store) -> Iterator[Check]:
@@ -135,23 +133,19 @@ def _results(store: Store, scale: str = "paper") -> Iterator[Check]:
         if scale not in study.presets:
             continue
         seen = survey(study, scale, store)
-        run = f"prunebook run {study.name} --scale {scale}"
-        found = f"{seen.stored} of {seen.wanted} at scale {scale}"
+        status, advice = "ok", f"prunebook run {study.name} --scale {scale}"
         if seen.broken:
-            found += f"; {len(seen.broken)} broken"
-            yield Check("results", study.name, "corrupt", found, seen.broken[0])
+            status, advice = "corrupt", seen.broken[0]
         elif seen.stored < seen.wanted:
-            yield Check("results", study.name, "missing", found, run)
+            status = "missing"
         elif seen.stale:
-            found += f"; {seen.stale} outdated: {'; '.join(seen.changes)}"
-            yield Check("results", study.name, "outdated", found, f"{run} --fresh")
-        else:
-            yield Check("results", study.name, "ok", found)
+            status, advice = "outdated", f"{advice} --fresh"
+        yield Check("results", study.name, status, f"{scale}: {seen}", "" if status == "ok" else advice)
 
 
-def checkup(data: str | os.PathLike | None = None, store: Store | None = None) -> list[Check]:
+def checkup(data: str | os.PathLike | None = None) -> list[Check]:
     """All checks, in the order in which they are worth putting right. ``data``: a folder with the data."""
-    store = Store() if store is None else store
+    store = Store()
     parts: dict[str, Callable[[], Iterator[Check]]] = {
         "environment": _environment,
         "device": _device,

@@ -1,10 +1,8 @@
 """The data classes of a loaded data set."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
@@ -18,8 +16,7 @@ class Standardisation(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs ``x``, images (n, c, h, w) as they are loaded, and their class numbers ``y``, on one device. May be
-    empty."""
+    """Images ``x`` (n, c, h, w) and their class numbers ``y``, on one device. May be empty."""
 
     x: Float32[Tensor, "n ..."]
     y: Int64[Tensor, " n"]
@@ -30,25 +27,18 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set split in three.
+    """A data set split in three."""
 
-    ``requested`` is the name that was asked for and ``name`` what this really is; they differ for a
-    stand-in. ``origin`` is "named folder", "cache" or "scikit-learn". ``checksums`` maps each file read
-    (and the choice of images in the split) to "md5:..." or "sha256:...". ``standardisation`` is what was
-    applied (mean 0 and std 1 when nothing was). ``notice`` is one sentence to show to the reader; it is
-    empty when there is nothing to announce.
-    """
-
-    name: str
-    requested: str
-    origin: str
+    name: str  # what this really is
+    requested: str  # what was asked for: another name for a stand-in
+    origin: str  # "named folder", "cache" or "scikit-learn"
     classes: tuple[str, ...]
     train: Split
     dev: Split
     test: Split
-    checksums: dict[str, str]
-    standardisation: Standardisation
-    notice: str = ""
+    checksums: dict[str, str]  # of each file read, and of the choice of images in the split: "md5:..." or "sha256:..."
+    standardisation: Standardisation  # what was applied; mean 0 and std 1 when nothing was
+    notice: str = ""  # one sentence to show to the reader, where there is something to announce
 
     @property
     def stand_in(self) -> bool:
@@ -67,34 +57,3 @@ class Raw:
     classes: tuple[str, ...]
     checksums: dict[str, str]
     standardisation: Standardisation
-
-
-@dataclass(frozen=True)
-class Found:
-    """What there is of one data set, without loading it.
-
-    ``origin`` is where ``load`` would take it from: "named folder", "cache", "scikit-learn", or "nowhere".
-    ``missing`` and ``damaged`` name files; ``advice`` says what to do and is empty when all is well.
-    """
-
-    name: str
-    origin: str
-    folder: Path | None
-    files: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    damaged: tuple[str, ...] = ()
-    advice: str = ""
-
-    @property
-    def ready(self) -> bool:
-        """Whether the data set itself (not a stand-in) is complete and undamaged."""
-        return bool(self.files) and not (self.missing or self.damaged)
-
-
-def to_split(
-    x: UInt8[Tensor, "n c h w"], y: Int64[Tensor, " n"], standardisation: Standardisation, device: torch.device
-) -> Split:
-    """Bytes to float32 on ``device``: (x / 255 - mean) / std."""
-    mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in standardisation)
-    # Pixels may come with channels last; users may want to .view() them as rows.
-    return Split(x.to(device).contiguous().float().div_(255).sub_(mean).div_(std), y.to(device))

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from prunebook.data.images.folders import is_folder
 from prunebook.data.images.kinds import Raw, Standardisation
 from prunebook.data.images.splits import first_of_each_class
 from prunebook.errors import DataError
+from prunebook.paths import is_folder
 
 IMAGENET = Standardisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SHOWN = 5  # unreadable pictures named in full in an error

@@ -1,21 +1,19 @@
-"""MNIST and CIFAR-10 as published: which files, their md5, and how to read them through torchvision.
+"""MNIST and CIFAR-10 as published: which files, their md5, and how to read them.
 
 torchvision is imported inside the functions: its import takes longer than reading the data.
 """
 
 import gzip
-import tempfile
-import zlib
-from collections.abc import Callable
+import hashlib
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from prunebook.data.images.folders import is_folder
 from prunebook.data.images.kinds import Raw, Standardisation
 from prunebook.errors import DataError
-from prunebook.paths import cache_folder
+from prunebook.paths import cache_folder, is_folder
 
 # torchvision knows the md5 of the packed files only.
 UNPACKED = {
@@ -29,6 +27,7 @@ PLACES = {
     "mnist": ("MNIST/raw/", "mnist/raw/", "MNIST/", "mnist/", "raw/", ""),
     "cifar10": ("cifar-10-batches-py/", ""),
 }
+NAME_A_FOLDER = "name the folder that holds it with data=FOLDER or the variable PRUNEBOOK_DATA"
 ARCHIVE = "cifar-10-python.tar.gz"
 SHOWN = 5
 TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
@@ -55,7 +54,7 @@ def wanted(name: str) -> list[dict[str, str]]:
     return [{place + file: md5 for place in PLACES[name] for file, md5 in one.items()} for one in files]
 
 
-def instead(name: str, folder: Path) -> str:
+def _instead(name: str, folder: Path) -> str:
     """What there is in a folder that lacks files of the data set, and what to do."""
     if name == "cifar10" and _is_file(folder / ARCHIVE):
         return f"there is {ARCHIVE}, still packed: unpack it there (tar -xzf {ARCHIVE})"
@@ -85,36 +84,39 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def damage(folder: Path, file: str, md5: str) -> str:
-    """What is wrong with a file, in words; "" if it is the published one."""
-    from torchvision.datasets.utils import calculate_md5
+def checked(name: str, folder: Path, said: str) -> dict[str, str]:
+    """The files of the data set below ``folder``, each compared with the published md5, which is returned with them.
 
-    path = folder / file
-    try:
-        found, size = calculate_md5(path), path.stat().st_size
-    except OSError as error:
-        return f"{path} cannot be read ({error.strerror})"
-    if found == md5:
-        return ""
-    return f"{path} ({size:,} bytes) is not the published file: md5 expected {md5}, found {found}"
+    ``said`` tells in an error how this folder came to be read. Raises DataError if a file is missing, unreadable or
+    differs from the published one.
+    """
+    present, missing = look(name, folder)
+    cached = folder == cache_folder()
+    if missing:
+        here = f"; load tries to download it, else small digits stand in. Or {NAME_A_FOLDER}"
+        other = here if cached else ", or name no folder to use the cache or a download"
+        raise DataError(
+            f"{said} does not hold {TITLES[name]}: expected {', '.join(missing)} below {folder}, but "
+            f"{_instead(name, folder)}{other}"
+        )
+    for file, md5 in present.items():
+        path = folder / file
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror})") from error
+        if (found := hashlib.md5(content).hexdigest()) != md5:
+            remedy = "delete it and it is downloaded again" if cached else "replace it"
+            raise DataError(
+                f"{path} ({len(content):,} bytes) is not the published file: md5 expected {md5}, found {found}. "
+                f"It is damaged or cut short: {remedy}"
+            )
+    return present
 
 
 def read(name: str, folder: Path, said: str) -> Raw:
-    """The whole data set from ``folder``, every file's md5 checked before any is parsed.
-
-    ``said`` tells in an error how this folder came to be read. Raises DataError if a file is missing,
-    unreadable or differs from the published one.
-    """
-    present, missing = look(name, folder)
-    if missing:
-        raise DataError(
-            f"{said} does not hold {TITLES[name]}: expected {', '.join(missing)} below {folder}, but "
-            f"{instead(name, folder)}, or name no folder to use the cache or a download"
-        )
-    for file, md5 in present.items():
-        if wrong := damage(folder, file, md5):
-            remedy = "delete it and it is downloaded again" if folder == cache_folder() else "replace it"
-            raise DataError(f"{wrong}. It is damaged or cut short: {remedy}")
+    """The whole data set from ``folder``, every file checked before any is parsed. Raises as :func:`checked`."""
+    present = checked(name, folder, said)
     train_x, train_y, test_x, test_y, classes = READERS[name](folder, list(present))
     for part, x, y in (("training", train_x, train_y), ("test", test_x, test_y)):
         if len(x) != len(y):
@@ -124,24 +126,15 @@ def read(name: str, folder: Path, said: str) -> Raw:
 
 
 def _read_mnist(folder: Path, files: list[str]) -> tuple:
-    from torchvision.datasets.mnist import read_image_file, read_label_file
+    def tensor(file: str) -> Tensor:
+        content = (folder / file).read_bytes()
+        content = gzip.decompress(content) if file.endswith(".gz") else content
+        dimensions = content[3]  # of the idx format: type, number of dimensions, their sizes, values
+        shape = np.frombuffer(content, ">i4", dimensions, offset=4)
+        return torch.tensor(np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape))
 
-    def tensor(file: str, reader: Callable[[str], Tensor]) -> Tensor:
-        path = folder / file
-        if path.suffix != ".gz":
-            return reader(str(path))
-        # torchvision's readers take unpacked files only, and the data folder may be read-only.
-        with tempfile.TemporaryDirectory(prefix="prunebook-") as scratch:
-            unpacked = Path(scratch) / path.stem
-            unpacked.write_bytes(gzip.decompress(path.read_bytes()))
-            return reader(str(unpacked))
-
-    readers = (read_image_file, read_label_file, read_image_file, read_label_file)
-    try:
-        train_x, train_y, test_x, test_y = map(tensor, files, readers)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"MNIST in {folder} cannot be unpacked into a temporary folder: {error}") from error
-    return train_x[:, None], train_y, test_x[:, None], test_y, tuple(map(str, range(10)))
+    train_x, train_y, test_x, test_y = map(tensor, files)
+    return train_x[:, None], train_y.long(), test_x[:, None], test_y.long(), tuple(map(str, range(10)))
 
 
 def _read_cifar10(folder: Path, files: list[str]) -> tuple:

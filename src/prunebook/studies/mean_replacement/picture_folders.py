@@ -5,8 +5,8 @@ from dataclasses import replace
 from torch.nn.functional import interpolate
 
 from prunebook.data import images
-from prunebook.data.images.folders import named_folder
 from prunebook.errors import DataError
+from prunebook.paths import named_folder
 from prunebook.studies.mean_replacement import run as protocol
 from prunebook.studies.mean_replacement.config import OnPictures
 
