@@ -11,58 +11,39 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 @dataclass(frozen=True)
 class LastLayer:
-    """One training circumstance of one network, and how it is pruned.
+    """One training circumstance of one network, and how it is pruned."""
 
-    Attributes:
-        dataset: a stand-in puts its own name here, so its results have an address of their own.
-        case: name of the training circumstance; "easy", "moderate", "difficult" and others.
-        reading: which reading of the unknown circumstances it belongs to: "regularisation", "label noise", "dropout".
-        widths: of the layers that are trained here, inputs first. The last hidden layer is the one that is pruned.
-        proximal, weight_decay, label_noise: as in :class:`prunebook.training.sgd.Recipe`.
-        dropout: rate on the last hidden layer while training.
-        epochs, batch_size, learning_rate, momentum: of the training.
-        shares: of the correct labels, to be kept by guarantee.
-        ratios: pruning ratios.
-        draws: independent samples of a coreset.
-        delta: probability of failure, shared by the classes and signs.
-        points: training images that the sensitivities are taken from.
-        tune_ratios: ratios that are fine-tuned; none skips fine-tuning.
-        tune_epochs, tune_rate: of fine-tuning.
-        gate_strengths: of the penalty on the number of active L0 gates.
-        alphas: factors that the last layer is multiplied by.
-        dev: images held out of the training part, on which errors and labels are looked at.
-        limit: number of training images; None takes all.
-    """
-
-    dataset: str = "mnist"
-    case: str = "difficult"
-    reading: str = "regularisation"
-    widths: tuple[int, ...] = (784, 300, 100, 10)
-    proximal: float = 0.0
+    dataset: str = "mnist"  # a stand-in puts its own name here, so its results have an address of their own
+    case: str = "difficult"  # name of the training circumstance: "easy", "moderate", "difficult" or another
+    reading: str = "regularisation"  # of the unknown circumstances; also "label noise" and "dropout"
+    widths: tuple[int, ...] = (784, 300, 100, 10)  # of the layers trained here; the last hidden one is pruned
+    proximal: float = 0.0  # this and the next two as in prunebook.training.sgd.Recipe
     weight_decay: float = 0.0
     label_noise: float = 0.0
-    dropout: float = 0.0
+    dropout: float = 0.0  # rate on the last hidden layer while training
     epochs: int = 10
     batch_size: int = 100
     learning_rate: float = 0.1
     momentum: float = 0.5
-    shares: tuple[float, ...] = SHARES
+    shares: tuple[float, ...] = SHARES  # of the correct labels, to be kept by guarantee
     ratios: tuple[float, ...] = RATIOS
-    draws: int = 10
-    delta: float = 0.1
-    points: int = 200
-    tune_ratios: tuple[float, ...] = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
+    draws: int = 10  # independent samples of a coreset
+    delta: float = 0.1  # probability of failure, shared by the classes and signs
+    points: int = 200  # training images that the sensitivities are taken from
+    tune_ratios: tuple[float, ...] = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)  # none skips fine-tuning
     tune_epochs: int = 3
     tune_rate: float = 0.01
+    # Strengths of the penalty on the number of active L0 gates.
     gate_strengths: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 0.01, 0.02, 0.03, 0.1)
+    # Factors that the last layer is multiplied by.
     alphas: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0, 1e4, 1e6, 1e8, 1e10, 1e12)
-    dev: int = 5000
-    limit: int | None = None
+    dev: int = 5000  # images held out of the training part, on which errors and labels are looked at
+    limit: int | None = None  # number of training images; None takes all
 
 
 @dataclass(frozen=True)
 class OnLenet(LastLayer):
-    """LeNet-300-100 on MNIST. All layers are trained here; ``limit`` counts training images."""
+    """LeNet-300-100 on MNIST. All layers are trained here."""
 
     study: ClassVar[str] = "cb-lenet"
 

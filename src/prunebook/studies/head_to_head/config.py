@@ -35,24 +35,16 @@ REPLACEMENTS = {"none": "zero", "mean": "mean"}  # what a unit's compensation is
 
 @dataclass(frozen=True)
 class HeadToHead:
-    """What all networks have in common.
-
-    Attributes:
-        net: "lenet" or "pde", whose weights are pruned, or "small" or "tiny", whose units are.
-        kind: what is pruned, "weights" or "units".
-        dataset: a stand-in puts its own name here, so its results have an address of their own.
-        ratios: shares of the weights, or of the units of each layer, that are pruned.
-        limit: number of training images (of trajectories, on the PDE); None takes all.
-    """
+    """What all networks have in common."""
 
     study: ClassVar[str] = "head-to-head"
-    net: str = ""
-    kind: str = ""
-    dataset: str = ""
-    ratios: tuple[float, ...] = ()
+    net: str = ""  # "lenet" or "pde", whose weights are pruned, or "small" or "tiny", whose units are
+    kind: str = ""  # what is pruned, "weights" or "units"
+    dataset: str = ""  # a stand-in puts its own name here, so its results have an address of their own
+    ratios: tuple[float, ...] = ()  # shares of the weights, or of the units of each layer, that are pruned
     batch_size: int = 0
     learning_rate: float = 0.0
-    limit: int | None = None
+    limit: int | None = None  # number of training images (of trajectories, on the PDE); None takes all
 
 
 @dataclass(frozen=True)
@@ -60,40 +52,28 @@ class OnWeights(HeadToHead):
     """Weights of a dense network.
 
     Trained as in the studies of elimination-compensation: PReLU, Adam at a constant rate, anew for fine-tuning.
-
-    Attributes:
-        widths: of the layers, input first.
-        epochs: of training; ``tune_epochs``: of fine-tuning.
-        rankings: names in ``prunebook.weights.CRITERIA``, and "sensitivity", the largest share that a weight has in
-            its output.
-        compensations: names in ``prunebook.weights.COMPENSATIONS``.
-        costly: compensations that meet only the rankings of ``partners``.
-        tuned_rankings: rankings that are fine-tuned with every compensation they meet. The others are fine-tuned
-            without any, and in the pairs of ``METHOD_PAIRS``.
-        calibration: training samples that rankings and compensations look at.
-        points: of these, so many for the sensitivities.
-        nonlinear_samples: of these, so many for the brute-force ranking.
-        cost_ratio: at which compensations are timed; one of ``ratios``.
     """
 
     net: str = "lenet"
     kind: str = "weights"
     dataset: str = "mnist"
-    widths: tuple[int, ...] = (784, 300, 100, 10)
+    widths: tuple[int, ...] = (784, 300, 100, 10)  # of the layers, input first
     ratios: tuple[float, ...] = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
     batch_size: int = 128
     learning_rate: float = 1e-3
-    epochs: int = 15
+    epochs: int = 15  # of training
     tune_epochs: int = 1
+    # Names in prunebook.weights.CRITERIA, and "sensitivity", the largest share that a weight has in its output.
     rankings: tuple[str, ...] = CRITERIA
     compensations: tuple[str, ...] = ("none", "elimination", "mean", "obs", "joint")
-    costly: tuple[str, ...] = ()
+    costly: tuple[str, ...] = ()  # compensations that meet only the rankings of ``partners``
     partners: tuple[str, ...] = ()
+    # Fine-tuned with every compensation they meet. Others are without any, and in the pairs of ``METHOD_PAIRS``.
     tuned_rankings: tuple[str, ...] = CRITERIA
-    calibration: int = 5000
-    points: int = 1000
-    nonlinear_samples: int = 1000
-    cost_ratio: float = 0.9
+    calibration: int = 5000  # training samples that rankings and compensations look at
+    points: int = 1000  # of these, so many for the sensitivities
+    nonlinear_samples: int = 1000  # of these, so many for the brute-force ranking
+    cost_ratio: float = 0.9  # at which compensations are timed; one of ``ratios``
 
 
 @dataclass(frozen=True)
@@ -102,14 +82,6 @@ class OnUnits(HeadToHead):
 
     The training is the one that the study of mean replacement looks at, up to step ``start``: soon after it the test
     loss begins to rise.
-
-    Attributes:
-        scores: names in ``prunebook.units.SCORES``; each is measured with zeros and with means.
-        steps: minibatches of the training that ``start`` is a step of; ``tune_steps``: of fine-tuning.
-        snapshot_every: steps between two snapshots of the training.
-        samples: training images that scores and means are taken from.
-        test_limit: test images that losses are measured on; None takes all.
-        precision: of training and fine-tuning; see :func:`prunebook.networks.device.check_precision`.
     """
 
     net: str = "small"
@@ -119,14 +91,14 @@ class OnUnits(HeadToHead):
     batch_size: int = 64
     learning_rate: float = 0.01
     momentum: float = 0.9
-    steps: int = 46_920
+    steps: int = 46_920  # minibatches of the training that ``start`` is a step of
     start: int = 5_000
     snapshot_every: int = 250
-    tune_steps: int = 250
-    scores: tuple[str, ...] = ("norm", "rand", "rs", "abs_rs", "mrs", "abs_mrs")
-    samples: int = 1000
-    test_limit: int | None = None
-    precision: str = setting("single", absent="single")
+    tune_steps: int = 250  # minibatches of fine-tuning
+    scores: tuple[str, ...] = ("norm", "rand", "rs", "abs_rs", "mrs", "abs_mrs")  # each with zeros and with means
+    samples: int = 1000  # training images that scores and means are taken from
+    test_limit: int | None = None  # test images that losses are measured on; None takes all
+    precision: str = setting("single", absent="single")  # of training and fine-tuning
 
 
 def scope_of(ranking: str) -> str:

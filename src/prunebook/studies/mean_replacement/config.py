@@ -18,43 +18,28 @@ class AlongTraining:
 
     Assumptions where the paper is silent: SGD with momentum 0.9 and a constant rate of 0.01, no weight decay, no
     dropout, no augmentation, images standardised by channel.
-
-    Attributes:
-        dataset: a stand-in puts its own name here, so its results have an address of their own.
-        net: name in ``prunebook.networks.convnets``; ``batch_norm`` and ``init`` as there.
-        steps: minibatches of 64 in all.
-        snapshot_every: steps between two snapshots of the weights; each is scored.
-        every: steps between two measurements of penalties, a multiple of ``snapshot_every``.
-        probe_steps: steps at which the further questions are asked; none asks none.
-        samples: images of the scoring subset, drawn from the training images and left in training, and as many test
-            images.
-        scores, sets, amounts: the grid; every score prunes every set by every amount, with zeros and with means.
-        followed: layer set and amount whose chosen units are recorded.
-        limit: number of training images, of each class for an image folder; None takes all.
-        size: side of the images, for an image folder.
-        precision: of the training; see :func:`prunebook.networks.device.check_precision`.
     """
 
     study: ClassVar[str] = "mr-training"
-    dataset: str = "cifar10"
-    net: str = "small"
+    dataset: str = "cifar10"  # a stand-in puts its own name here, so its results have an address of their own
+    net: str = "small"  # a name in prunebook.networks.convnets; ``batch_norm`` and ``init`` as there
     batch_norm: bool = False
     init: str = "glorot"
     steps: int = STEPS
     batch_size: int = 64
     learning_rate: float = 0.01
     momentum: float = 0.9
-    snapshot_every: int = 250
-    every: int = 1000
-    probe_steps: tuple[int, ...] = (5_000, 15_000, 25_000, 35_000)
-    samples: int = 1000
-    scores: tuple[str, ...] = SCORES
+    snapshot_every: int = 250  # steps between two snapshots of the weights; each is scored
+    every: int = 1000  # steps between two measurements of penalties, a multiple of ``snapshot_every``
+    probe_steps: tuple[int, ...] = (5_000, 15_000, 25_000, 35_000)  # where the further questions are asked
+    samples: int = 1000  # training images that are scored, left in training; and as many test images
+    scores: tuple[str, ...] = SCORES  # every score prunes every set by every amount, with zeros and with means
     sets: tuple[str, ...] = SETS
     amounts: tuple[float | int, ...] = AMOUNTS
-    followed: tuple[str, float] = ("midconv", 0.1)
-    limit: int | None = None
-    size: int = 32
-    precision: str = setting("single", absent="single")
+    followed: tuple[str, float] = ("midconv", 0.1)  # layer set and amount whose chosen units are recorded
+    limit: int | None = None  # training images, of each class for an image folder; None takes all
+    size: int = 32  # side of the images, for an image folder
+    precision: str = setting("single", absent="single")  # see prunebook.networks.device.check_precision
 
 
 @dataclass(frozen=True)
@@ -65,15 +50,11 @@ class AfterTuning(AlongTraining):
     followed no further than that step.
 
     Assumptions where the paper is silent: the learning rate of the training, and a momentum that starts at zero.
-
-    Attributes:
-        start: step at which the network is pruned.
-        tune_steps: numbers of minibatches after which the loss is measured.
     """
 
     study: ClassVar[str] = "mr-tuning"
-    start: int = 25_000
-    tune_steps: tuple[int, ...] = (0, 10, 100, 500)
+    start: int = 25_000  # step at which the network is pruned
+    tune_steps: tuple[int, ...] = (0, 10, 100, 500)  # numbers of minibatches after which the loss is measured
     scores: tuple[str, ...] = ("norm", "abs_rs", "abs_mrs")
     sets: tuple[str, ...] = ("all", "midconv")
     amounts: tuple[float | int, ...] = (0.1, 0.2, 0.5)
@@ -83,9 +64,7 @@ class AfterTuning(AlongTraining):
 class OnPictures(AlongTraining):
     """As ``AlongTraining``, on ``<folder>/{train,val}/<class>/`` in place of CIFAR-10.
 
-    Attributes:
-        size: pictures are brought to squares of this side and kept in memory, 12 * size**2 bytes each.
-        limit: pictures of each class in either part; None takes all.
+    Pictures are brought to squares of side ``size`` and kept in memory, 12 * size**2 bytes each.
     """
 
     study: ClassVar[str] = "mr-pictures"
