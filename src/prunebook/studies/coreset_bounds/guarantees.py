@@ -14,13 +14,7 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from prunebook import coresets
-from prunebook.coresets.corenet import (
-    CoreNetConstants,
-    corenet_constants,
-    corenet_delta,
-    corenet_layer_epsilons,
-    corenet_samples,
-)
+from prunebook.coresets import corenet
 from prunebook.coresets.labels import deterministic_consistent, epsilon_to_keep, ratio_epsilon, sign_split_epsilon
 from prunebook.coresets.neuron_bounds import neuron_epsilon, neuron_samples
 from prunebook.coresets.sampling import LIMIT, hybrid, keep_largest
@@ -47,7 +41,7 @@ class Prepared:
 
     @property
     def failure(self) -> float:
-        """Of one class and sign."""
+        """Its probability for one class and sign."""
         return self.config.delta / self.weights.total.numel()
 
     @property
@@ -65,29 +59,23 @@ class Prepared:
         if kind == "neurons":
             return neuron_samples(epsilon, self.neurons.total, self.dimension, self.config.delta)
         if kind == "weights, CoreNet":
-            inside = corenet_layer_epsilons(min(epsilon, 0.999), [self.cancellation])[0]
-            return corenet_samples(inside, self.weights.total, _constants(self.config))
+            inside = corenet.corenet_layer_epsilons(min(epsilon, 0.999), [self.cancellation])[0]
+            constants = corenet.corenet_constants(self.config.widths, self.config.delta)
+            return corenet.corenet_samples(inside, self.weights.total, constants)
         return coresets.samples_for(epsilon, self.weights.total, failure=self.failure)
-
-
-def _constants(config: LastLayer) -> CoreNetConstants:
-    return corenet_constants(config.widths, config.delta)
 
 
 def make_ready(net: Anatomy, config: LastLayer) -> Prepared:
     """Sensitivities from the training sample, tolerances on the held-out points."""
-    return Prepared(
-        net=net,
-        config=config,
-        weights=coresets.sensitivities(net.w_out, net.sample),
-        neurons=coresets.neuron_sensitivities(net.w_out, net.w_in, net.b_in, net.radius),
-        epsilons={
-            "additive": net.tolerance,
-            "ratio": ratio_epsilon(net.logits, net.labels),
-            "sign split": sign_split_epsilon(net.logits, net.mass, net.labels),
-        },
-        cancellation=corenet_delta(net.w_out, net.sample, _constants(config).kappa),
-    )
+    weights = coresets.sensitivities(net.w_out, net.sample)
+    neurons = coresets.neuron_sensitivities(net.w_out, net.w_in, net.b_in, net.radius)
+    epsilons = {
+        "additive": net.tolerance,
+        "ratio": ratio_epsilon(net.logits, net.labels),
+        "sign split": sign_split_epsilon(net.logits, net.mass, net.labels),
+    }
+    kappa = corenet.corenet_constants(config.widths, config.delta).kappa
+    return Prepared(net, config, weights, neurons, epsilons, corenet.corenet_delta(net.w_out, net.sample, kappa))
 
 
 def unit_statistics(net: Anatomy, sampled: Float64[Tensor, "draws classes n"], epsilon: float, kind: str) -> dict:
@@ -97,10 +85,8 @@ def unit_statistics(net: Anatomy, sampled: Float64[Tensor, "draws classes n"], e
     ``below`` and ``broken`` count the (draw, point) pairs with all errors strictly inside the point's own additive
     tolerance, and those of them whose label changed all the same: there must be none.
     """
-    change = (sampled - net.w_out) @ net.hidden.T  # (draws, classes, m)
-    change = change.transpose(1, 2)
-    error = change.abs()
-    mass = net.mass.sum(0)
+    change = ((sampled - net.w_out) @ net.hidden.T).transpose(1, 2)  # (draws, m, classes)
+    error, mass = change.abs(), net.mass.sum(0)
     relative = {"neurons": torch.ones_like(mass), "weights": mass}.get(kind, net.logits.abs())
     unit = error / torch.where(relative > 0, relative, torch.inf)
     labels = (net.logits + change).argmax(dim=2)
@@ -164,10 +150,7 @@ def epsilon_first(ready: Prepared, seed: int) -> pd.DataFrame:
 
 
 def draws_for(probabilities: Float64[Tensor, "*rows n"], kept: Float64[Tensor, "*rows"]) -> Float64[Tensor, "*rows"]:
-    """Whole number of draws whose expected number of different items is nearest above ``kept``, by bisection.
-
-    Where even ten million draws leave fewer, as items of probability zero are never drawn, it is ten million.
-    """
+    """Fewest draws that are expected to keep so many items; ten million where zero probabilities forbid it."""
     return coresets.draws_for(lambda m: coresets.expected_kept(probabilities, m), kept, 1, 1e7)[1].ceil()
 
 
@@ -178,34 +161,26 @@ def sparsity_first(ready: Prepared, seed: int) -> pd.DataFrame:
         fewer, m, m_units = wanted(ready, ratio)
         certain = keep_largest(net.w_out, ready.weights, fewer)
         mixed = hybrid(net.w_out, ready.weights, fewer, config.draws, (seed, 11, number), failure=ready.failure)
+        likely = coresets.epsilon_for(m, ready.weights.total, failure=ready.failure)
+        of_units = neuron_epsilon(m_units, ready.neurons.total, ready.dimension, config.delta)
         ways = {  # pruned layers, draws, error that is guaranteed
-            "sampling": (
-                draw(ready, "weights", m, (seed, 10, number)),
-                m,
-                coresets.epsilon_for(m, ready.weights.total, failure=ready.failure),
-            ),
+            "sampling": (draw(ready, "weights", m, (seed, 10, number)), m, likely),
             "deterministic": ((net.w_out * certain)[None], fewer, dropped(ready.weights, certain)),
             "hybrid": (mixed.weights, fewer, mixed.bound),
-            "neurons": (
-                draw(ready, "neurons", m_units, (seed, 12, number)),
-                m_units,
-                neuron_epsilon(m_units, ready.neurons.total, ready.dimension, config.delta),
-            ),
+            "neurons": (draw(ready, "neurons", m_units, (seed, 12, number)), m_units, of_units),
         }
         for way, (sampled, draws, bound) in ways.items():
             kind = "neurons" if way == "neurons" else "weights"
-            rows.append(
-                {
-                    "way": way,
-                    "ratio": ratio,
-                    "sparsity": 1 - float(kept(sampled, kind).mean()) / size(net, kind),
-                    "samples": float(draws.sum()),
-                    "epsilon": float(bound.max()),
-                    "epsilon_median": float(bound.median()),
-                    "implied_accuracy": float((_safe(ready, way, bound) & net.correct).double().mean()),
-                    **unit_statistics(net, sampled, float(bound.max()), kind),
-                }
-            )
+            row = {
+                "way": way,
+                "ratio": ratio,
+                "sparsity": 1 - float(kept(sampled, kind).mean()) / size(net, kind),
+                "samples": float(draws.sum()),
+                "epsilon": float(bound.max()),
+                "epsilon_median": float(bound.median()),
+                "implied_accuracy": float((_safe(ready, way, bound) & net.correct).double().mean()),
+            }
+            rows.append(row | unit_statistics(net, sampled, row["epsilon"], kind))
     return pd.DataFrame(rows)
 
 
@@ -260,24 +235,15 @@ def example(ready: Prepared) -> pd.DataFrame:
 def waterfall(ready: Prepared, seed: int) -> pd.DataFrame:
     """The bound at the draws that half of the labels ask for, with one factor after the other measured."""
     net, config = ready.net, ready.config
-    most = max(20 * config.draws, math.ceil(1 / config.delta))
-    rows = []
-    for kind in ("neurons", "weights"):
-        samples = ready.samples(kind, ready.tolerance(kind, 0.5))
-        if kind == "neurons":
-            steps = neuron_waterfall(
-                net.w_out,
-                ready.neurons,
-                net.hidden,
-                float(samples),
-                dimension=ready.dimension,
-                delta=config.delta,
-                draws=most,
-                seed=(seed, 20),
-            )
-        else:
-            steps = weight_waterfall(
-                net.w_out, ready.weights, net.hidden, samples, delta=config.delta, draws=most, seed=(seed, 21)
-            )
-        rows += [{"kind": kind, "order": order, **step._asdict()} for order, step in enumerate(steps)]
-    return pd.DataFrame(rows)
+    of_units, of_weights = (ready.samples(kind, ready.tolerance(kind, 0.5)) for kind in ("neurons", "weights"))
+    by = {"delta": config.delta, "draws": max(20 * config.draws, math.ceil(1 / config.delta))}
+    units = (net.w_out, ready.neurons, net.hidden, float(of_units))
+    steps = {
+        "neurons": neuron_waterfall(*units, dimension=ready.dimension, seed=(seed, 20), **by),
+        "weights": weight_waterfall(net.w_out, ready.weights, net.hidden, of_weights, seed=(seed, 21), **by),
+    }
+    return pd.DataFrame(
+        {"kind": kind, "order": order, **step._asdict()}
+        for kind, found in steps.items()
+        for order, step in enumerate(found)
+    )

@@ -17,24 +17,14 @@ from prunebook.training.on_images import recipe_of
 from prunebook.training.sgd import Trainer, outputs
 
 
-def build(config: LastLayer, seed: int) -> nn.Sequential:
-    """Linear and ReLU in turn, with PyTorch's own initialisation; dropout before the last layer if asked for."""
+def train(config: LastLayer, seed: int, task: DataSet) -> nn.Sequential:
+    """A trained network of Linear and ReLU in turn, dropout before the last layer if asked for; in evaluation mode."""
     layers = list(mlp(config.widths, "relu", seed=seed))
     if config.dropout:
         layers.insert(-1, nn.Dropout(config.dropout))
-    return nn.Sequential(*layers)
-
-
-def train(config: LastLayer, seed: int, task: DataSet) -> nn.Sequential:
-    """The trained network, in evaluation mode."""
-    model = build(config, seed).to(task.train.x.device)
-    recipe = recipe_of(
-        config,
-        config.epochs * -(-len(task.train) // config.batch_size),
-        proximal=config.proximal,
-        weight_decay=config.weight_decay,
-        label_noise=config.label_noise,
-    )
+    model = nn.Sequential(*layers).to(task.train.x.device)
+    penalties = {name: getattr(config, name) for name in ("proximal", "weight_decay", "label_noise")}
+    recipe = recipe_of(config, config.epochs * -(-len(task.train) // config.batch_size), **penalties)
     Trainer(model, task.train.x, task.train.y, recipe, seed=seed).advance()
     return model.eval()
 

@@ -14,7 +14,6 @@ from prunebook.studies.checks import require_none
 from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, wanted
 from prunebook.studies.coreset_bounds.network import Anatomy, without_lowest
 from prunebook.training import gates
-from prunebook.training.gates import active_probability, fixed_gate, initial_log_alpha, sample_gate, uniform_noise
 from prunebook.training.on_images import recipe_of
 from prunebook.training.sgd import Trainer, outputs
 from prunebook.weights import number_to_prune
@@ -51,8 +50,8 @@ def candidates(ready: Prepared, task: DataSet, model: nn.Sequential, seed: int) 
         certain = keep_largest(weight, ready.weights, fewer)
         found.append(Candidate("deterministic", ratio, weight * certain))
         found.append(Candidate("neurons", ratio, draw(ready, "neurons", m_units, (seed, 12, number))[0]))
-    gates = train_gates(model, task, config.gate_strengths, seed)
-    pruned = [Candidate("gates", 0.0, weight * gate.double()) for gate in gates]
+    trained = train_gates(model, task, config.gate_strengths, seed)
+    pruned = [Candidate("gates", 0.0, weight * gate.double()) for gate in trained]
     return found + [replace(candidate, ratio=candidate.sparsity) for candidate in pruned]
 
 
@@ -66,27 +65,25 @@ def train_gates(
     """
     last = model[-1]
     hidden, y = outputs(model[:-1], task.train.x), task.train.y
-    device = hidden.device
+    device, shape = hidden.device, (len(strengths), hidden.shape[1])
     generator = torch.Generator(device).manual_seed(seed)
-    log_alpha = initial_log_alpha(
-        torch.empty(len(strengths), hidden.shape[1], device=device), generator=generator
-    ).requires_grad_()
+    log_alpha = gates.initial_log_alpha(torch.empty(shape, device=device), generator=generator).requires_grad_()
     strength = torch.tensor(strengths, device=device)
     optimiser = torch.optim.Adam([log_alpha], lr=rate)
     for _ in range(epochs):
         for index in torch.randperm(len(y), generator=generator, device=device).split(batch):
-            gate = sample_gate(log_alpha, uniform_noise(log_alpha.detach(), generator))
+            gate = gates.sample_gate(log_alpha, gates.uniform_noise(log_alpha.detach(), generator))
             logits = nn.functional.linear(hidden[index] * gate[:, None], last.weight.detach(), last.bias.detach())
             targets = y[index].repeat(len(strengths))
             # A sum over strengths: each has a gradient of its own, as if it were alone.
             loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets) * len(strengths)
-            cost = (strength * active_probability(log_alpha).sum(dim=1)).sum()
+            cost = (strength * gates.active_probability(log_alpha).sum(dim=1)).sum()
             optimiser.zero_grad()
             (loss + cost).backward()
             optimiser.step()
             with torch.no_grad():
                 log_alpha.clamp_(*gates.CLAMP)
-    return fixed_gate(log_alpha.detach())
+    return gates.fixed_gate(log_alpha.detach())
 
 
 def after_pruning(ready: Prepared, found: list[Candidate]) -> pd.DataFrame:
@@ -109,8 +106,7 @@ def _row(net: Anatomy, candidate: Candidate, tuned: str, logits: Tensor) -> dict
 
 
 def errors(logits: Tensor, reference: Tensor) -> dict[str, float]:
-    """Mean absolute difference per logit: raw, and after taking each point's mean logit off, which softmax does not
-    see."""
+    """Mean absolute difference per logit: raw, and without each point's mean logit, which softmax does not see."""
     raw = logits.double() - reference.double()
     centred = raw - raw.mean(dim=1, keepdim=True)
     return {"error": float(raw.abs().mean()), "centred_error": float(centred.abs().mean())}

@@ -80,16 +80,11 @@ def measure(config: LastLayer, seed: int, task: DataSet, report) -> dict[str, pd
 
 
 def _models(model: nn.Sequential, task: DataSet, ready: guarantees.Prepared) -> pd.DataFrame:
-    net = ready.net
-    p = ready.neurons.probabilities
-    rows = {}
-    probe = slice(10_000)  # of the training set: enough to compare with
-    for name, x, y in (
-        ("train", task.train.x[probe], task.train.y[probe]),
-        ("dev", task.dev.x, task.dev.y),
-        ("test", task.test.x, task.test.y),
-    ):
-        rows[f"{name} loss"], rows[f"{name} accuracy"] = score(outputs(model, x), y)
+    net, p, rows = ready.net, ready.neurons.probabilities, {}
+    for name, most in (("train", 10_000), ("dev", None), ("test", None)):  # of the training set, enough to compare with
+        part = getattr(task, name)
+        rows[f"{name} loss"], rows[f"{name} accuracy"] = score(outputs(model, part.x[:most]), part.y[:most])
+    signed = (net.mass[0] - net.mass[1]).abs().clamp(min=torch.finfo(torch.float64).tiny)
     rows |= {
         "weights exactly zero": int((net.w_out == 0).sum()),
         "weights of probability zero": int(((ready.weights.probabilities.sum(dim=0)) == 0).sum()),
@@ -102,11 +97,6 @@ def _models(model: nn.Sequential, task: DataSet, ready: guarantees.Prepared) -> 
         "radius": net.radius,
         "mean absolute logit": float(net.logits.abs().mean()),
         "mean mass": float(net.mass.sum(dim=0).mean()),
-        "cancellation without kappa": _cancellation(ready),
+        "cancellation without kappa": float((net.mass.sum(dim=0) / signed).median()),
     }
     return pd.DataFrame({"what": rows.keys(), "value": [float(value) for value in rows.values()]})
-
-
-def _cancellation(ready: guarantees.Prepared) -> float:
-    mass = ready.net.mass
-    return float((mass.sum(dim=0) / (mass[0] - mass[1]).abs().clamp(min=torch.finfo(torch.float64).tiny)).median())

@@ -11,6 +11,7 @@ from prunebook.coresets.neuron_bounds import neuron_samples_hoeffding
 from prunebook.coresets.sensitivity import obeyed
 from prunebook.coresets.weight_bounds import accumulated
 from prunebook.data.images import DataSet
+from prunebook.studies.checks import check_table
 from prunebook.studies.coreset_bounds.guarantees import Prepared, draw, kept, make_ready
 from prunebook.studies.coreset_bounds.network import Anatomy, without_lowest
 
@@ -22,15 +23,10 @@ def scaling(ready: Prepared, seed: int) -> pd.DataFrame:
     classes at once, "weights" the bound for weights. ``failed`` is the share of draws in which some logit is off by
     more than epsilon.
     """
-    rows, before = [], ready.net.logits.argmax(dim=1)
+    rows, net, before = [], ready.net, ready.net.logits.argmax(dim=1)
     for number, alpha in enumerate(ready.config.alphas):
-        net = ready.net
-        scaled = replace(
-            net,
-            w_out=alpha * net.w_out,
-            b_out=alpha * net.b_out,
-            logits=net.hidden @ (alpha * net.w_out).T + alpha * net.b_out,
-        )
+        w_out, b_out = alpha * net.w_out, alpha * net.b_out
+        scaled = replace(net, w_out=w_out, b_out=b_out, logits=net.hidden @ w_out.T + b_out)
         now = make_ready(scaled, ready.config)
         epsilon = now.tolerance("neurons", 0.5)
         failure = ready.config.delta / scaled.logits.numel()
@@ -61,10 +57,9 @@ def scaling(ready: Prepared, seed: int) -> pd.DataFrame:
 
 
 def ball_points(net: Anatomy, count: int, where: str, seed: int) -> Float64[Tensor, "count d1"]:
-    """Queries with the appended coordinate, uniform in the ball of the bound's radius.
+    """Queries with the appended coordinate, which is drawn like the others, uniform in the ball of the bound's radius.
 
-    "ball": normal directions, radius R U^(1/D). "orthant": the same without signs, as all real queries are not
-    negative. The appended coordinate is drawn like the others, and so it is not 1.
+    "ball": normal directions, radius R U^(1/D). "orthant": the same without signs, as no real query is negative.
     """
     d = net.w_in.shape[1] + 1
     generator = torch.Generator().manual_seed(seed)
@@ -102,14 +97,13 @@ def other_inputs(ready: Prepared, seed: int, count: int = 2000) -> pd.DataFrame:
 
 @torch.no_grad()
 def layer_by_layer(model: nn.Sequential, task: DataSet, ratios) -> pd.DataFrame:
-    """All layers pruned by magnitude at one ratio, input first: errors of each layer, their bound at the output,
-    the truth.
+    """All layers pruned by magnitude at one ratio, input first: each layer's error, its bound at the output, the truth.
 
     A layer's own error is the largest over units and held-out points, given the pruned layers before it as input.
     The bound multiplies it by the largest absolute row sum of every layer behind it.
     """
     linear = [layer for layer in model if isinstance(layer, nn.Linear)]
-    rows = []
+    weights, rows = [layer.weight for layer in linear], []
     for ratio in ratios:
         dense, pruned, errors = task.dev.x.double(), task.dev.x.double(), []
         for place, layer in enumerate(linear):
@@ -120,51 +114,32 @@ def layer_by_layer(model: nn.Sequential, task: DataSet, ratios) -> pd.DataFrame:
             dense, pruned = dense @ weight.T + bias, pruned @ smaller.T + bias
             if place < len(linear) - 1:
                 dense, pruned = dense.relu(), pruned.relu()
-        weights = [layer.weight for layer in linear]
-        parts = [accumulated([e * (i == j) for j, e in enumerate(errors)], weights) for i in range(len(errors))]
-        rows += [
-            {
-                "ratio": ratio,
-                "layer": number + 1,
-                "own_error": error,
-                "at_output": part,
-                "bound": accumulated(errors, weights),
-                "observed": float((dense - pruned).abs().max()),
-                "observed_mean": float((dense - pruned).abs().mean()),
-            }
-            for number, (error, part) in enumerate(zip(errors, parts, strict=True))
-        ]
+        error = (dense - pruned).abs()
+        seen = {"observed": float(error.max()), "observed_mean": float(error.mean())}
+        for number, own in enumerate(errors):
+            alone = [own * (number == place) for place in range(len(errors))]
+            row = {"ratio": ratio, "layer": number + 1, "own_error": own, "at_output": accumulated(alone, weights)}
+            rows.append(row | {"bound": accumulated(errors, weights), **seen})
     return pd.DataFrame(rows)
 
 
 def assumptions(ready: Prepared, factors=(1.0, 1.5, 2.0, 3.0, 5.0)) -> pd.DataFrame:
-    """Share of held-out points at which no weight's share exceeds C times its sensitivity, as the bounds
-    presuppose."""
-    net = ready.net
-    return pd.DataFrame(
-        {"C": factor, "obeyed": float(obeyed(net.w_out, net.hidden, factor * ready.weights.values).double().mean())}
-        for factor in factors
-    )
+    """Share of held-out points at which no share is above C times the weight's sensitivity, as bounds presuppose."""
+    net, values = ready.net, ready.weights.values
+    found = [float(obeyed(net.w_out, net.hidden, factor * values).double().mean()) for factor in factors]
+    return pd.DataFrame({"C": factors, "obeyed": found})
 
 
 def identities(ready: Prepared) -> pd.DataFrame:
-    """Facts that hold by arithmetic, measured: a softmax does not see a constant, and half the gap decides the
-    label."""
+    """Facts that hold by arithmetic, measured: softmax does not see a constant, and half the gap decides the label."""
     net = ready.net
     shifted = (net.logits - 3.7).softmax(dim=1) - net.logits.softmax(dim=1)
-    top = net.logits.topk(2, dim=1)
-    half = ((top.values[:, 0] - top.values[:, 1]) / 2)[net.correct]
-    flipped = {}
+    found = {"softmax shift": float(shifted.abs().max())}
+    logits = net.logits[net.correct]
+    top, index = logits.topk(2, dim=1)
     for name, factor in (("below", 0.999), ("above", 1.001)):
-        worst = net.logits[net.correct].clone()
-        index = top.indices[net.correct]
-        worst.scatter_add_(1, index[:, :1], -(factor * half)[:, None])
-        worst.scatter_add_(1, index[:, 1:], (factor * half)[:, None])
-        flipped[name] = float((worst.argmax(dim=1) != index[:, 0]).double().mean())
-    return pd.DataFrame(
-        [
-            {"name": "softmax shift", "value": float(shifted.abs().max())},
-            {"name": "labels changed just below half the gap", "value": flipped["below"]},
-            {"name": "labels changed just above half the gap", "value": flipped["above"]},
-        ]
-    )
+        moved = factor * (top[:, 0] - top[:, 1]) / 2
+        worst = logits.scatter_add(1, index, torch.stack([-moved, moved], dim=1))
+        changed = (worst.argmax(dim=1) != index[:, 0]).double().mean()
+        found[f"labels changed just {name} half the gap"] = float(changed)
+    return check_table(found)

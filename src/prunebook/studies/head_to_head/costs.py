@@ -1,5 +1,7 @@
 """What rankings and compensations cost, and what pruned weights save. Everything is timed with one thread."""
 
+from functools import partial
+
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -12,23 +14,25 @@ from prunebook.training.stacked import StackedMLP
 from prunebook.weights import COMPENSATIONS, CRITERIA
 
 Scores = dict[str, dict[str, Tensor]]
+COST = ["part", "name", "seconds", "seen"]
 
 
 def rankings(bench: Bench, dense: nn.Sequential) -> tuple[Scores, pd.DataFrame]:
     """Scores by ranking and layer, each from the network and the samples alone, and the seconds of each."""
     config = bench.config
     points = bench.problem.x_train[bench.seen[: config.points]]
+    fewer = {SENSITIVITY: config.points, "non-linear": config.nonlinear_samples}  # samples; the others see all
     scores, rows = {}, []
-    for name in config.rankings:
+
+    def score(name: str) -> dict[str, Tensor]:
         if name == SENSITIVITY:
-            count, function = (len(points), lambda: network.scores(network.network_sensitivities(dense, points)))
-        else:
-            brute = name == "non-linear"
-            count = min(len(bench.seen), config.nonlinear_samples) if brute else len(bench.seen)
-            function = lambda name=name: CRITERIA[name](bench.calibration(dense))  # noqa: E731
-        scores[name], seconds = timing.timed(function, bench.device)
-        rows.append(cost_row("ranking", name, seconds, count))
-    return scores, pd.DataFrame(rows)
+            return network.scores(network.network_sensitivities(dense, points))
+        return CRITERIA[name](bench.calibration(dense))
+
+    for name in config.rankings:
+        scores[name], seconds = timing.timed(partial(score, name), bench.device)
+        rows.append(("ranking", name, seconds, min(len(bench.seen), fewer.get(name, len(bench.seen)))))
+    return scores, pd.DataFrame(rows, columns=COST).assign(threads=1)
 
 
 def others(bench: Bench, dense: nn.Sequential, scores: Scores) -> pd.DataFrame:
@@ -39,22 +43,15 @@ def others(bench: Bench, dense: nn.Sequential, scores: Scores) -> pd.DataFrame:
     config, x, count = bench.config, bench.problem.x_train, len(bench.seen)
     masks = masks_of(scores, config.rankings[0], config.cost_ratio)
     stack = StackedMLP.from_models([dense])
-    timed = [name for name in config.compensations if config.partners or name not in config.costly]
     jobs = [
         ("compensation", name, count, lambda name=name: COMPENSATIONS[name](bench.calibration(dense), masks))
-        for name in timed
+        for name in config.compensations
+        if config.partners or name not in config.costly
     ]
-    jobs += [
-        ("reference", "forward pass", count, torch.no_grad()(lambda: dense(x[bench.seen]))),
-        ("reference", "epoch of training", len(x), lambda: bench.train(stack, 1, 0)),
-    ]
-    return pd.DataFrame(
-        cost_row(part, name, timing.timed(function, bench.device)[1], seen) for part, name, seen, function in jobs
-    )
-
-
-def cost_row(part: str, name: str, seconds: float, seen: int) -> dict:
-    return {"part": part, "name": name, "seconds": seconds, "seen": seen, "threads": 1}
+    jobs.append(("reference", "forward pass", count, torch.no_grad()(lambda: dense(x[bench.seen]))))
+    jobs.append(("reference", "epoch of training", len(x), lambda: bench.train(stack, 1, 0)))
+    rows = [(part, name, timing.timed(job, bench.device)[1], seen) for part, name, seen, job in jobs]
+    return pd.DataFrame(rows, columns=COST).assign(threads=1)
 
 
 def latency(bench: Bench, dense: nn.Sequential, scores: Scores) -> pd.DataFrame:

@@ -45,16 +45,9 @@ class Bench:
 
     def train(self, stack: StackedMLP, epochs: int, seed: int) -> StackedMLP:
         """Train in place."""
-        train(
-            stack,
-            self.problem.x_train,
-            self.problem.y_train,
-            loss=self.problem.loss,
-            epochs=epochs,
-            batch_size=self.config.batch_size,
-            learning_rate=self.config.learning_rate,
-            seed=seed,
-        )
+        x, y, config = self.problem.x_train, self.problem.y_train, self.config
+        by = {"loss": self.problem.loss, "batch_size": config.batch_size, "learning_rate": config.learning_rate}
+        train(stack, x, y, epochs=epochs, seed=seed, **by)
         return stack
 
     def calibration(self, model: nn.Sequential) -> Calibration:

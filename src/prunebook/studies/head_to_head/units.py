@@ -11,14 +11,16 @@ sensitivities are known for dense layers only, and most of these layers are conv
 """
 
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 from prunebook import units
 from prunebook.studies.checks import check_table, require_none
 from prunebook.studies.head_to_head.config import DENSE, REPLACEMENTS, OnUnits
-from prunebook.studies.head_to_head.costs import cost_row
+from prunebook.studies.head_to_head.costs import COST
 from prunebook.studies.mean_replacement import penalties
 from prunebook.training import timing
 from prunebook.training.on_images import recipe_of, train_along
@@ -52,28 +54,26 @@ def run(config: OnUnits, seed: int, dataset, device, report) -> dict[str, pd.Dat
                 means = at.means(gone) if compensation == "mean" else None
                 folded = units.fold(model, gone, means, shape=tuple(x.shape[1:]))
                 small = units.remove(folded, gone).to(memory_format=LAYOUT)
-                worst = max(worst, _difference(folded, small, data.x_test))
+                few = data.x_test[:100]
+                worst = max(worst, float((outputs(folded, few) - outputs(small, few)).abs().max()))
                 sizes.add(sum(p.numel() for p in small.parameters()))
                 if name == config.scores[0] and compensation == "none":
                     found = timing.removed_latency(model, small, data.x_test)
                     latency += [{"ratio": ratio, **row} for row in found]
-                label = {**_label(name, compensation, ratio), "reached": _share(gone)}
+                reached = float(torch.cat(list(gone.values())).double().mean())
+                label = {**_label(name, compensation, ratio), "reached": reached}
                 rows.append({**label, "stage": "pruned", **_measured(small, data)})
-                # Two scores that choose alike are one network.
-                key = compensation.encode() + b"".join(bytes(mask.cpu().numpy()) for mask in gone.values())
+                key = penalties.choice(compensation, gone)
                 if key not in done:
                     done[key] = tuned(small)
                 rows.append({**label, "stage": "fine-tuned", **done[key]})
         uneven += len(sizes) - 1
         report(f"pruned and fine-tuned at ratio {ratio:g}")
     rows.append({**_label(DENSE, "none", 0.0), "stage": "fine-tuned", **tuned(model)})
-    require_none({"sizes that differ at one ratio": uneven, "logits that removal changed": int(worst > TOLERANCE)})
-    checks = {
-        "sizes that differ at one ratio": uneven,
-        "largest change of a logit by removal": worst,
-        "networks fine-tuned": len(done) + 1,
-        "test samples": len(data.y_test),
-    }
+    checks = {"sizes that differ at one ratio": uneven}
+    require_none(checks | {"logits that removal changed": int(worst > TOLERANCE)})
+    checks |= {"largest change of a logit by removal": worst, "networks fine-tuned": len(done) + 1}
+    checks |= {"test samples": len(data.y_test)}
     return {"losses": pd.DataFrame(rows), "cost": cost, "latency": pd.DataFrame(latency), "checks": check_table(checks)}
 
 
@@ -88,28 +88,20 @@ def _label(ranking: str, compensation: str, ratio: float) -> dict:
     return {"ranking": ranking, "compensation": compensation, "ratio": ratio, "tuned": True, "reached": 0.0}
 
 
-def _scored(
-    config: OnUnits, model: nn.Sequential, data: penalties.Subsets, seed: int
-) -> tuple[penalties.Moment, pd.DataFrame]:
-    """The network looked at, and what its scores and means cost with one thread."""
-    device = data.x.device
+def _scored(config: OnUnits, model: nn.Sequential, data: penalties.Subsets, seed: int) -> tuple:
+    """The network looked at, a `Moment`, and the table of what its scores and means cost with one thread."""
+    device, images = data.x.device, len(data.y)
     seen, looking = timing.timed(lambda: units.unit_statistics(model, data.x, data.y), device)
     scores, rows = {}, []
     for name in config.scores:
-        scores[name], seconds = timing.timed(
-            lambda name=name: penalties.score_of(name, seen, seed, config.start), device
-        )
-        seconds += 0 if name in FREE else looking
-        rows.append(cost_row("ranking", name, seconds, 0 if name in FREE else len(data.y)))
-    rows.append(cost_row("compensation", "none", 0.0, 0))
-    rows.append(cost_row("compensation", "mean", looking, len(data.y)))
-    _, seconds = timing.timed(lambda: outputs(model, data.x), device)
-    rows.append(cost_row("reference", "forward pass", seconds, len(data.y)))
-    return penalties.Moment(model, config.start, data, seen, scores), pd.DataFrame(rows)
-
-
-def _share(gone: dict[str, Tensor]) -> float:
-    return float(sum(mask.sum() for mask in gone.values())) / sum(mask.numel() for mask in gone.values())
+        score_it = partial(penalties.score_of, name, seen, seed, config.start)
+        scores[name], seconds = timing.timed(score_it, device)
+        rows.append(("ranking", name, seconds, 0) if name in FREE else ("ranking", name, seconds + looking, images))
+    _, forward = timing.timed(lambda: outputs(model, data.x), device)
+    rows += [("compensation", "none", 0.0, 0), ("compensation", "mean", looking, images)]
+    rows.append(("reference", "forward pass", forward, images))
+    cost = pd.DataFrame(rows, columns=COST).assign(threads=1)
+    return penalties.Moment(model, config.start, data, seen, scores), cost
 
 
 def _measured(network: nn.Sequential, data: penalties.Subsets) -> dict:
@@ -117,7 +109,3 @@ def _measured(network: nn.Sequential, data: penalties.Subsets) -> dict:
     train_loss, _ = score(outputs(network, data.x), data.y)
     left = sum(p.numel() for p in network.parameters())
     return {"left": left, "loss": loss, "accuracy": accuracy, "train_loss": train_loss}
-
-
-def _difference(one: nn.Sequential, other: nn.Sequential, x: Tensor) -> float:
-    return float((outputs(one, x[:100]) - outputs(other, x[:100])).abs().max())

@@ -9,14 +9,11 @@ from torch.nn.functional import max_pool2d
 def facts(seed: int) -> pd.DataFrame:
     """Differences that are zero in theory, and one that is not.
 
-    - "regression": the best constant for what a removed input contributed, by least squares, minus weight times
-    mean input.
-    - "next layer": the constant unit that keeps the next layer's pre-activations nearest in the mean square, over
-    the unit's
-      mean, minus 1; a 1x1 convolution reads the unit.
+    - "regression": the least-squares constant for what a removed input contributed, minus weight times mean input.
+    - "next layer": the constant unit that keeps the next layer's pre-activations nearest in the mean square, over the
+      unit's mean, minus 1; a 1x1 convolution reads the unit.
     - "after pooling": the same where max-pooling lies between.
-    - "cells of table 2", "cells of table 3": products of the factors that the paper's tables list, minus the 1440
-    they state.
+    - "cells of table 2" and "3": products of the factors that the paper's tables list, minus the 1440 they state.
     """
     generator = torch.Generator().manual_seed(seed)
 

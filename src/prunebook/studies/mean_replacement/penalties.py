@@ -16,8 +16,7 @@ REPLACEMENTS = ("zero", "mean")
 
 @dataclass(frozen=True)
 class Subsets:
-    """Images and classes of the scoring subset, which is also the one losses are measured on, and of the test
-    subset."""
+    """Images and classes of the scoring subset, which losses are measured on too, and of the test subset."""
 
     x: Float[Tensor, "n c h w"]
     y: Tensor
@@ -52,7 +51,11 @@ class Moment:
 
     def masks(self, score: str, layer_set: str, amount: float | int) -> dict[str, Bool[Tensor, " units"]]:
         """Units that a score prunes in each layer of a set."""
-        return masks(self.model, self.scores[score], layer_set, amount)
+        found = {}
+        for site in units.layer_set(self.model, layer_set):
+            count = units.number_to_prune(site.units, amount)
+            found[site.name] = units.mask_lowest(self.scores[score][site.name], count)
+        return found
 
     def means(self, sites: Iterable[str], factor: float = 1.0) -> dict[str, Float[Tensor, " units"]]:
         return {site: factor * self.seen[site].mean for site in sites}
@@ -69,16 +72,6 @@ def score_of(name: str, seen, seed: int, step: int, table: Mapping | None = None
     """One score of all units, by site."""
     function = units.random_score(seed, step) if name == "rand" else (units.SCORES if table is None else table)[name]
     return {site: function(observation).double() for site, observation in seen.items()}
-
-
-def masks(
-    model: nn.Sequential, scores: Mapping[str, Tensor], layer_set: str, amount: float | int
-) -> dict[str, Bool[Tensor, " units"]]:
-    """Units to prune in each layer of a set."""
-    chosen = units.layer_set(model, layer_set)
-    return {
-        site.name: units.mask_lowest(scores[site.name], units.number_to_prune(site.units, amount)) for site in chosen
-    }
 
 
 def prunings(at: Moment, sets, amounts) -> Iterator[tuple[dict, dict[str, Tensor], dict[str, Tensor] | None]]:
@@ -137,13 +130,17 @@ def followed_units(at: Moment, followed: tuple[str, float]) -> pd.DataFrame:
     )
 
 
+def choice(replacement: str, pruned: Mapping[str, Tensor]) -> bytes:
+    """The same for two scores that choose the same units: they make one network."""
+    return replacement.encode() + b"".join(bytes(mask.cpu().numpy()) for mask in pruned.values())
+
+
 def agreement(at: Moment) -> pd.DataFrame:
     """How far signed scores are from their unsigned twins: sum of |score| over sum of unsigned scores, of each layer.
 
     A signed first-order score of a ReLU unit is proportional to the derivative of the loss by the scale of its
     weights, which vanishes at a stationary point.
     """
-    pairs = [("rs", "abs_rs"), ("mrs", "abs_mrs")]
     return pd.DataFrame(
         {
             "step": at.step,
@@ -151,7 +148,7 @@ def agreement(at: Moment) -> pd.DataFrame:
             "score": signed,
             "signal": float(at.scores[signed][site].abs().sum() / at.scores[plain][site].sum().clamp(min=1e-30)),
         }
-        for signed, plain in pairs
+        for signed, plain in (("rs", "abs_rs"), ("mrs", "abs_mrs"))
         if {signed, plain} <= set(at.scores)
         for site in at.seen
     )

@@ -40,9 +40,8 @@ def run(config: AlongTraining, seed: int, dataset, device, report) -> dict[str, 
     model, trajectory = train_along(
         config, dataset, seed, config.steps, report, batch_norm=config.batch_norm, init=config.init
     )
-    data = penalties.subsets(dataset, config.samples, seed)
+    data, network = penalties.subsets(dataset, config.samples, seed), []
     tables: dict[str, list[pd.DataFrame]] = {}
-    network = []
 
     def keep(name: str, table: pd.DataFrame) -> None:
         if len(table):

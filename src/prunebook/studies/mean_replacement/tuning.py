@@ -53,9 +53,7 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
             rows.append({"step": config.start, "tuned": steps, **_losses(network, data)})
         return rows
 
-    tuning, removal = [], []
-    done: dict[bytes, list[dict]] = {}
-    timed: dict[tuple, dict[str, float]] = {}
+    tuning, removal, done, timed = [], [], {}, {}
     variants = list(penalties.prunings(at, config.sets, config.amounts))
     for number, (row, pruned, means) in enumerate(variants, 1):
         folded = units.fold(model, pruned, means, border="response-mean", shape=data.x.shape[1:])
@@ -63,11 +61,14 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
         shape = row["set"], row["amount"]
         if shape not in timed:  # networks of one shape take the same time, whatever is in them
             timed[shape] = _times(model, small, data.x)
-        removal.append({"step": config.start, **row, **_removed(model, folded, small, data.x), **timed[shape]})
-        key = row["replacement"].encode() + b"".join(bytes(m.cpu().numpy()) for m in pruned.values())
-        same = done.setdefault(key, [])
-        same += [] if same else follow(small)  # two scores that choose alike are one network
-        for found in same:
+        whole, left = (sum(p.numel() for p in network.parameters()) for network in (model, small))
+        apart = (outputs(folded, data.x[:TIMED_BATCH]) - outputs(small, data.x[:TIMED_BATCH])).abs().max()
+        facts = {"weights": whole, "weights_left": left, "difference": float(apart)}
+        removal.append({"step": config.start, **row, **facts, **timed[shape]})
+        key = penalties.choice(row["replacement"], pruned)
+        if key not in done:
+            done[key] = follow(small)
+        for found in done[key]:
             penalty, test_penalty = (found[name] - before[name] for name in ("loss", "test_loss"))
             tuning.append({**found, **row, "penalty": penalty, "test_penalty": test_penalty})
         report(f"fine-tuned {number} of the {len(variants)} networks pruned at step {config.start}")
@@ -78,15 +79,6 @@ def run(config: AfterTuning, seed: int, dataset, device, report) -> dict[str, pd
 def _losses(model: nn.Sequential, data: penalties.Subsets) -> dict[str, float]:
     names = ("loss", "test_loss")
     return {name: score(outputs(model, x), y)[0] for name, (x, y) in zip(names, data.both, strict=True)}
-
-
-def _removed(model: nn.Sequential, folded: nn.Sequential, small: nn.Sequential, x: Tensor) -> dict:
-    batch = x[:TIMED_BATCH]
-    return {
-        "weights": sum(p.numel() for p in model.parameters()),
-        "weights_left": sum(p.numel() for p in small.parameters()),
-        "difference": float((outputs(folded, batch) - outputs(small, batch)).abs().max()),
-    }
 
 
 @torch.inference_mode()
