@@ -14,7 +14,6 @@ from prunebook.coresets.labels import (
     correct,
     deterministic_consistent,
     epsilon_to_keep,
-    implied_accuracy,
     ratio_epsilon,
     sign_split_epsilon,
 )
@@ -143,14 +142,6 @@ def test_shares_that_floating_point_overshoots():
     assert epsilon_to_keep(values, 0.07) == 93
     assert epsilon_to_keep(values, 1) == 0
     assert epsilon_to_keep(torch.arange(5.0), 0.5) == 2
-
-
-def test_implied_accuracy():
-    epsilons_ = torch.tensor([0.5, 0.2, 0.0, 0.3])
-    right = torch.tensor([True, True, False, True])
-    assert implied_accuracy(epsilons_, right, 0.0) == 0.75
-    assert implied_accuracy(epsilons_, right, 0.25) == 0.5
-    assert implied_accuracy(epsilons_, right, 0.5) == 0
 
 
 def test_bad_input():

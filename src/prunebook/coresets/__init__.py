@@ -1,6 +1,6 @@
 """Coresets: pruning by sensitivity, the guarantees that come with it, and what they promise about labels.
 
-The modules hold more: labels, neurons, corenet, gates, deviations, tightness.
+The modules hold more: labels, corenet, deviations, tightness.
 """
 
 from prunebook.coresets.certify import Certificate, certify

@@ -13,9 +13,12 @@ from prunebook.errors import InputError
 
 Real = int | float
 Number = int | float | Num[Tensor, "..."]
+Values = Float64[Tensor, "..."]
+Weight = Float[Tensor, "n_out n_in"]
+Activations = Float[Tensor, "points n_in"]
 
 
-def aligned(*values: Number) -> list[Float64[Tensor, "..."]]:
+def aligned(*values: Number) -> list[Values]:
     """Float64 tensors on the device of the first tensor among the values; the CPU where there is none."""
     device = next((value.device for value in values if isinstance(value, Tensor)), None)
     return [torch.as_tensor(value, dtype=torch.float64, device=device) for value in values]
@@ -27,16 +30,12 @@ def require(good: Bool[Tensor, "..."] | bool, message: str | Callable[[], str]) 
         raise InputError(message() if callable(message) else message)
 
 
-def positive(value: Float64[Tensor, "..."], name: str) -> Float64[Tensor, "..."]:
-    """The value, if it is >= 0 everywhere."""
+def amounts(name: str, value: Number, total: Number) -> list[Values]:
+    """Both in float64. Raises InputError unless they are >= 0 everywhere, and the total is finite."""
+    value, total = aligned(value, total)
     require(value >= 0, lambda: f"{name} is {value.tolist()}: give numbers >= 0")
-    return value
-
-
-def mass_of(total: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:
-    """The value, if it is >= 0 and finite everywhere."""
     require((total >= 0) & total.isfinite(), lambda: f"total is {total.tolist()}: give finite sums >= 0")
-    return total
+    return [value, total]
 
 
 def real(value: Any, name: str) -> None:
@@ -57,27 +56,18 @@ def probability(value: Real, name: str) -> float:
     return float(value)
 
 
-def layer_inputs(
-    weight: Float[Tensor, "n_out n_in"], activations: Float[Tensor, "points n_in"]
-) -> tuple[Float64[Tensor, "n_out n_in"], Float64[Tensor, "points n_in"]]:
+def layer_inputs(weight: Weight, activations: Activations) -> tuple[Weight, Activations]:
     """Both in float64 without gradients. Raises InputError for no points, and values negative or not finite."""
     weight, activations = weight.detach().double(), activations.detach().double()
     require(activations.numel() > 0, "there are no activations: give at least one point with one input")
     require(weight.isfinite(), "the weight is not finite (NaN or infinity): repair it first")
     require(activations.isfinite(), "the activations are not finite (NaN or infinity): clean the data first")
-    require(
-        activations >= 0,
-        lambda: (
-            f"activations go down to {activations.min():.3g}: sensitivities need inputs >= 0; take a layer "
-            "that is fed by a ReLU"
-        ),
-    )
+    remedy = "sensitivities need inputs >= 0; take a layer that is fed by a ReLU"
+    require(activations >= 0, lambda: f"activations go down to {activations.min():.3g}: {remedy}")
     return weight, activations
 
 
-def smallest(
-    guess: Float64[Tensor, "..."], epsilon: Float64[Tensor, "..."], epsilon_of: Callable[[Tensor], Tensor]
-) -> Float64[Tensor, "..."]:
+def smallest(guess: Values, epsilon: Values, epsilon_of: Callable[[Tensor], Tensor]) -> Values:
     """The smallest whole m with epsilon_of(m) <= epsilon, from a guess that rounding put off by one at most.
 
     With it, the draws asked for by the error of m draws are m again, and not m + 1.

@@ -9,15 +9,10 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor, nn
 
+from prunebook.coresets import neuron_bounds
 from prunebook.coresets.arguments import Real, probability, real, require, whole
 from prunebook.coresets.labels import additive_epsilon, correct, epsilon_to_keep, sign_split_epsilon
 from prunebook.coresets.last_layer import Head, find_head
-from prunebook.coresets.neuron_bounds import (
-    neuron_samples,
-    neuron_samples_hoeffding,
-    neuron_sensitivities,
-    query_radius,
-)
 from prunebook.coresets.sampling import LIMIT, expected_kept, sample_neurons, sample_weights
 from prunebook.coresets.sensitivity import mass, obeyed, sensitivities
 from prunebook.coresets.weight_bounds import samples_for
@@ -72,11 +67,9 @@ class Certificate:
         else:
             lines.append(f"observed error: {self.observed_mean:.4g} on average, {self.observed_largest:.4g} at most")
             lines.append(f"correct labels kept: {self.labels_kept:.1%}")
-            mean = sum(self.after) / len(self.after)
-            lines.append(
-                f"accuracy: {self.before:.4f} before, {mean:.4f} after ({min(self.after):.4f} to "
-                f"{max(self.after):.4f} over {len(self.after)} draws)"
-            )
+            low, mean, high = min(self.after), sum(self.after) / len(self.after), max(self.after)
+            span = f"{low:.4f} to {high:.4f} over {len(self.after)} draws"
+            lines.append(f"accuracy: {self.before:.4f} before, {mean:.4f} after ({span})")
         return "\n".join(lines)
 
 
@@ -160,9 +153,10 @@ def certify(
         promise = _weights(head, first[:points], held, logits, keep, delta, C)
     else:
         promise = _neurons(head, first, held, logits, keep, delta)
-    changes = None
+    seen = dict.fromkeys(("after", "observed_mean", "observed_largest", "labels_kept"))
     if float(promise.samples.max()) <= LIMIT:
         changes = head.inputs[held].double() @ promise.change(draws, seed).mT
+        seen = _observed(logits, head.labels[held], changes, promise.scale)
     return Certificate(
         kind=kind,
         layer=head.name,
@@ -176,7 +170,7 @@ def certify(
         kept=float(expected_kept(promise.probabilities, promise.samples).sum()),
         covered=float(promise.premise.double().mean()),
         before=float(right.double().mean()),
-        **_observed(logits, head.labels[held], changes, promise.scale),
+        **seen,
     )
 
 
@@ -213,22 +207,20 @@ def _weights(head: Head, sample: Tensor, held: Tensor, logits: Tensor, keep: Rea
 
 
 def _neurons(head: Head, sample: Tensor, held: Tensor, logits: Tensor, keep: Real, delta: Real) -> _Promise:
-    require(
-        head.hidden is not None,
-        f"the inputs of layer {head.name!r} are not the ReLU of an nn.Linear just before: neurons need both",
-    )
+    lacking = f"the inputs of layer {head.name!r} are not the ReLU of an nn.Linear just before: neurons need both"
+    require(head.hidden is not None, lacking)
     weight, y = head.layer.weight.detach().double(), head.labels[held]
-    radius = query_radius(head.queries[sample])
+    radius = neuron_bounds.query_radius(head.queries[sample])
     w_in, b_in = head.hidden.weight.detach(), head.hidden.bias
     b_in = w_in.new_zeros(len(w_in)) if b_in is None else b_in.detach()
-    sensitivity = neuron_sensitivities(weight, w_in, b_in, radius)
+    sensitivity = neuron_bounds.neuron_sensitivities(weight, w_in, b_in, radius)
     chance = sensitivity.probabilities
     epsilon = epsilon_to_keep(additive_epsilon(logits, y)[correct(logits, y)], keep)
-    samples = neuron_samples_hoeffding(epsilon, sensitivity.total, failure=delta / len(weight))
+    samples = neuron_bounds.neuron_samples_hoeffding(epsilon, sensitivity.total, failure=delta / len(weight))
     return _Promise(
         epsilon=epsilon,
         samples=samples,
-        stated=float(neuron_samples(epsilon, sensitivity.total, w_in.shape[1] + 1, delta)),
+        stated=float(neuron_bounds.neuron_samples(epsilon, sensitivity.total, w_in.shape[1] + 1, delta)),
         size=weight.shape[1],
         probabilities=chance,
         premise=head.queries[held].double().square().sum(1) + 1 <= radius**2,
@@ -242,10 +234,8 @@ def _logits(head: Head, points: Tensor) -> Tensor:
     return h @ head.layer.weight.detach().double().T + (0 if bias is None else bias.detach().double())
 
 
-def _observed(logits: Tensor, labels: Tensor, changes: Tensor | None, scale: Tensor) -> dict[str, Any]:
+def _observed(logits: Tensor, labels: Tensor, changes: Tensor, scale: Tensor) -> dict[str, Any]:
     """Accuracy for each draw, errors relative to the scale, and the share of correct labels that stayed."""
-    if changes is None:
-        return dict.fromkeys(("after", "observed_mean", "observed_largest", "labels_kept"))
     errors = changes.abs() / torch.where(scale > 0, scale, torch.inf)
     flat = (logits + changes).flatten(0, 1)
     right = correct(flat, labels.repeat(len(changes))).view(len(changes), -1)

@@ -7,21 +7,16 @@ counted from the input as layer 1; there is one weight matrix for each layer fro
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float, Float64
-from torch import Tensor
 
-from prunebook.coresets.arguments import Number, Real, aligned, mass_of, probability, require
-
-Widest = Literal["hidden", "all"]
+from prunebook.coresets.arguments import Activations, Number, Real, Values, Weight, amounts, probability, require
 
 
 @dataclass(frozen=True)
 class CoreNetConstants:
-    """eta: units of all layers but the input; widest: eta*; points: size |S| of the sample; kappa: added to
-    the measured cancellation; delta: probability of failure of the whole network."""
+    """eta: units of all layers but the input; widest: eta*, units of the widest hidden layer; points: size |S| of the
+    sample; kappa: added to the measured cancellation; delta: probability of failure of the whole network."""
 
     eta: int
     widest: int
@@ -30,37 +25,34 @@ class CoreNetConstants:
     kappa: float
 
 
-def corenet_constants(widths: Sequence[int], delta: Real, widest: Widest = "hidden") -> CoreNetConstants:
+def corenet_constants(widths: Sequence[int], delta: Real) -> CoreNetConstants:
     """|S| = ceil(ln(8 eta eta*/delta) ln(eta eta*)); kappa = r (1 + r ln(8 eta eta*/delta)), r^2 = ln(eta eta*).
 
-    `widest` is what eta* is the largest of: the hidden layers, or all layers with input and output. Which of
-    the two the paper means is not known. Raises InputError for delta outside (0, 1) or fewer than 3 layers.
+    Whether the paper's eta* is taken over the hidden layers, as here, or over all layers is not known. Raises
+    InputError for delta outside (0, 1) or fewer than 3 layers.
     """
     probability(delta, "delta")
-    require(widest in get_args(Widest), f"widest is {widest!r}: choose one of {get_args(Widest)}")
-    require(
-        len(widths) >= 3 and min(widths) >= 1,
-        f"widths {tuple(widths)} have no hidden layer: give at least three positive numbers",
-    )
-    eta, star = sum(widths[1:]), max(widths[1:-1] if widest == "hidden" else widths)
+    good = len(widths) >= 3 and min(widths) >= 1
+    require(good, f"widths {tuple(widths)} have no hidden layer: give at least three positive numbers")
+    eta, star = sum(widths[1:]), max(widths[1:-1])
     log, square = math.log(8 * eta * star / delta), math.log(eta * star)
     root = math.sqrt(square)
     return CoreNetConstants(eta, star, delta, math.ceil(log * square), root * (1 + root * log))
 
 
-def corenet_samples(epsilon: Number, total: Number, constants: CoreNetConstants) -> Float64[Tensor, "..."]:
+def corenet_samples(epsilon: Number, total: Number, constants: CoreNetConstants) -> Values:
     """Draws for one unit and sign: ceil(8 total ln(eta eta*) ln(8 eta/delta) / epsilon^2), in float64.
 
     `epsilon` is the layer's, from `corenet_layer_epsilons`. Raises InputError unless 0 < epsilon < 1.
     """
-    epsilon, total = aligned(epsilon, total)
+    epsilon, total = amounts("epsilon", epsilon, total)
     inside = (epsilon > 0) & (epsilon < 1)
     require(inside, lambda: f"epsilon is {epsilon.tolist()}: the theorem is for errors inside (0, 1)")
     logs = math.log(constants.eta * constants.widest) * math.log(8 * constants.eta / constants.delta)
-    return (8 * mass_of(total) * logs / epsilon.square()).ceil()
+    return (8 * total * logs / epsilon.square()).ceil()
 
 
-def corenet_delta(weight: Float[Tensor, "n_out n_in"], activations: Float[Tensor, "points n_in"], kappa: Real) -> float:
+def corenet_delta(weight: Weight, activations: Activations, kappa: Real) -> float:
     """Cancellation of a layer: the largest over units of the mean over points of sum|w a| / |sum w a|, + kappa.
 
     A point at which all terms of a unit are 0 counts as 1, no cancellation; one at which they cancel exactly

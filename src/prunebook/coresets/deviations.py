@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
-from prunebook.coresets.arguments import Number, Real, layer_inputs
+from prunebook.coresets.arguments import Activations, Number, Real, Weight, layer_inputs
 from prunebook.coresets.sampling import neuron_variance, per_sign, variance
 from prunebook.coresets.sensitivity import Sensitivity, parts
 
@@ -41,21 +41,12 @@ class Deviation:
         return (self.bias.abs() + noise) / torch.where(self.scale > 0, self.scale, torch.inf)
 
 
-def of_weights(
-    weight: Float[Tensor, "n_out n_in"],
-    sensitivity: Sensitivity,
-    activations: Float[Tensor, "points n_in"],
-    samples: Number,
-) -> Deviation:
+def of_weights(weight: Weight, sensitivity: Sensitivity, activations: Activations, samples: Number) -> Deviation:
     """Of z+ and z- (2, points, n_out) at m draws each, relative to the masses themselves."""
     weight, activations = layer_inputs(weight, activations)
-    w, q = parts(weight), sensitivity.probabilities
-    m = torch.where(sensitivity.total > 0, per_sign(samples, sensitivity), torch.inf)[:, None]
-    scale = activations @ w.mT
-    bias = -(activations @ torch.where(q > 0, 0.0, w).mT)
-    per_draw = torch.where(q > 0, w / torch.where(q > 0, q, 1.0), 0.0)
-    span = _span(per_draw, q > 0, activations, scale + bias) / m
-    return Deviation(bias, variance(weight, sensitivity, activations, samples), span, scale)
+    w, m = parts(weight), torch.where(sensitivity.total > 0, per_sign(samples, sensitivity), torch.inf)[:, None]
+    bias, span = _bias_and_span(w, activations, sensitivity.probabilities)
+    return Deviation(bias, variance(weight, sensitivity, activations, samples), span / m, activations @ w.mT)
 
 
 def together(signs: Deviation) -> Deviation:
@@ -63,28 +54,22 @@ def together(signs: Deviation) -> Deviation:
     return Deviation(signs.bias[0] - signs.bias[1], signs.variance.sum(0), signs.span.amax(0), signs.scale.sum(0))
 
 
-def of_neurons(
-    w_out: Float[Tensor, "outputs n"],
-    hidden: Float[Tensor, "points n"],
-    probabilities: Float64[Tensor, " n"],
-    samples: Real,
-) -> Deviation:
-    """Of the outputs (points, outputs) at m draws of units, in absolute terms."""
+def of_neurons(w_out: Weight, hidden: Activations, probabilities: Float64[Tensor, " n_in"], samples: Real) -> Deviation:
+    """Of the outputs (points, n_out) at m draws of units, in absolute terms."""
     w_out, hidden = w_out.detach().double(), hidden.detach().double()
-    alive = (probabilities > 0).expand_as(w_out)
-    bias = -(hidden @ torch.where(alive, 0.0, w_out).T)
-    per_draw = torch.where(alive, w_out / torch.where(probabilities > 0, probabilities, 1.0), 0.0)
-    span = _span(per_draw[None], alive[None], hidden, (hidden @ w_out.T + bias)[None])[0] / samples
+    (bias,), (span,) = _bias_and_span(w_out[None], hidden, probabilities.expand_as(w_out)[None])
     spread = neuron_variance(w_out, hidden, probabilities, samples)
-    return Deviation(bias, spread, span, torch.ones_like(bias))
+    return Deviation(bias, spread, span / samples, torch.ones_like(bias))
 
 
-def _span(per_draw: Tensor, drawable: Tensor, activations: Tensor, mean: Tensor) -> Tensor:
-    """max over drawable j of |per_draw_j h_j - mean|; (signs, points, n_out). 0 where nothing can be drawn."""
-    found = torch.zeros_like(mean)
-    step = max(1, ELEMENTS // per_draw.numel())
+def _bias_and_span(w: Tensor, activations: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    """What is never drawn, and max over drawable j of |w_j h_j / q_j - mean| of one draw; (signs, points, n_out)."""
+    bias = -(activations @ torch.where(q > 0, 0.0, w).mT)
+    mean, span = activations @ w.mT + bias, torch.zeros_like(bias)
+    per_draw = torch.where(q > 0, w / torch.where(q > 0, q, 1.0), 0.0)
+    step = max(1, ELEMENTS // w.numel())
     for start in range(0, len(activations), step):
         part = slice(start, start + step)
         gap = (per_draw[:, None] * activations[part, None] - mean[:, part, :, None]).abs()
-        found[:, part] = torch.where(drawable[:, None], gap, 0.0).amax(3)
-    return found
+        span[:, part] = torch.where(q[:, None] > 0, gap, 0.0).amax(3)
+    return bias, span

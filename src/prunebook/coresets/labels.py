@@ -75,12 +75,6 @@ def epsilon_to_keep(epsilons: Float[Tensor, " correct"], share: Real) -> float:
     return float(epsilons.sort(descending=True).values[rank(share, len(epsilons)) - 1])
 
 
-def implied_accuracy(epsilons: Float[Tensor, " points"], correct: Bool[Tensor, " points"], epsilon: Real) -> float:
-    """Share of all points that are correct with epsilon* above epsilon: what a guaranteed error says at least."""
-    require(len(epsilons) > 0, "there are no points")
-    return float((correct & (epsilons > epsilon)).double().mean())
-
-
 def _split(values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The label's own value, and all values with minus infinity at the label."""
     classes = values.shape[1]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from prunebook.coresets.arguments import Number, Real, aligned, mass_of, positive, probability, require, smallest
+from prunebook.coresets.arguments import Number, Real, Values, amounts, probability, require, smallest
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,7 @@ def neuron_sensitivities(
     return NeuronSensitivity(values, total, values / torch.where(total > 0, total, 1.0))
 
 
-def neuron_samples(
-    epsilon: Number, total: Number, dimension: Real, delta: Real, c: Real = 1.0
-) -> Float64[Tensor, "..."]:
+def neuron_samples(epsilon: Number, total: Number, dimension: Real, delta: Real, c: Real = 1.0) -> Values:
     """Draws that the theorem asks for: ceil(c t / epsilon^2 (D max(ln t, 0) + ln(1/delta))), in float64.
 
     It promises error epsilon on every output and at every input in the ball at once, with probability 1 - delta.
@@ -54,32 +52,30 @@ def neuron_samples(
     values are accepted, because errors here are absolute and scale with the weights, unlike this bound: for any
     c there is a scale from which it asks for too few draws. Infinite for epsilon = 0.
     """
-    epsilon, total = aligned(epsilon, total)
-    return _draws(positive(epsilon, "epsilon"), _load(mass_of(total), dimension, delta, c))
+    epsilon, total = amounts("epsilon", epsilon, total)
+    return _draws(epsilon, _load(total, dimension, delta, c))
 
 
-def neuron_epsilon(
-    samples: Number, total: Number, dimension: Real, delta: Real, c: Real = 1.0
-) -> Float64[Tensor, "..."]:
+def neuron_epsilon(samples: Number, total: Number, dimension: Real, delta: Real, c: Real = 1.0) -> Values:
     """Error sqrt(c t (D max(ln t, 0) + ln(1/delta)) / m): the inverse of `neuron_samples`; may exceed 1."""
-    samples, total = aligned(samples, total)
-    return _error(positive(samples, "samples"), _load(mass_of(total), dimension, delta, c))
+    samples, total = amounts("samples", samples, total)
+    return _error(samples, _load(total, dimension, delta, c))
 
 
-def neuron_samples_hoeffding(epsilon: Number, total: Number, *, failure: Real) -> Float64[Tensor, "..."]:
+def neuron_samples_hoeffding(epsilon: Number, total: Number, *, failure: Real) -> Values:
     """Draws ceil(2 t^2 / epsilon^2 ln(2/failure)) for error epsilon at one input and one output.
 
     Hoeffding's inequality: each drawn term w_out_kj h_j / pr_j lies within -t and t. Scaling the outgoing
     weights and epsilon alike leaves it as it is. For many inputs and outputs, divide the failure by their number.
     """
-    epsilon, total = aligned(epsilon, total)
-    return _draws(positive(epsilon, "epsilon"), _hoeffding(mass_of(total), failure))
+    epsilon, total = amounts("epsilon", epsilon, total)
+    return _draws(epsilon, _hoeffding(total, failure))
 
 
-def neuron_epsilon_hoeffding(samples: Number, total: Number, *, failure: Real) -> Float64[Tensor, "..."]:
+def neuron_epsilon_hoeffding(samples: Number, total: Number, *, failure: Real) -> Values:
     """Error t sqrt(2 ln(2/failure) / m): the inverse of `neuron_samples_hoeffding`."""
-    samples, total = aligned(samples, total)
-    return _error(positive(samples, "samples"), _hoeffding(mass_of(total), failure))
+    samples, total = amounts("samples", samples, total)
+    return _error(samples, _hoeffding(total, failure))
 
 
 def _load(total: Tensor, dimension: Real, delta: Real, c: Real) -> Tensor:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from prunebook.coresets.arguments import Number, Real, aligned, layer_inputs, require
+from prunebook.coresets.arguments import Activations, Number, Real, Weight, aligned, layer_inputs, require
 from prunebook.coresets.sensitivity import Sensitivity, parts
 from prunebook.coresets.weight_bounds import dropped, epsilon_for
 
@@ -22,11 +22,10 @@ LIMIT = 2**60  # draws in one multinomial; counts are int64, and numpy's varianc
 HALVINGS = 60
 
 Seed = int | Sequence[int]
+Rows, PerRow = Float64[Tensor, "*rows n"], Float64[Tensor, "*rows"]
 
 
-def draw_counts(
-    probabilities: Float64[Tensor, "*rows n"], samples: Float64[Tensor, "*rows"], draws: int, seed: Seed
-) -> Int64[Tensor, "draws *rows n"]:
+def draw_counts(probabilities: Rows, samples: PerRow, draws: int, seed: Seed) -> Int64[Tensor, "draws *rows n"]:
     """Counts of `draws` independent multinomials for each row of probabilities; rows of zeros give zeros.
 
     The seed decides them alone, on any device; more draws with the same seed continue the same sequence. A
@@ -35,18 +34,12 @@ def draw_counts(
     """
     require(draws >= 1, f"draws is {draws}: ask for at least one")
     alive = probabilities.sum(-1) > 0
-    require(
-        ~alive | ((samples >= 1) & (samples == samples.floor())),
-        "samples must be whole numbers >= 1 wherever there is something to draw",
-    )
+    whole = (samples >= 1) & (samples == samples.floor())
+    require(~alive | whole, "samples must be whole numbers >= 1 wherever there is something to draw")
     most = float(torch.where(alive, samples, 0.0).max())
-    require(
-        most <= LIMIT,
-        f"{most:.3g} draws do not fit into counts of 64 bits (at most {LIMIT:.3g}): report the number of draws "
-        "without drawing, or ask for a larger error",
-    )
-    n = probabilities.shape[-1]
-    p = probabilities.detach().cpu().numpy().reshape(-1, n).copy()
+    remedy = "report the number of draws without drawing, or ask for a larger error"
+    require(most <= LIMIT, f"{most:.3g} draws do not fit into counts of 64 bits (at most {LIMIT:.3g}): {remedy}")
+    p = probabilities.detach().cpu().numpy().reshape(-1, probabilities.shape[-1]).copy()
     m = torch.where(alive, samples, 0.0).cpu().numpy().reshape(-1).astype(np.int64)
     # The last entry takes what rounding leaves over, so the most probable one goes there: at many draws a
     # last entry of probability 0 would be drawn.
@@ -62,7 +55,7 @@ def draw_counts(
 
 
 def sample_weights(
-    weight: Float[Tensor, "n_out n_in"], sensitivity: Sensitivity, samples: Number, draws: int, seed: Seed
+    weight: Weight, sensitivity: Sensitivity, samples: Number, draws: int, seed: Seed
 ) -> Float64[Tensor, "draws n_out n_in"]:
     """`draws` sampled weights W_kj count_j / (m q_j), m draws for each output and sign; unbiased.
 
@@ -83,14 +76,12 @@ def _sampled(weight: Tensor, probabilities: Tensor, samples: Tensor, draws: int,
 def per_sign(samples: Number, sensitivity: Sensitivity) -> Float64[Tensor, "2 n_out"]:
     """Draws of each output and sign from one number or all of them. Raises InputError for another shape."""
     total, samples = aligned(sensitivity.total, samples)
-    require(
-        samples.ndim == 0 or samples.shape == total.shape,
-        f"samples has shape {tuple(samples.shape)}: give a number or {tuple(total.shape)}",
-    )
+    fits = samples.ndim == 0 or samples.shape == total.shape
+    require(fits, f"samples has shape {tuple(samples.shape)}: give a number or {tuple(total.shape)}")
     return samples.expand_as(total)
 
 
-def expected_kept(probabilities: Float64[Tensor, "*rows n"], samples: Number) -> Float64[Tensor, "*rows"]:
+def expected_kept(probabilities: Rows, samples: Number) -> PerRow:
     """Mean number of different weights, or units, among m draws: sum of 1 - (1 - q_j)^m. m is one, or one a row."""
     q, m = aligned(probabilities, samples)
     m = m[..., None]
@@ -98,9 +89,7 @@ def expected_kept(probabilities: Float64[Tensor, "*rows n"], samples: Number) ->
     return -torch.expm1(missed).sum(-1)
 
 
-def draws_for(
-    expected: Callable[[Tensor], Float64[Tensor, "*rows"]], kept: Number, low: Real, high: Real
-) -> tuple[Float64[Tensor, "*rows"], Float64[Tensor, "*rows"]]:
+def draws_for(expected: Callable[[Tensor], PerRow], kept: Number, low: Real, high: Real) -> tuple[PerRow, PerRow]:
     """Draws between `low` and `high` with which an expected number is next to `kept`: just too few, just enough.
 
     `expected` grows with the draws. Halves the interval, on a scale of logarithms, as often as float64 can tell.
@@ -116,26 +105,26 @@ def draws_for(
 
 
 def variance(
-    weight: Float[Tensor, "n_out n_in"],
-    sensitivity: Sensitivity,
-    activations: Float[Tensor, "points n_in"],
-    samples: Number,
+    weight: Weight, sensitivity: Sensitivity, activations: Activations, samples: Number
 ) -> Float64[Tensor, "2 points n_out"]:
     """Exact variance (sum of (w_j h_j)^2 / q_j - z^2) / m of the sampled masses; sums over q_j > 0.
 
     The signs are drawn independently, so the variance of the output is the sum of the two.
     """
     weight, activations = layer_inputs(weight, activations)
-    m, q = per_sign(samples, sensitivity), sensitivity.probabilities
-    drawable = torch.where(q > 0, parts(weight), 0.0)
+    m = per_sign(samples, sensitivity)[:, None]
+    single = _variance(parts(weight), activations, sensitivity.probabilities)
+    return torch.where(sensitivity.total[:, None] > 0, single / m, 0.0)
+
+
+def _variance(weight: Tensor, activations: Tensor, q: Tensor) -> Tensor:
+    """Of one draw."""
+    drawable = torch.where(q > 0, weight, 0.0)
     second = activations.square() @ (drawable.square() / torch.where(q > 0, q, 1.0)).mT
-    single = (second - (activations @ drawable.mT).square()).clamp(min=0)
-    return torch.where(sensitivity.total[:, None] > 0, single / m[:, None], 0.0)
+    return (second - (activations @ drawable.mT).square()).clamp(min=0)
 
 
-def keep_largest(
-    weight: Float[Tensor, "n_out n_in"], sensitivity: Sensitivity, kept: Number
-) -> Bool[Tensor, "n_out n_in"]:
+def keep_largest(weight: Weight, sensitivity: Sensitivity, kept: Number) -> Bool[Tensor, "n_out n_in"]:
     """Mask of the `kept` most sensitive weights of each output and sign; ties go to the lower index.
 
     Exactly that many are kept, or all of that sign where there are no more. Kept weights are not changed; the
@@ -160,22 +149,15 @@ class Hybrid:
 
 
 def hybrid(
-    weight: Float[Tensor, "n_out n_in"],
-    sensitivity: Sensitivity,
-    samples: Number,
-    draws: int,
-    seed: Seed,
-    *,
-    failure: Real,
-    C: Real = 1.0,
+    weight: Weight, sensitivity: Sensitivity, samples: Number, draws: int, seed: Seed, *, failure: Real
 ) -> Hybrid:
     """For each output and sign, m draws or the m most sensitive weights, whichever has the smaller bound at m.
 
-    Both bounds use the same C. Ties go to the deterministic one, whose bound is certain where C is right.
+    Both bounds have C = 1. Ties go to the deterministic one, whose bound is then certain.
     """
     m = per_sign(samples, sensitivity)
     mask = keep_largest(weight, sensitivity, m)
-    certain, likely = dropped(sensitivity, mask, C=C), epsilon_for(m, sensitivity.total, failure=failure, C=C)
+    certain, likely = dropped(sensitivity, mask), epsilon_for(m, sensitivity.total, failure=failure)
     deterministic = certain <= likely
     random = _sampled(weight, torch.where(deterministic[..., None], 0.0, sensitivity.probabilities), m, draws, seed)
     fixed = ((parts(weight) > 0) & deterministic[..., None]).any(0) & mask
@@ -191,13 +173,7 @@ def sample_neurons(
 
 
 def neuron_variance(
-    w_out: Float[Tensor, "outputs n"],
-    hidden: Float[Tensor, "points n"],
-    probabilities: Float64[Tensor, " n"],
-    samples: Real,
-) -> Float64[Tensor, "points outputs"]:
+    w_out: Weight, hidden: Activations, probabilities: Float64[Tensor, " n_in"], samples: Real
+) -> Float64[Tensor, "points n_out"]:
     """Exact variance (sum of v_j^2 / pr_j - (sum of v_j)^2) / m of the outputs, v_j = w_out_kj h_j; pr_j > 0."""
-    drawable = torch.where(probabilities > 0, w_out.detach().double(), 0.0)
-    hidden = hidden.detach().double()
-    second = hidden.square() @ (drawable.square() / torch.where(probabilities > 0, probabilities, 1.0)).T
-    return (second - (hidden @ drawable.T).square()).clamp(min=0) / samples
+    return _variance(w_out.detach().double(), hidden.detach().double(), probabilities) / samples

@@ -9,10 +9,10 @@ The bias takes no part. The first axis of length 2 is the sign everywhere: 0 pos
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from prunebook.coresets.arguments import layer_inputs
+from prunebook.coresets.arguments import Activations, Weight, layer_inputs
 
 ELEMENTS = 2**18  # of shares held at a time, 2 MiB: larger blocks leave the cache and are slower
 BLOCK = 64  # points at a time, where there are enough
@@ -27,15 +27,13 @@ class Sensitivity:
     probabilities: Float64[Tensor, "2 n_out n_in"]
 
 
-def parts(weight: Float[Tensor, "n_out n_in"]) -> Float64[Tensor, "2 n_out n_in"]:
+def parts(weight: Weight) -> Float64[Tensor, "2 n_out n_in"]:
     """max(W, 0) and max(-W, 0)."""
     weight = weight.detach().double()
     return torch.stack([weight.clamp(min=0), (-weight).clamp(min=0)])
 
 
-def mass(
-    weight: Float[Tensor, "n_out n_in"], activations: Float[Tensor, "points n_in"]
-) -> Float64[Tensor, "2 points n_out"]:
+def mass(weight: Weight, activations: Activations) -> Float64[Tensor, "2 points n_out"]:
     """z+ and z-, the sums of positive and of negative terms: z = z+ - z- + bias and A = z+ + z-.
 
     Raises InputError for negative activations.
@@ -44,7 +42,7 @@ def mass(
     return activations @ parts(weight).mT
 
 
-def sensitivities(weight: Float[Tensor, "n_out n_in"], activations: Float[Tensor, "points n_in"]) -> Sensitivity:
+def sensitivities(weight: Weight, activations: Activations) -> Sensitivity:
     """Sensitivities of every weight over a sample of the layer's inputs, for both signs.
 
     The total of an output and sign is 0 or lies between 1 and the smaller of the numbers of weights and of
@@ -69,9 +67,7 @@ def sensitivities(weight: Float[Tensor, "n_out n_in"], activations: Float[Tensor
 
 
 def obeyed(
-    weight: Float[Tensor, "n_out n_in"],
-    activations: Float[Tensor, "points n_in"],
-    bounds: Float64[Tensor, "2 n_out n_in"],
+    weight: Weight, activations: Activations, bounds: Float64[Tensor, "2 n_out n_in"]
 ) -> Bool[Tensor, " points"]:
     """Points at which every share is at most its bound, such as C s_j: what the guarantees presuppose.
 

@@ -9,11 +9,11 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
 from prunebook.coresets import deviations
-from prunebook.coresets.arguments import Number, Real, layer_inputs, probability, rank, require
+from prunebook.coresets.arguments import Activations, Number, Real, Weight, layer_inputs, probability, rank, require
 from prunebook.coresets.neuron_bounds import NeuronSensitivity, neuron_epsilon, neuron_epsilon_hoeffding
 from prunebook.coresets.sampling import Seed, sample_neurons, sample_weights
 from prunebook.coresets.sensitivity import Sensitivity
@@ -29,13 +29,12 @@ class Step(NamedTuple):
 
 
 def weight_waterfall(
-    weight: Float[Tensor, "n_out n_in"],
+    weight: Weight,
     sensitivity: Sensitivity,
-    activations: Float[Tensor, "points n_in"],
+    activations: Activations,
     samples: Number,
     *,
     delta: Real,
-    C: Real = 1.0,
     draws: int = 1000,
     seed: Seed = 0,
 ) -> list[Step]:
@@ -52,7 +51,7 @@ def weight_waterfall(
     events = signs.scale.numel()
 
     def stated(failure: Real) -> float:
-        return float(epsilon_for(samples, sensitivity.total, failure=failure, C=C).max())
+        return float(epsilon_for(samples, sensitivity.total, failure=failure).max())
 
     sampled = sample_weights(weight, sensitivity, samples, draws, seed)
     error = quantiles(sampled - weight, activations, delta) / torch.where(both.scale > 0, both.scale, torch.inf)
@@ -68,9 +67,9 @@ def weight_waterfall(
 
 
 def neuron_waterfall(
-    w_out: Float[Tensor, "outputs n"],
+    w_out: Weight,
     sensitivity: NeuronSensitivity,
-    hidden: Float[Tensor, "points n"],
+    hidden: Activations,
     samples: Real,
     *,
     dimension: Real,
@@ -106,7 +105,7 @@ def neuron_waterfall(
 
 
 def quantiles(
-    changes: Float64[Tensor, "draws n_out n_in"], activations: Float64[Tensor, "points n_in"], delta: Real
+    changes: Float64[Tensor, "draws n_out n_in"], activations: Activations, delta: Real
 ) -> Float64[Tensor, "points n_out"]:
     """The (1 - delta) quantile over draws of |change of the output|: the smallest error that enough draws obey."""
     place = rank(1 - delta, len(changes))

@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from prunebook.coresets.arguments import Number, Real, aligned, mass_of, positive, probability, require, smallest
+from prunebook.coresets.arguments import Number, Real, Values, amounts, probability, require, smallest
 from prunebook.coresets.sensitivity import Sensitivity
 
 
-def samples_for(epsilon: Number, total: Number, *, failure: Real, C: Real = 1.0) -> Float64[Tensor, "..."]:
+def samples_for(epsilon: Number, total: Number, *, failure: Real, C: Real = 1.0) -> Values:
     """Fewest draws that give error epsilon: ceil((6 + 2 epsilon) C total L / (3 epsilon^2)).
 
     L = ln(2 / failure), where failure belongs to one output, sign and input. SiPP prints ln(4 / delta), delta
@@ -28,21 +28,19 @@ def samples_for(epsilon: Number, total: Number, *, failure: Real, C: Real = 1.0)
     float64, which may exceed int64; infinite for epsilon = 0, and 0 for an infinite epsilon. Raises InputError for
     a negative or undefined epsilon or total, a failure outside (0, 1), or C below 1, which the sample contradicts.
     """
-    epsilon, total = aligned(epsilon, total)
-    positive(epsilon, "epsilon")
+    epsilon, total = amounts("epsilon", epsilon, total)
     load = _load(total, failure, C)
     guess = torch.where(epsilon.isinf(), 0.0, (6 + 2 * epsilon) * load / (3 * epsilon.square())).ceil()
     return torch.where(total == 0, 0.0, smallest(guess, epsilon, lambda m: _epsilon(m, load)))
 
 
-def epsilon_for(samples: Number, total: Number, *, failure: Real, C: Real = 1.0) -> Float64[Tensor, "..."]:
+def epsilon_for(samples: Number, total: Number, *, failure: Real, C: Real = 1.0) -> Values:
     """Error that m draws guarantee: a + sqrt(a^2 + 6 a), a = C total L / (3 m); infinite for 0 draws.
 
     The exact inverse of `samples_for`, which says what the arguments mean.
     """
-    samples, total = aligned(samples, total)
-    found = _epsilon(positive(samples, "samples"), _load(total, failure, C))
-    return torch.where(total == 0, 0.0, found)
+    samples, total = amounts("samples", samples, total)
+    return torch.where(total == 0, 0.0, _epsilon(samples, _load(total, failure, C)))
 
 
 def _epsilon(samples: Tensor, load: Tensor) -> Tensor:
@@ -52,15 +50,15 @@ def _epsilon(samples: Tensor, load: Tensor) -> Tensor:
 
 def _load(total: Tensor, failure: Real, C: Real) -> Tensor:
     require(1 <= C < math.inf, f"C is {C}: give a number >= 1, as shares reach the sensitivities on the sample")
-    return C * mass_of(total) * math.log(2 / probability(failure, "failure"))
+    return C * total * math.log(2 / probability(failure, "failure"))
 
 
-def dropped(sensitivity: Sensitivity, kept: Bool[Tensor, "n_out n_in"], *, C: Real = 1.0) -> Float64[Tensor, "2 n_out"]:
-    """One-sided error of dropping weights for good: 0 <= z - z' <= error * z with error = C * sum of their s.
+def dropped(sensitivity: Sensitivity, kept: Bool[Tensor, "n_out n_in"]) -> Float64[Tensor, "2 n_out"]:
+    """One-sided error of dropping weights for good: 0 <= z - z' <= error * z with error = sum of their s.
 
-    With C = 1 it is certain on the sample. Values >= 1 say nothing, as z' >= 0 anyway.
+    It is certain on the sample; elsewhere, multiply it by C. Values >= 1 say nothing, as z' >= 0 anyway.
     """
-    return C * torch.where(kept, 0.0, sensitivity.values).sum(2)
+    return torch.where(kept, 0.0, sensitivity.values).sum(2)
 
 
 def accumulated(epsilons: Sequence[Real], weights: Sequence[Float[Tensor, "_ _"]]) -> float:
