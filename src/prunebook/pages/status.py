@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from prunebook.evidence.invariants import invariants
-from prunebook.pages.verdicts import PAGES
+from prunebook.pages.verdicts import PAGES, markdown
 from prunebook.store import machine
 from prunebook.store.collect import Collected, stored
 from prunebook.store.comparison import metrics_of, read_tolerances, unit_of
@@ -14,67 +14,61 @@ from prunebook.studies.study import Study
 from prunebook.workflow import drift
 from prunebook.workflow.costs import held_out
 
+STATE = {"Study": "l", "Runs": "l", "Seeds": "l", "Hours": "r", "Data": "l", "State": "l"}
+INVARIANTS = {"Study": "l", "What must hold": "l", "Cases": "r", "Broken": "r"}
+PLANS = dict.fromkeys(("Runs", "Hours planned", "Hours taken", "Taken over planned", "Single runs"), "r")
+OUTCOMES = {"Result": "l", "Made on": "l", "Measured again on": "l", "Metrics within": "r", "Outcome": "l"}
+NEEDED = ("Needed on other machines", "Largest there", "Re-runs, kinds", "Needed by another seed")
+TOLERANCES = {"Study": "l", "Metric": "l"} | dict.fromkeys(("Allowed", "In at least", *NEEDED), "r")
+
 
 def studies_table(store: Store | None = None, link: str | None = "/{page}") -> str:
     """A row a study: runs done of those planned, seeds, hours, data, what has changed in the protocol since; below,
     what they ran on."""
-    lines = ["| Study | Runs | Seeds | Hours | Data | State |", "| :-- | :-- | :-- | --: | :-- | :-- |"]
-    machines: dict[str, list[str]] = {}
+    rows, machines = [], {}
     for study in STUDIES.values():
         results = stored(study, "paper", store=store)
-        lines.append(_row(study, results, link))
+        rows.append(_row(study, results, link))
         for record in results.records if results else ():
-            titles = machines.setdefault(machine.kind(record["hardware"]), [])
-            titles += [] if study.title in titles else [study.title]
+            machines.setdefault(machine.kind(record["hardware"]), {})[study.title] = True
     if len(machines) == 1:
-        lines += ["", f"All of them ran on {next(iter(machines))}."]
+        ran = f"All of them ran on {next(iter(machines))}."
     else:
-        lines += ["", *(f"- {kind}: {', '.join(titles)}" for kind, titles in machines.items())]
-    return "\n".join(lines)
+        ran = "\n".join(f"- {kind}: {', '.join(titles)}" for kind, titles in machines.items())
+    return f"{markdown(STATE, rows)}\n\n{ran}".rstrip()
 
 
-def _row(study: Study, results: Collected | None, link: str | None) -> str:
+def _row(study: Study, results: Collected | None, link: str | None) -> tuple:
     name = study.title
     if link and study.name in PAGES:
         name = f"**[{name}]({link.format(page=PAGES[study.name])})**"
     planned = len(study.presets["paper"]) * study.seeds["paper"]
     if results is None:
-        return f"| {name} | 0 of {planned} | – | – | – | not measured yet |"
+        return name, f"0 of {planned}", "–", "–", "–", "not measured yet"
     records = results.records
     hours = sum(record["wall_time"] for record in records) / 3600
-    seeds = sorted({record["seed"] for record in records})
-    data = _each(record["data"]["name"] for record in records)
+    seeds = ", ".join(map(str, sorted({record["seed"] for record in records})))
+    data = "; ".join(dict.fromkeys(record["data"]["name"] for record in records))
     state = f"outdated: {'; '.join(results.changes)}" if results.stale else "up to date"
-    return f"| {name} | {len(records)} of {planned} | {', '.join(map(str, seeds))} | {hours:.1f} | {data} | {state} |"
-
-
-def _each(values: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(values))
+    return name, f"{len(records)} of {planned}", seeds, f"{hours:.1f}", data, state
 
 
 def invariants_table(store: Store | None = None) -> str:
     """A row a check and study: how many cases were looked at, and how many break it."""
-    rows = invariants(store)
-    lines = ["| Study | What must hold | Cases | Broken |", "| :-- | :-- | --: | --: |"]
-    lines += [f"| {r.study} | {r.what} | {r.cases:,} | {r.broken or 'none'} |" for r in rows.itertuples()]
-    return "\n".join(lines)
+    rows = invariants(store).itertuples()
+    return markdown(INVARIANTS, ((r.study, r.what, f"{r.cases:,}", r.broken or "none") for r in rows))
 
 
 def plans_table(store: Store | None = None) -> str:
     """A row a study: hours of its runs as foretold from the other seeds, and as they were."""
-    lines = [
-        "| Study | Runs | Hours planned | Hours taken | Taken over planned | Single runs |",
-        "| :-- | --: | --: | --: | --: | --: |",
-    ]
+    rows = []
     for study in STUDIES.values():
         if pairs := held_out(study, "paper", store):
             planned, measured = (sum(seconds) / 3600 for seconds in zip(*pairs, strict=True))
             factors = [took / foretold for foretold, took in pairs]
-            lines.append(
-                f"| {study.title} | {len(pairs)} | {planned:.2f} | {measured:.2f} | {measured / planned:.2f} "
-                f"| {min(factors):.2f} to {max(factors):.2f} |"
-            )
-    return "\n".join(lines) if len(lines) > 2 else "No configuration has two seeds yet."
+            hours = (f"{value:.2f}" for value in (planned, measured, measured / planned))
+            rows.append((study.title, len(pairs), *hours, f"{min(factors):.2f} to {max(factors):.2f}"))
+    return markdown({"Study": "l", **PLANS}, rows) if rows else "No configuration has two seeds yet."
 
 
 def drift_table(path: Path = drift.OUTCOME_FILE, tolerances: Mapping | None = None) -> str:
@@ -84,29 +78,22 @@ def drift_table(path: Path = drift.OUTCOME_FILE, tolerances: Mapping | None = No
     tolerances = read_tolerances() if tolerances is None else tolerances
     if not outcomes:
         return "No result has been measured again yet."
-    lines = ["| Result | Made on | Measured again on | Metrics within | Outcome |", "| :-- | :-- | :-- | --: | :-- |"]
+    rows = []
     for entry in outcomes:
-        metrics, made = entry["metrics"], machine.kind(entry["then"]["hardware"])
-        lines.append(
-            f"| {entry['study']}, {entry['config']}, seed {entry['seed']} | {made} "
-            f"| {machine.kind(entry['hardware'])} ({entry['date']}) "
-            f"| {sum(row['ok'] for row in metrics)} of {len(metrics)} "
-            f"| {_came_out(metrics, tolerances[entry['study']])} |"
-        )
+        metrics = entry["metrics"]
+        result = f"{entry['study']}, {entry['config']}, seed {entry['seed']}"
+        made, again = machine.kind(entry["then"]["hardware"]), f"{machine.kind(entry['hardware'])} ({entry['date']})"
+        within = f"{sum(row['ok'] for row in metrics)} of {len(metrics)}"
+        rows.append((result, made, again, within, _came_out(metrics, tolerances[entry["study"]])))
     same = [e for e in outcomes if machine.same_kind(e["hardware"], e["then"]["hardware"])]
     other = [e for e in outcomes if e not in same]
-    lines += [
-        "",
-        f"On the kind of machine that made them, {_within(same)} came out again within the tolerances; "
-        f"on another kind, {_within(other)}.",
-        "",
-        *_tolerances(drift.seen_elsewhere(outcomes), tolerances),
-    ]
-    return "\n".join(lines)
-
-
-def _within(outcomes: list[dict]) -> str:
-    return f"{sum(entry['ok'] for entry in outcomes)} of {len(outcomes)} re-runs"
+    sums = [f"{sum(entry['ok'] for entry in part)} of {len(part)} re-runs" for part in (same, other)]
+    said = (
+        f"On the kind of machine that made them, {sums[0]} came out again within the tolerances; on another kind, "
+        f"{sums[1]}."
+    )
+    needed = markdown(TOLERANCES, _tolerances(drift.seen_elsewhere(outcomes), tolerances))
+    return "\n\n".join((markdown(OUTCOMES, rows), said, needed))
 
 
 def _came_out(metrics: list[dict], tolerances: Mapping) -> str:
@@ -130,27 +117,16 @@ def _number(value: float | None) -> str:
     return "a row is missing" if value in (None, float("inf")) else f"{value:.2g}"
 
 
-def _tolerances(seen: Mapping, tolerances: Mapping) -> list[str]:
+def _tolerances(seen: Mapping, tolerances: Mapping) -> Iterable[tuple]:
     """A row a metric: what is allowed, and what re-runs on another kind of machine needed."""
-    lines = [
-        "| Study | Metric | Allowed | In at least | Needed on other machines | Largest there | Re-runs, kinds "
-        "| Needed by another seed |",
-        "| :-- | :-- | --: | --: | --: | --: | --: | --: |",
-    ]
     for study, tables in tolerances.items():
         for table, entry in tables.items():
             for metric, allowed in metrics_of(entry).items():
                 unit = unit_of(allowed)
                 before = f", before {allowed['was']}" if "was" in allowed else ""
-                at = seen.get((study, table, metric))
-                told = (
-                    f"{_number(at['needed'])} | {_number(at['largest'])} | {at['runs']}, {len(at['kinds'])}"
-                    if at
-                    else "not measured yet | – | 0"
-                )
+                told = ("not measured yet", "–", "0")
+                if at := seen.get((study, table, metric)):
+                    told = (_number(at["needed"]), _number(at["largest"]), f"{at['runs']}, {len(at['kinds'])}")
                 seeds = f"{allowed['seeds']:g}" if "seeds" in allowed else "–"
-                lines.append(
-                    f"| {study} | {table}: {metric} | {allowed[unit]:g} {unit}{before} "
-                    f"| {allowed.get('share', 1):.0%} | {told} | {seeds} |"
-                )
-    return lines
+                limit = f"{allowed[unit]:g} {unit}{before}", f"{allowed.get('share', 1):.0%}"
+                yield study, f"{table}: {metric}", *limit, *told, seeds

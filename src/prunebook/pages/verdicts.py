@@ -1,6 +1,7 @@
 """Verdicts as readers see them: on pages, on the front page, in the README."""
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -50,27 +51,31 @@ def coverage(row) -> str:
     )
 
 
+def markdown(columns: Mapping[str, str], rows: Iterable[Sequence]) -> str:
+    """A table in Markdown; ``columns`` gives each header with "l" or "r", the side that its cells stand at."""
+    rules = [{"l": ":--", "r": "--:"}[side] for side in columns.values()]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (columns, rules, *rows))
+
+
 def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{page}") -> str:
     """All verdicts as Markdown, a table a paper; each row in short, with the effect and interval it rests on.
 
     ``link`` makes the claim's id a link to its page, with {page} for the page's path without suffix; None: plain text.
     """
-    blocks = []
-    for paper, rows in verdicts(store, path).groupby("paper", sort=False):
-        summary = ", ".join(f"{count} {verdict}" for count, verdict in tally(rows["verdict"]))
-        lines = [f"**{TITLES.get(paper, paper)}**: {summary}.", ""]
-        lines += ["| | Claim | Verdict | Effect | Rule |", "| :-- | :-- | :-- | :-- | :-- |"]
-        for _, row in rows.iterrows():
+    columns, blocks = dict.fromkeys(("", "Claim", "Verdict", "Effect", "Rule"), "l"), []
+    for paper, judged in verdicts(store, path).groupby("paper", sort=False):
+        summary = ", ".join(f"{count} {verdict}" for count, verdict in tally(judged["verdict"]))
+        rows = []
+        for _, row in judged.iterrows():
             name = row["claim"]
             if link and row["study"] in PAGES:
                 name = f"[{name}]({link.format(page=PAGES[row['study']])})"
-            verdict = chip(row["verdict"]) if link else row["verdict"]
             effect = rule = ""
             if row["verdict"] != NOT_TESTED:
                 effect = measured_text(row["effect"], (row["low"], row["high"]), row["threshold"])
                 rule = rule_text(row["side"], row["threshold"])
-            lines.append(f"| {name} | {row['short']} | {verdict} | {effect} | {rule} |")
-        blocks.append("\n".join(lines))
+            rows.append((name, row["short"], chip(row["verdict"]) if link else row["verdict"], effect, rule))
+        blocks.append(f"**{TITLES.get(paper, paper)}**: {summary}.\n\n{markdown(columns, rows)}")
     return "\n\n".join(blocks)
 
 
