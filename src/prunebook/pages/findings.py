@@ -32,9 +32,8 @@ def _read(path: Path, judged: pd.DataFrame) -> pd.DataFrame:
             text, needs = sentence["text"].strip(), sentence.get("needs", {})
             used = {match[1] for match in _EFFECT.finditer(text)}
             if not needs or used - set(needs) or set(needs) - set(judged.index):
-                raise InputError(
-                    f"{path.name}: {text[:60]!r} must name, under needs, known claims and all that it quotes"
-                )
+                advice = "must name, under needs, known claims and all that it quotes"
+                raise InputError(f"{path.name}: {text[:60]!r} {advice}")
             now = judged.loc[list(needs), "verdict"]
             off = [f"{name} is {verdict}" for name, verdict in now.items() if verdict != needs[name]]
             put = _EFFECT.sub(lambda match: format(float(judged.loc[match[1], "effect"]), match[2]), text)
@@ -61,12 +60,11 @@ def _answers(store, path: Path, claims: Path) -> Iterator[tuple[dict, str, list[
 
 def findings_cards(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE) -> str:
     """The findings as cards of sphinx-design, one a paper: question, answer, count of verdicts, link to the chapter."""
-    cards = [
-        f":::{{grid-item-card}} {entry['title']}\n:link: /{entry['page']}\n:link-type: doc\n\n"
-        f"*{entry['question']}*\n\n{answer}\n\n"
-        f"{' '.join(_counted(verdict, count) for count, verdict in tally)}\n:::"
-        for entry, answer, tally in _answers(store, path, claims)
-    ]
+    cards = []
+    for entry, answer, counted in _answers(store, path, claims):
+        counts = " ".join(f'<span class="pb-count">{count} {chip(verdict)}</span>' for count, verdict in counted)
+        head = f":::{{grid-item-card}} {entry['title']}\n:link: /{entry['page']}\n:link-type: doc"
+        cards.append(f"{head}\n\n*{entry['question']}*\n\n{answer}\n\n{counts}\n:::")
     return "::::{grid} 1 1 2 2\n:gutter: 2\n\n" + "\n\n".join(cards) + "\n::::"
 
 
@@ -77,7 +75,3 @@ def findings_text(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_
         f"({', '.join(f'{count} {verdict}' for count, verdict in tally)})"
         for entry, answer, tally in _answers(store, path, claims)
     )
-
-
-def _counted(verdict: str, count: int) -> str:
-    return f'<span class="pb-count">{count} {chip(verdict)}</span>'

@@ -86,13 +86,9 @@ def externalised(text: str, page: Path, html: Path) -> str:
     """The page with its figures' pictures and numbers in files of their own."""
 
     def moved(figure: re.Match) -> str:
-        name = figure[1]
-        body = _PICTURE.sub(
-            lambda found: f'loading="lazy" src="{_stored(found[1], html / "_images" / f"{name}.svg", page)}"', figure[0]
-        )
-        return _NUMBERS.sub(
-            lambda found: f'href="{_stored(found[1], html / "_downloads" / f"{name}.csv", page)}"', body
-        )
+        picture, numbers = html / "_images" / f"{figure[1]}.svg", html / "_downloads" / f"{figure[1]}.csv"
+        body = _PICTURE.sub(lambda found: f'loading="lazy" src="{_stored(found[1], picture, page)}"', figure[0])
+        return _NUMBERS.sub(lambda found: f'href="{_stored(found[1], numbers, page)}"', body)
 
     return _FIGURE.sub(moved, text)
 

@@ -55,26 +55,25 @@ class Page:
 
     def banner(self) -> None:
         """Say what the page is made of if that is not the paper's protocol on the paper's data."""
-        lines = [html.escape(notice) for notice in self.results.notices if notice]
-        if self.results.scale != "paper":
-            seeds = len({record["seed"] for record in self.results.records})
+        results, whole = self.results, len(self.results.records)
+        lines = [html.escape(notice) for notice in results.notices if notice]
+        planned = len(self.study.presets["paper"]) * self.study.seeds["paper"]
+        if results.scale != "paper":
+            seeds = len({record["seed"] for record in results.records})
             if self.parameters["scale"] == "paper":
                 lines.append("Nothing of this study has been measured at the paper scale yet.")
             lines.append(
-                f"This copy was made at the <b>{self.results.scale}</b> scale: shorter training, "
-                f"{seeds} seed{'s' * (seeds > 1)}. It shows how the study works and carries no verdict; verdicts "
-                "come from the paper scale."
+                f"This copy was made at the <b>{results.scale}</b> scale: shorter training, {seeds} "
+                f"seed{'s' * (seeds > 1)}. It shows how the study works and carries no verdict; verdicts come from the "
+                "paper scale."
             )
-        planned = len(self.study.presets["paper"]) * self.study.seeds["paper"]
-        if self.results.scale == "paper" and len(self.results.records) < planned:
+        elif whole < planned:
+            lines.append(f"{whole} of the {planned} planned runs are finished; the page shows these.")
+        if results.stale:
+            which = "These" if len(results.stale) == whole else f"{len(results.stale)} of the {whole}"
             lines.append(
-                f"{len(self.results.records)} of the {planned} planned runs are finished; the page shows these."
-            )
-        if self.results.stale:
-            count, whole = len(self.results.stale), len(self.results.records)
-            lines.append(
-                f"{'These' if count == whole else f'{count} of the {whole}'} results are <b>outdated</b>. Since they "
-                f"were measured, the protocol has changed: {html.escape('; '.join(self.results.changes))}."
+                f"{which} results are <b>outdated</b>. Since they were measured, the protocol has changed: "
+                f"{html.escape('; '.join(results.changes))}."
             )
         if lines:
             display(HTML("".join(f'<div class="pb-banner"><p>{line}</p></div>' for line in lines)))
@@ -98,15 +97,13 @@ class Page:
     def table(self, table: pd.DataFrame, caption: str) -> None:
         """Show a small table; numbers to three digits. Markup in cells is kept: hand in text of our own."""
         style = {"index": False, "border": 0, "escape": False, "classes": "pb-table"}
-        body = table.to_html(float_format="{:.3g}".format, **style)
-        caption = html.escape(caption)
+        body, caption = table.to_html(float_format="{:.3g}".format, **style), html.escape(caption)
         legend = f"<figcaption>{caption}</figcaption>"
         display(HTML(f'<figure class="pb-figure">{_scrolling(body, caption)}{legend}</figure>'))
 
     def claims(self) -> None:
         """What was found, then all claims of this page's study with where they stand in the paper, and verdicts."""
-        found = html.escape(" ".join(findings_of(self.study.name, self.judged)))
-        if found:
+        if found := html.escape(" ".join(findings_of(self.study.name, self.judged))):
             answer = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", found)
             display(HTML(f'<p class="pb-answer">{answer}</p>'))
         judged = self.judged[self.judged["study"] == self.study.name]
@@ -117,31 +114,26 @@ class Page:
             for _, row in judged.iterrows()
         )
         head = "<tr><th></th><th>Claim</th><th>Verdict</th></tr>"
-        table = f'<table class="pb-table">{head}{rows}</table>'
-        display(HTML(_scrolling(table, "Claims of this page")))
+        display(HTML(_scrolling(f'<table class="pb-table">{head}{rows}</table>', "Claims of this page")))
 
     def verdict(self, *names: str) -> None:
         """The verdicts on some claims, each with its rule, the numbers it rests on and what would change it.
 
         They come from the stored results of the paper scale, whatever the scale of this page.
         """
-        judged = self.judged.set_index("claim")
-        known, printed = claims.read(), self.reported
+        judged, known, printed = self.judged.set_index("claim"), claims.read(), self.reported
         for name in names:
-            row, claim = judged.loc[name], known[name]
-            display(
-                HTML(
-                    f'<div class="pb-claim" id="claim-{name}"><p>{chip(row["verdict"])} <b>{name}</b> · '
-                    f"{html.escape(claim['claim'])} "
-                    f'<span class="pb-where">({html.escape(claim["where"])})</span></p>'
-                    f"<dl><dt>Rule</dt><dd>{html.escape(claim['rule'])}</dd>"
-                    f"<dt>Measured</dt><dd>{html.escape(evidence(row))}"
-                    f"{coverage(row)}</dd>"
-                    f"{_reported(printed[printed['id'] == name])}"
-                    f"<dt>What would change our mind</dt><dd>{html.escape(claim['change'])}</dd></dl>"
-                    f"{_conditions(name) if row['conditions'] > 1 else ''}</div>"
-                )
+            row = judged.loc[name]
+            claim = {key: html.escape(str(text)) for key, text in known[name].items()}
+            box = (
+                f'<div class="pb-claim" id="claim-{name}"><p>{chip(row["verdict"])} <b>{name}</b> · {claim["claim"]} '
+                f'<span class="pb-where">({claim["where"]})</span></p><dl><dt>Rule</dt><dd>{claim["rule"]}</dd>'
+                f"<dt>Measured</dt><dd>{html.escape(evidence(row))}{coverage(row)}</dd>"
+                f"{_reported(printed[printed['id'] == name])}"
+                f"<dt>What would change our mind</dt><dd>{claim['change']}</dd></dl>"
+                f"{_conditions(name) if row['conditions'] > 1 else ''}</div>"
             )
+            display(HTML(box))
 
     def run_card(self) -> None:
         """Commit, parameters, seeds, hardware, versions, wall time and data of the results on this page."""
@@ -241,17 +233,12 @@ def _reported(rows: pd.DataFrame) -> str:
 
 def _conditions(name: str) -> str:
     """All conditions of a claim as a folded table."""
-    rows = "".join(
-        f"<tr><td>{html.escape(row.label)}</td><td>{_measured(row)}</td>"
-        f"<td>{rule_text(row.side, row.threshold)}</td><td>{_OUTCOMES.get(row.outcome, row.outcome)}</td></tr>"
-        for row in claims.conditions_table(name).itertuples()
-    )
+    rows = ""
+    for row in claims.conditions_table(name).itertuples():
+        measured = measured_text(row.effect, (row.low, row.high) if row.seeds > 1 else None, row.threshold)
+        rule, outcome = rule_text(row.side, row.threshold), _OUTCOMES.get(row.outcome, row.outcome)
+        cells = "</td><td>".join((html.escape(row.label), measured, rule, outcome))
+        rows += f"<tr><td>{cells}</td></tr>"
     head = "<tr><th>Condition</th><th>Effect, 95 % interval</th><th>Rule</th><th></th></tr>"
-    return (
-        f'<details><summary>All conditions</summary><div class="pb-scroll"><table class="pb-table">{head}{rows}'
-        "</table></div></details>"
-    )
-
-
-def _measured(row) -> str:
-    return measured_text(row.effect, (row.low, row.high) if row.seeds > 1 else None, row.threshold)
+    table = f'<div class="pb-scroll"><table class="pb-table">{head}{rows}</table></div>'
+    return f"<details><summary>All conditions</summary>{table}</details>"

@@ -17,18 +17,15 @@ def run_card_html(results: Collected, parameters: Mapping) -> str:
     sets = {record["data"]["name"]: record["data"] for record in records}.values()
     configs = dict.fromkeys(record["config_hash"] for record in records)
     minutes = sum(record["wall_time"] for record in records) / 60
+    versions = (", ".join(f"{name} {number}" for name, number in record["versions"].items()) for record in records)
     rows = {
         "Study and scale": f"{results.study}, {results.scale}",
         "Configurations": f"{len(configs)} ({', '.join(configs)})",
         "Seeds": each(seeds),
-        "Commit of the code": each(
-            record["commit"][:12] + (" with changes" if record["dirty"] else "") for record in records
-        ),
+        "Commit of the code": each(r["commit"][:12] + (" with changes" if r["dirty"] else "") for r in records),
         "Precision": each(record.get("precision", "not recorded") for record in records),
         "Hardware": each(_hardware(record["hardware"]) for record in records),
-        "Versions": each(
-            ", ".join(f"{package} {version}" for package, version in record["versions"].items()) for record in records
-        ),
+        "Versions": each(versions),
         "Wall time": f"{minutes:.1f} minutes of one process, all seeds together",
         "Data": each(f"{data['name']} ({data['origin']})" for data in sets),
         "Checksums": each(f"{file} {value[:12]}" for data in sets for file, value in data["checksums"].items()),

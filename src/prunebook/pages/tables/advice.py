@@ -13,6 +13,7 @@ from prunebook.pages.numbers import percent
 from prunebook.pages.tables.best import best, valued
 from prunebook.pages.vocabulary import STAGES, compensation_name, net_name, pair_name, ranking_name
 
+ADVISED = "do not prune, or train for longer afterwards"  # where even the least pruning costs accuracy
 NEAR = 1.05  # a value within five per cent is as good
 WITHIN = f"within {percent(NEAR - 1, 0)} of"
 
@@ -31,11 +32,8 @@ def which(losses: pd.DataFrame, cost: pd.DataFrame) -> list[str]:
         for stage, part in rows.groupby("stage", sort=False):
             here = values[(values["net"] == net) & (values["stage"] == stage)]
             winners, most = _winners(part, price)
-            verb = "is" if len(winners) == 1 else "are each"
-            words.append(
-                f"{STAGES[stage].lower()}, {_named(winners, part['kind'].iloc[0])} {verb} best or tied at {most} of "
-                f"{len(part)} ratios{_safest(here)}"
-            )
+            who = f"{_named(winners, part['kind'].iloc[0])} {'is' if len(winners) == 1 else 'are each'}"
+            words.append(f"{STAGES[stage].lower()}, {who} best or tied at {most} of {len(part)} ratios{_safest(here)}")
         sentences.append(f"{net_name(net)}, by {rows['measure'].iloc[0]}: {'; '.join(words)}.")
     return sentences
 
@@ -75,34 +73,20 @@ def plain(losses: pd.DataFrame) -> list[str]:
         good = part[part["behind"] <= NEAR]
         worst = part.loc[part["behind"].idxmax()]
         name, measure = part[["plain", "measure"]].iloc[0]
+        most = f"{worst['behind']:.2f} times the {measure} of the best"
         if len(good) == len(part):
             words = f"is {WITHIN} the best pair at every ratio: it is good enough"
         elif len(good):
-            words = (
-                f"is {WITHIN} the best pair at {_ratios(good['ratio'])}, and good enough there; its "
-                f"worst is {worst['ratio']:g}, with {worst['behind']:.2f} times the {measure} of the best"
-            )
+            words = f"is {WITHIN} the best pair at {_ratios(good['ratio'])}, and good enough there; its worst is "
+            words += f"{worst['ratio']:g}, with {most}"
         else:
-            words = (
-                f"is at no ratio {WITHIN} the best pair: it has {part['behind'].min():.2f} to "
-                f"{worst['behind']:.2f} times the {measure} of the best"
-            )
+            words = f"is at no ratio {WITHIN} the best pair: it has {part['behind'].min():.2f} to {most}"
         sentences.append(f"{net_name(net)}, after fine-tuning: {name} {words}.")
     return sentences
 
 
 def _ratios(values: pd.Series) -> str:
     return ", ".join(f"{value:g}" for value in values)
-
-
-def _up_to(ratios: pd.Series, good: pd.Series) -> float | None:
-    """The largest ratio at which this and all smaller ones are good; None if the smallest is not."""
-    last = None
-    for ratio, fine in zip(ratios, good, strict=True):
-        if not fine:
-            break
-        last = float(ratio)
-    return last
 
 
 def limits(losses: pd.DataFrame) -> list[str]:
@@ -113,21 +97,16 @@ def limits(losses: pd.DataFrame) -> list[str]:
         rows = values[(values["net"] == net) & (values["stage"] == "fine-tuned")]
         dense = _mean(rows[rows["ranking"] == "dense"])
         part = part.sort_values("ratio")
-        free = _up_to(part["ratio"], part["value"] <= NEAR * dense)
-        words = (
-            f"up to {free:g}, the best pair is {WITHIN} the dense network that was trained on"
-            if free is not None
-            else f"already at {part['ratio'].min():g}, no pair is {WITHIN} the dense network that "
-            "was trained on: do not prune, or train for longer afterwards"
-        )
+        free = part.loc[(part["value"] <= NEAR * dense).cumprod() == 1, "ratio"]  # good, and so are all smaller ones
+        level = f"{WITHIN} the dense network that was trained on"
+        if len(free):
+            words = f"up to {free.max():g}, the best pair is {level}"
+        else:
+            words = f"already at {part['ratio'].min():g}, no pair is {level}: {ADVISED}"
         narrow = rows[rows["ranking"] == "narrow"].groupby("ratio")[["value", "seed"]].apply(_mean)
         if len(narrow):
             wins = part.loc[part["ratio"].map(narrow) < part["value"], "ratio"]
-            words += (
-                f"; a narrower network trained from the start is better at {_ratios(wins)}"
-                if len(wins)
-                else "; a narrower network trained from the start is better at no ratio"
-            )
+            words += f"; a narrower network trained from the start is better at {_ratios(wins) or 'no ratio'}"
         sentences.append(f"{net_name(net)}: {words}.")
     return sentences
 
@@ -164,15 +143,12 @@ def speed(latency: pd.DataFrame) -> list[str]:
             low, high = masked["time"].min(), masked["time"].max()
             words.append(f"a mask alone takes {low:.2f} to {high:.2f} times the time of the dense network")
         for batch, rows in part[part["form"] == "sparse rows"].groupby("batch"):
-            fast = rows.loc[rows["time"] < 1, "ratio"]
-            where = f"at {_ratios(fast)}" if len(fast) else "at no ratio"
-            words.append(f"in sparse rows it is faster {where} for {_inputs(batch)}")
+            fast = _ratios(rows.loc[rows["time"] < 1, "ratio"]) or "no ratio"
+            words.append(f"in sparse rows it is faster at {fast} for {_inputs(batch)}")
         for batch, rows in part[part["form"] == "removed"].groupby("batch"):
             last = rows.sort_values("ratio").iloc[-1]
-            words.append(
-                f"without {last['ratio']:g} of its units it takes {last['time']:.2f} of the time for {_inputs(batch)} "
-                f"and {last['size']:.2f} of the memory"
-            )
+            costs = f"{last['time']:.2f} of the time for {_inputs(batch)} and {last['size']:.2f} of the memory"
+            words.append(f"without {last['ratio']:g} of its units it takes {costs}")
         sentences.append(f"{net_name(net)}: {'; '.join(words)}.")
     return sentences
 

@@ -26,6 +26,9 @@ FACTS = (
 )
 
 
+MEANS = ["epsilon", "observed", "observed_sd", "observed_median", "size", "samples", "sparsity"]
+
+
 def regularised(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Each table's rows of the first reading: easy, moderate and difficult by regularisation."""
     return {name: table[table["reading"] == "regularisation"] for name, table in tables.items()}
@@ -36,9 +39,6 @@ def others(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {name: table[table["reading"] != "regularisation"] for name, table in tables.items()}
 
 
-MEANS = ["epsilon", "observed", "observed_sd", "observed_median", "size", "samples", "sparsity"]
-
-
 @checked
 def coreset_table(epsilon_first: pd.DataFrame, models: pd.DataFrame, share: float = 0.5) -> pd.DataFrame:
     """What keeping a share of the correct labels takes, as text: a row for each circumstance and kind.
@@ -47,10 +47,8 @@ def coreset_table(epsilon_first: pd.DataFrame, models: pd.DataFrame, share: floa
     units or weights of probability zero: however many draws, sparsity cannot be less. ``sparsity`` is a dash where
     nothing was sampled. Raises InputError for a share that was not measured.
     """
-    found = cells(epsilon_first)
-    facts = circumstances(models).set_index("case")
-    rows = []
-    for label, cell in found:
+    facts, rows = circumstances(models).set_index("case"), []
+    for label, cell in cells(epsilon_first):
         at = cell[np.isclose(cell["share"], share)]
         if at.empty:
             there = ", ".join(f"{value:g}" for value in sorted(cell["share"].unique()))
@@ -156,24 +154,23 @@ def headline(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
     """
     first, rest = regularised(tables), others(tables)
     found: dict[str, str] = {}
-    half = _at(first["epsilon_first"], share=0.5)
-    whole = _at(first["epsilon_first"], share=1.0)
     for kind, name in (("neurons", "units"), ("weights", "weights")):
-        part = _at(half, kind=kind)
-        found[f"half-{name}-draws"] = _span(part["samples"] / part["size"], part)
-        found[f"half-{name}-seen"] = _span(100 * part["observed"] / part["epsilon"], part)
-        found[f"half-{name}-sparsity"] = _span(100 * part["sparsity"], part)
-        every = _at(whole, kind=kind).groupby("case")["samples"].mean()
-        found[f"all-{name}-draws"] = _span(every / part.groupby("case")["samples"].mean())
-        steps = _at(first["waterfall"], kind=kind)
-        steps = steps.pivot_table(index=["case", "seed"], columns="name", values="epsilon")
-        start = steps.get("bound as stated" if kind == "neurons" else "bound, all at once")
-        found[f"loose-{name}"] = _span(start / steps["Monte Carlo"], geometric=True)
-        before = steps["one pair" if kind == "neurons" else "one event"]
-        loss = before / steps["exact variance"]
-        found[f"variance-{name}"] = _span(loss if kind == "neurons" else 1 / loss, geometric=True)
-        if kind == "neurons":
-            found["stated-over-hoeffding"] = _span(steps["all points"] / start, geometric=True)
+        half, whole = (_at(first["epsilon_first"], share=share, kind=kind) for share in (0.5, 1.0))
+        found[f"half-{name}-draws"] = _span(half["samples"] / half["size"], half)
+        found[f"half-{name}-seen"] = _span(100 * half["observed"] / half["epsilon"], half)
+        found[f"half-{name}-sparsity"] = _span(100 * half["sparsity"], half)
+        every, most = (part.groupby("case")["samples"].mean() for part in (whole, half))
+        found[f"all-{name}-draws"] = _span(every / most)
+    by = {"index": ["case", "seed"], "columns": "name", "values": "epsilon"}
+    units, weights = (_at(first["waterfall"], kind=kind).pivot_table(**by) for kind in ("neurons", "weights"))
+    ratios = {
+        "loose-units": units["bound as stated"] / units["Monte Carlo"],
+        "loose-weights": weights["bound, all at once"] / weights["Monte Carlo"],
+        "variance-units": units["one pair"] / units["exact variance"],
+        "variance-weights": weights["exact variance"] / weights["one event"],
+        "stated-over-hoeffding": units["all points"] / units["bound as stated"],
+    }
+    found |= {name: _span(ratio, geometric=True) for name, ratio in ratios.items()}
     layers = _at(first["layers"], layer=first["layers"]["layer"].min(), ratio=0.5)
     layers = layers[layers["observed"] > 0]
     found["layers"] = _span(layers["bound"] / layers["observed"], layers, geometric=True)

@@ -70,10 +70,8 @@ def blindness(reliance: pd.DataFrame, losses: pd.DataFrame, floors: pd.DataFrame
     for stage, name in (("pruned", "loss / blind"), ("fine-tuned", "fine-tuned / blind")):
         clean = chosen(losses, {"noise": 0.0, "stage": stage, "ratio": float(ratio)})
         table[name] = clean.groupby(["widths", "method"])["clean_loss"].mean() / blind
-    table.columns.name = None
-    table = table.reset_index()
-    table["method"] = table["method"].replace(METHODS)
-    return table.rename(columns={"widths": "network"})
+    table = table.rename_axis(columns=None).reset_index().rename(columns={"widths": "network"})
+    return table.assign(method=table["method"].replace(METHODS))
 
 
 def profile_rows(predictions: pd.DataFrame, times=(50.0, 150.0, 300.0, 500.0)) -> pd.DataFrame:

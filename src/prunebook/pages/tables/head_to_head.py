@@ -18,9 +18,7 @@ def middle(losses: pd.DataFrame, net: str) -> float:
 
 def numbers(losses: pd.DataFrame, net: str) -> pd.DataFrame:
     """Every pair and control of a network: means over seeds of loss and accuracy by stage and ratio."""
-    rows = losses[losses["net"] == net]
-    keys = ["ranking", "compensation", "ratio", "stage"]
-    groups = rows.groupby(keys, sort=False)
+    groups = losses[losses["net"] == net].groupby(["ranking", "compensation", "ratio", "stage"], sort=False)
     table = groups[["reached", "left", "loss", "accuracy", "train_loss"]].mean()
     return table.assign(seeds=groups.size()).reset_index()
 
@@ -31,8 +29,7 @@ def cost_table(cost: pd.DataFrame) -> pd.DataFrame:
     parts = {"ranking": 0, "compensation": 1, "reference": 2}
     kinds = cost.groupby(["part", "name"], sort=False)["kind"].first()
     by = {"index": ["part", "name"], "columns": "net", "values": "seconds"}
-    table = cost.assign(net=cost["net"].map(net_name)).pivot_table(**by, sort=False)
-    table.columns.name = None
+    table = cost.assign(net=cost["net"].map(net_name)).pivot_table(**by, sort=False).rename_axis(columns=None)
     table = table.reset_index().sort_values("part", key=lambda part: part.map(parts), kind="stable")
     table["name"] = [
         compensation_name(name, kinds[part, name]) if part == "compensation" else ranking_name(name)
@@ -54,8 +51,7 @@ def speed_table(latency: pd.DataFrame) -> pd.DataFrame:
     by = {"index": ["net", "ratio"], "columns": "column", "values": "time"}
     wide = table.assign(column=column).pivot_table(**by, sort=False)
     wide["bytes"] = table.groupby(["net", "ratio"], sort=False)["size"].min()
-    wide.columns.name = None
-    wide = wide.reset_index().rename(columns={"net": "network", "ratio": "pruned"})
+    wide = wide.rename_axis(columns=None).reset_index().rename(columns={"net": "network", "ratio": "pruned"})
     return blank(once(wide.assign(network=wide["network"].map(net_name)), "network"))
 
 

@@ -55,10 +55,7 @@ def _gains(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def gains_along_training(penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1) -> pd.DataFrame:
-    """Penalty with zeros minus penalty with means, on both subsets: a row for each network, score and step.
-
-    Means over seeds; half widths as in ``gains``, of the scoring subset.
-    """
+    """As ``gains``, on both subsets and for each step. The half widths are those of the scoring subset."""
     at = named(_at(penalties, amount, layer_set))
     points = {"gain": paired(at), "test_gain": paired(at, "test_penalty")}
     keys = ["net", "score", "step"]
@@ -90,16 +87,11 @@ def shares(
     points = paired(named(penalties[penalties["score"].isin(list(scores))]))
     tied, large = points["gain"].abs() <= TIE, points["gain"].abs() > LARGE
     lower = (points["gain"] > 0).astype(float).mask(tied)
-    columns = {"tied": tied, "lower": lower, "large": large, "lower_large": lower.where(large)}
+    columns = {"ties": tied, "below": lower, "large": large, "below_large": lower.where(large)}
     groups = points.assign(**columns).groupby(["net", by])
-    table = groups.agg(
-        points=("tied", "size"),
-        ties=("tied", "sum"),
-        below=("lower", "mean"),
-        large=("large", "sum"),
-        below_large=("lower_large", "mean"),
-    )
-    return _in_order(table.reset_index())
+    table = groups.agg({"ties": "sum", "below": "mean", "large": "sum", "below_large": "mean"})
+    table.insert(0, "points", groups.size())
+    return _in_order(table.rename_axis(columns=None).reset_index())
 
 
 def foresight_table(
@@ -111,19 +103,17 @@ def foresight_table(
     penalty over the tenth of the units that the score puts lowest, ``all_units`` that over all. Means over seeds, with
     half widths of the correlation as in ``gains``; averaged over steps first without ``by_step``.
     """
-    rows = [
-        {"net": net, "score": score, "replacement": replacement, "step": step, "seed": seed,
-         "correlation": spearman(group[f"score_{score}"], group["penalty"]),
-         "lowest_tenth": group.nsmallest(max(1, len(group) // 10), f"score_{score}")["penalty"].mean(),
-         "all_units": group["penalty"].mean()}
-        for score, replacement in pairs
-        for (net, step, seed), group in named(
-            single_units[single_units["replacement"] == replacement]
-        ).groupby(["net", "step", "seed"])
-    ]  # fmt: skip
+    rows, values = [], ["correlation", "lowest_tenth", "all_units"]
+    for score, replacement in pairs:
+        units = named(single_units[single_units["replacement"] == replacement])
+        for (net, step, seed), group in units.groupby(["net", "step", "seed"]):
+            lowest = group.nsmallest(max(1, len(group) // 10), f"score_{score}")
+            correlation = spearman(group[f"score_{score}"], group["penalty"])
+            means = lowest["penalty"].mean(), group["penalty"].mean()
+            rows.append((net, score, replacement, step, seed, correlation, *means))
     keys = ["net", "score", "replacement", *(["step"] if by_step else [])]
-    values = ["correlation", "lowest_tenth", "all_units"]
-    return _in_order(_over_seeds(pd.DataFrame(rows), keys, values, "correlation"))
+    table = pd.DataFrame(rows, columns=["net", "score", "replacement", "step", "seed", *values])
+    return _in_order(_over_seeds(table, keys, values, "correlation"))
 
 
 def at_the_end(constants: pd.DataFrame, *, layer_set: str, scores: Sequence[str]) -> float:
@@ -152,10 +142,9 @@ def coverage_table(followed: pd.DataFrame, *, since: int = 10_000, until: int | 
     Means over seeds; a row for each network and score. Steps after ``until``, where the figure ends, do not count; None
     takes all.
     """
-    followed = named(followed)
-    keys = ["net", "score"]
-    columns = {"from the start": 0, f"from step {since:,}": since}
-    shares = {name: covered(followed, start, until).groupby(keys)["share"].mean() for name, start in columns.items()}
+    followed, columns = named(followed), {"from the start": 0, f"from step {since:,}": since}
+    found = {name: covered(followed, start, until) for name, start in columns.items()}
+    shares = {name: table.groupby(["net", "score"])["share"].mean() for name, table in found.items()}
     return _in_order(pd.DataFrame(shares).reset_index())
 
 
@@ -231,16 +220,15 @@ def removed(removal: pd.DataFrame) -> pd.DataFrame:
     """
     groups = removal.groupby(["set", "amount"])
     mean, most = groups.mean(numeric_only=True), groups["difference"].max()
-    return pd.DataFrame(
-        {
-            "weights": mean["weights"].map("{:,.0f}".format),
-            "left": mean["weights_left"].map("{:,.0f}".format),
-            "ms": 1000 * groups["seconds"].median(),
-            "ms left": 1000 * groups["seconds_left"].median(),
-            "times faster": groups["seconds"].median() / groups["seconds_left"].median(),
-            "largest difference": most.map("{:.1e}".format),
-        }
-    ).reset_index()
+    columns = {
+        "weights": mean["weights"].map("{:,.0f}".format),
+        "left": mean["weights_left"].map("{:,.0f}".format),
+        "ms": 1000 * groups["seconds"].median(),
+        "ms left": 1000 * groups["seconds_left"].median(),
+        "times faster": groups["seconds"].median() / groups["seconds_left"].median(),
+        "largest difference": most.map("{:.1e}".format),
+    }
+    return pd.DataFrame(columns).reset_index()
 
 
 def _at(table: pd.DataFrame, amount: float, layer_set: str | None = None) -> pd.DataFrame:
@@ -267,6 +255,5 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     """Networks as they come, scores and layer sets in the order of the figures."""
     order = {"score": SCORES, "set": list(SETS)}
     keys = [column for column in ("net", "score", "set") if column in table]
-    return table.sort_values(
-        keys, key=lambda values: values.map(order[values.name].index) if values.name in order else values
-    ).reset_index(drop=True)
+    place = {"key": lambda values: values.map(order[values.name].index) if values.name in order else values}
+    return table.sort_values(keys, ignore_index=True, **place)
