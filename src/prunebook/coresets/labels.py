@@ -1,8 +1,7 @@
 """How much error the logits can take before a correct label may change, and what that says about accuracy.
 
-Every epsilon* here is 0 at points that are not classified correctly. Correct means that the label's logit is
-strictly the largest: a tie would be broken by chance. Labels cannot change while the error stays strictly
-below epsilon*.
+Every epsilon* here is 0 at points that are not classified correctly. Correct means that the label's logit is strictly
+the largest: a tie would be broken by chance. Labels cannot change while the error stays strictly below epsilon*.
 """
 
 import torch

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from prunebook.coresets.arguments import require
 from prunebook.data.batches import Batches, class_labels
-from prunebook.errors import InputError
 from prunebook.networks.evaluating import evaluating, private_copy, require_values, why_unfit
 from prunebook.networks.premises import is_linear, require_alone, require_same_again
 
@@ -35,8 +35,7 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
     model = private_copy(model)
     require_values(model)
     linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    if layer is not None and layer not in linear:
-        raise InputError(f"no nn.Linear called {layer!r}; the model has {sorted(linear)}")
+    require(layer is None or layer in linear, f"no nn.Linear called {layer!r}; the model has {sorted(linear)}")
     calls: list[tuple[str, Tensor, Tensor]] = []
     for name, module in linear.items():
         module.register_forward_hook(
@@ -54,11 +53,8 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
             at = max((i for i, call in enumerate(calls) if layer in (None, call[0])), default=None)
             _check_output(model, calls, at, output)
             name, h, _ = calls[at]
-            if not is_linear(linear[name], h, output):
-                raise InputError(
-                    f"layer {name!r} does not return W a + b (a forward of its own, or a hook, changes it): the "
-                    "guarantee is for a plain nn.Linear"
-                )
+            changed = "(a forward of its own, or a hook, changes it): the guarantee is for a plain nn.Linear"
+            require(is_linear(linear[name], h, output), f"layer {name!r} does not return W a + b {changed}")
             before = calls[at - 1] if at else None
             if before and not (before[2].shape == h.shape and torch.equal(before[2].relu(), h)):
                 before = None
@@ -69,33 +65,25 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
             if len(inputs) == 1:
                 require_same_again(model, x, output)
                 require_alone(model, x, output)
-    if len(names) > 1:
-        raise InputError(f"the layers called last differ between batches ({sorted(map(str, names))}): name one")
+    differ = f"the layers called last differ between batches ({sorted(map(str, names))}): name one"
+    require(len(names) == 1, differ)
     name, previous = names.pop()
     h, y = torch.cat(inputs), torch.cat(labels)
-    if (h < 0).any():
-        raise InputError(
-            f"inputs of layer {name!r} go down to {h.min():.3g}: the guarantee needs inputs >= 0, so put a ReLU "
-            "before the layer"
-        )
+    remedy = "the guarantee needs inputs >= 0, so put a ReLU before the layer"
+    require(h >= 0, lambda: f"inputs of layer {name!r} go down to {h.min():.3g}: {remedy}")
     hidden, known = linear.get(previous), previous is not None and all(q.ndim == 2 for q in queries)
     return Head(name, linear[name], h, y, hidden if known else None, torch.cat(queries) if known else None)
 
 
 def _check_output(model: nn.Module, calls: list[tuple[str, Tensor, Tensor]], at: int | None, output: Any) -> None:
-    if at is None:
-        raise InputError(
-            f"no nn.Linear is called in the forward pass{why_unfit(model)}: the guarantee is for a linear last layer"
-        )
+    needed = "the guarantee is for a linear last layer"
+    require(at is not None, lambda: f"no nn.Linear is called in the forward pass{why_unfit(model)}: {needed}")
     name, h, out = calls[at]
-    if isinstance(output, Tensor) and not output.isfinite().all():
-        raise InputError("the model's outputs are not finite (NaN or infinity): repair the network first")
-    if not isinstance(output, Tensor) or output.shape != out.shape or not torch.equal(output, out):
-        raise InputError(
-            f"the output of the model is not that of its linear layer {name!r}: remove what follows the layer, such "
-            "as a softmax, or name another layer"
-        )
-    if h.ndim != 2:
-        raise InputError(f"layer {name!r} takes inputs of shape {tuple(h.shape)}: it must see one vector a sample")
-    if out.shape[1] < 2:
-        raise InputError(f"layer {name!r} has {'one' if out.shape[1] else 'no'} output: labels need at least two")
+    finite = not isinstance(output, Tensor) or bool(output.isfinite().all())
+    require(finite, "the model's outputs are not finite (NaN or infinity): repair the network first")
+    remedy = "remove what follows the layer, such as a softmax, or name another layer"
+    own = isinstance(output, Tensor) and output.shape == out.shape and torch.equal(output, out)
+    require(own, f"the output of the model is not that of its linear layer {name!r}: {remedy}")
+    require(h.ndim == 2, f"layer {name!r} takes inputs of shape {tuple(h.shape)}: it must see one vector a sample")
+    count = "one" if out.shape[1] else "no"
+    require(out.shape[1] >= 2, f"layer {name!r} has {count} output: labels need at least two")

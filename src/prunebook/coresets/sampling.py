@@ -1,8 +1,7 @@
 """Pruning by sensitivity: random with reweighting, deterministic, and the better of the two; weights and units.
 
-Draws are counts of a multinomial, not lists of indices, so that their number is limited by int64 alone. Number
-of draws and number of weights kept are two things: an entry may be drawn many times, and one of probability 0
-never is.
+Draws are counts of a multinomial, not lists of indices, so that their number is limited by int64 alone. Number of
+draws and number of weights kept are two things: an entry may be drawn many times, and one of probability 0 never is.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,9 +27,8 @@ Rows, PerRow = Float64[Tensor, "*rows n"], Float64[Tensor, "*rows"]
 def draw_counts(probabilities: Rows, samples: PerRow, draws: int, seed: Seed) -> Int64[Tensor, "draws *rows n"]:
     """Counts of `draws` independent multinomials for each row of probabilities; rows of zeros give zeros.
 
-    The seed decides them alone, on any device; more draws with the same seed continue the same sequence. A
-    sequence of numbers is a seed too, such as (seed, layer). Raises InputError for draws or samples that
-    cannot be made.
+    The seed decides them alone, on any device; more draws with the same seed continue the same sequence. A sequence
+    of numbers is a seed too, such as (seed, layer). Raises InputError for draws or samples that cannot be made.
     """
     require(draws >= 1, f"draws is {draws}: ask for at least one")
     alive = probabilities.sum(-1) > 0

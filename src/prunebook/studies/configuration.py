@@ -175,10 +175,9 @@ def describe(config: object, among: Iterable[object] = ()) -> str:
 
 def _matches(value: object, text: str) -> bool:
     if type(value) in (int, float):
-        try:
+        with contextlib.suppress(ValueError):
             return float(text) == value
-        except ValueError:
-            return False
+        return False
     return str(value).casefold() == text.casefold()
 
 

@@ -8,10 +8,7 @@ from importlib import import_module
 from types import MappingProxyType
 
 from prunebook.errors import InputError
-from prunebook.networks.device import DEVICES, resolve_device
 from prunebook.studies.configuration import SCALES, canonical, seed_list
-
-__all__ = ["DEVICES", "Study", "resolve_device"]
 
 
 @dataclass(frozen=True)

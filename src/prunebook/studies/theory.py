@@ -18,21 +18,17 @@ from prunebook.errors import InputError
 
 OUTCOMES = 200_000  # the most that are enumerated
 
-
-def jacobian(
-    tail: Callable[[Tensor], Tensor], z: Float[Tensor, "samples units"]
-) -> Float[Tensor, "samples outputs units"]:
-    """J = d tail(z) / dz for each sample, one backward pass an output. ``tail`` must not mix samples."""
-    with torch.enable_grad():
-        z = z.detach().requires_grad_()
-        y = tail(z)
-        rows = [torch.autograd.grad(y[:, k].sum(), z, retain_graph=k < y.shape[1] - 1) for k in range(y.shape[1])]
-    return torch.stack([row for (row,) in rows], 1)
+Lost = Float[Tensor, "samples units"]
+Jacobian = Float[Tensor, "_ outputs _"]
+Terms = Float64[Tensor, "samples units n"]
 
 
-def best_shift(
-    lost: Float[Tensor, "samples units"], jacobian: Float[Tensor, "_ outputs _"] | None = None
-) -> Float[Tensor, " units"]:
+def jacobian(tail: Callable[[Tensor], Tensor], z: Lost) -> Float[Tensor, "samples outputs units"]:
+    """J = d tail(z) / dz for each sample. ``tail`` must not mix samples."""
+    return torch.func.jacrev(lambda z: tail(z).sum(0))(z.detach()).movedim(1, 0).detach()
+
+
+def best_shift(lost: Lost, jacobian: Jacobian | None = None) -> Float[Tensor, " units"]:
     """The bias shift with the least error, all units together: the s that solves E[J'J] s = E[J'J c].
 
     Without a Jacobian the metric is flat and this is the mean of the lost contribution: mean replacement (Evci et al.
@@ -47,11 +43,7 @@ def best_shift(
     return torch.linalg.pinv(matrix, hermitian=True) @ right
 
 
-def left_over(
-    lost: Float[Tensor, "samples units"],
-    shift: Float[Tensor, " units"],
-    jacobian: Float[Tensor, "_ outputs _"] | None = None,
-) -> Float[Tensor, ""]:
+def left_over(lost: Lost, shift: Float[Tensor, " units"], jacobian: Jacobian | None = None) -> Float[Tensor, ""]:
     """E|J (c - s)|^2: the mean square change of the outputs to first order; of the pre-activations without J."""
     change = lost - shift
     if jacobian is not None:
@@ -97,19 +89,14 @@ def enumerated(
             f"{OUTCOMES:,} outcomes"
         )
     picks = torch.tensor(list(itertools.combinations_with_replacement(range(n), samples)))
-    counts = torch.zeros(outcomes, n, dtype=torch.int64)
-    counts.scatter_add_(1, picks, torch.ones_like(picks))
+    counts = torch.zeros(outcomes, n, dtype=torch.int64).scatter_add(1, picks, torch.ones_like(picks))
     counts = counts.to(probabilities.device)
     ways = math.lgamma(samples + 1) - torch.lgamma(counts.double() + 1).sum(1)
     return counts, (ways + torch.xlogy(counts.double(), probabilities).sum(1)).exp()
 
 
 def reweighting_error(
-    terms: Float64[Tensor, "samples units n"],
-    probabilities: Float64[Tensor, " n"],
-    draws: int | float,
-    *,
-    shifted: bool = False,
+    terms: Terms, probabilities: Float64[Tensor, " n"], draws: int | float, *, shifted: bool = False
 ) -> Float64[Tensor, ""]:
     """Exact mean over samples and draws of |sum_j (1 - r_j) v_j(x)|^2, with r_j = count_j / (m p_j).
 
@@ -124,7 +111,7 @@ def reweighting_error(
     return (second.sum() - v.sum(2).square().sum(1).mean()).clamp(min=0) / draws
 
 
-def best_probabilities(terms: Float64[Tensor, "samples units n"], *, shifted: bool = False) -> Float64[Tensor, " n"]:
+def best_probabilities(terms: Terms, *, shifted: bool = False) -> Float64[Tensor, " n"]:
     """The probabilities with the least `reweighting_error` at any number of draws: in proportion to the root mean
     square of each unit's contribution, or to its standard deviation where the bias is ``shifted`` afterwards.
     """

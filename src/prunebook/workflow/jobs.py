@@ -11,10 +11,11 @@ from functools import cache
 from pathlib import Path
 
 from prunebook.errors import InputError
+from prunebook.networks.device import DEVICES
 from prunebook.store.results import Store
 from prunebook.studies import STUDIES
 from prunebook.studies.configuration import SCALES, check_threads, config_columns, config_hash, seed_list
-from prunebook.studies.study import DEVICES, Study
+from prunebook.studies.study import Study
 from prunebook.workflow.costs import Job, plan
 
 # Limits leave room for a slower machine than the one that was measured on, and for another allocator.

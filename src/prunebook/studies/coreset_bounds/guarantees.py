@@ -222,14 +222,9 @@ def example(ready: Prepared) -> pd.DataFrame:
     """Logits of the correctly classified held-out point whose tolerance is the median one."""
     tolerance = torch.where(ready.net.correct, ready.epsilons["additive"], math.inf)
     point = int((tolerance - ready.tolerance("neurons", 0.5)).abs().argmin())
-    return pd.DataFrame(
-        {
-            "class": range(ready.net.logits.shape[1]),
-            "logit": ready.net.logits[point].tolist(),
-            "label": int(ready.net.labels[point]),
-            "epsilon": float(tolerance[point]),
-        }
-    )
+    logits, label = ready.net.logits[point].tolist(), int(ready.net.labels[point])
+    table = pd.DataFrame({"class": range(len(logits)), "logit": logits})
+    return table.assign(label=label, epsilon=float(tolerance[point]))
 
 
 def waterfall(ready: Prepared, seed: int) -> pd.DataFrame:

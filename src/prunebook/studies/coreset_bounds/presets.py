@@ -19,18 +19,8 @@ NOISY = (
     {"case": "difficult", "reading": "label noise", "label_noise": 0.4, **ONCE},
 )
 DROPOUT = {"case": "dropout", "reading": "dropout", "dropout": 0.5, **ONCE}
-LEAST = {
-    "epochs": 1,
-    "limit": 500,
-    "dev": 300,
-    "draws": 2,
-    "shares": (0.1, 0.5, 0.95, 1.0),
-    "ratios": (0.5, 0.9),
-    "tune_ratios": (0.9,),
-    "tune_epochs": 1,
-    "gate_strengths": (1e-3, 0.03),
-    "alphas": (1.0, 100.0, 1e12),
-}
+LEAST = {"epochs": 1, "limit": 500, "dev": 300, "draws": 2, "ratios": (0.5, 0.9), "shares": (0.1, 0.5, 0.95, 1.0)}
+LEAST |= {"tune_ratios": (0.9,), "tune_epochs": 1, "gate_strengths": (1e-3, 0.03), "alphas": (1.0, 100.0, 1e12)}
 SHORT = {"epochs": 4, "limit": 15_000, "tune_ratios": (0.5, 0.9), "tune_epochs": 1, "draws": 5}
 
 

@@ -30,27 +30,23 @@ def scaling(ready: Prepared, seed: int) -> pd.DataFrame:
         now = make_ready(scaled, ready.config)
         epsilon = now.tolerance("neurons", 0.5)
         failure = ready.config.delta / scaled.logits.numel()
-        asked = {
-            "stated": now.samples("neurons", epsilon),
-            "hoeffding": neuron_samples_hoeffding(epsilon, now.neurons.total, failure=failure),
-        }
-        for bound, samples in asked.items():
+        replacement = neuron_samples_hoeffding(epsilon, now.neurons.total, failure=failure)
+        for bound, samples in (("stated", now.samples("neurons", epsilon)), ("hoeffding", replacement)):
             # The same draws for every alpha: what differs is how many of them the bound asks for.
             sampled = draw(now, "neurons", samples, (seed, 30, number))
-            largest = ((sampled - scaled.w_out) @ scaled.hidden.T).abs().amax(dim=(1, 2))
-            rows.append(
-                {
-                    "bound": bound,
-                    "alpha": alpha,
-                    "total": float(now.neurons.total),
-                    "epsilon": epsilon,
-                    "samples": float(samples),
-                    "kept": float(kept(sampled, "neurons").mean()),
-                    "largest_over_epsilon": float((largest / epsilon).mean()),
-                    "failed": float((largest > epsilon).double().mean()),
-                    "labels_changed": float((scaled.logits.argmax(dim=1) != before).double().mean()),
-                }
-            )
+            largest = ((sampled - w_out) @ net.hidden.T).abs().amax(dim=(1, 2))
+            row = {
+                "bound": bound,
+                "alpha": alpha,
+                "total": float(now.neurons.total),
+                "epsilon": epsilon,
+                "samples": float(samples),
+                "kept": float(kept(sampled, "neurons").mean()),
+                "largest_over_epsilon": float((largest / epsilon).mean()),
+                "failed": float((largest > epsilon).double().mean()),
+                "labels_changed": float((scaled.logits.argmax(dim=1) != before).double().mean()),
+            }
+            rows.append(row)
         samples = now.samples("weights", now.tolerance("weights", 0.5))
         rows.append({"bound": "weights", "alpha": alpha, "samples": float(samples.sum())})
     return pd.DataFrame(rows)
@@ -81,18 +77,10 @@ def other_inputs(ready: Prepared, seed: int, count: int = 2000) -> pd.DataFrame:
     for where in ("data", "ball", "orthant"):
         hidden = net.hidden if where == "data" else (ball_points(net, count, where, seed) @ units.T).relu()
         error = ((sampled - net.w_out) @ hidden.T).abs()
-        rows.append(
-            {
-                "inputs": where,
-                "epsilon": epsilon,
-                "error": float(error.mean()),
-                "error_sd": float(error.std()),
-                "error_max": float(error.amax()),
-                "logit": float((net.w_out @ hidden.T).abs().mean()),
-                "exceeded": float((error > epsilon).double().mean()),
-            }
-        )
-    return pd.DataFrame(rows)
+        logit, exceeded = (net.w_out @ hidden.T).abs().mean(), (error > epsilon).double().mean()
+        seen = (float(value) for value in (error.mean(), error.std(), error.amax(), logit, exceeded))
+        rows.append((where, epsilon, *seen))
+    return pd.DataFrame(rows, columns=["inputs", "epsilon", "error", "error_sd", "error_max", "logit", "exceeded"])
 
 
 @torch.no_grad()

@@ -19,6 +19,8 @@ PDE = OnWeights(net="pde", dataset="diffusion-sorption", widths=(68, 32, 32, 32,
 SMALL = OnUnits()
 SHORT = {"ratios": (0.5, 0.9, 0.98), "epochs": 2, "calibration": 1000, "points": 200, "nonlinear_samples": 10}
 LEAST = {"ratios": (0.5, 0.9), "epochs": 1, "calibration": 200, "points": 50, "nonlinear_samples": 5}
+SHORT_UNITS = {"steps": 2000, "start": 2000, "samples": 500, "tune_steps": 50, "test_limit": 2000}
+LEAST_UNITS = {"net": "tiny", "steps": 12, "start": 8, "snapshot_every": 4, "samples": 60, "tune_steps": 4}
 
 STUDY = Study(
     name="head-to-head",
@@ -29,32 +31,13 @@ STUDY = Study(
         "laptop": (
             replace(LENET, **SHORT, partners=(), limit=15_000),
             replace(PDE, **SHORT),
-            replace(
-                SMALL,
-                steps=2000,
-                start=2000,
-                ratios=(0.1, 0.5),
-                scores=("norm", "rand", "abs_rs", "abs_mrs"),
-                samples=500,
-                tune_steps=50,
-                test_limit=2000,
-            ),
+            replace(SMALL, **SHORT_UNITS, ratios=(0.1, 0.5), scores=("norm", "rand", "abs_rs", "abs_mrs")),
         ),
         "smoke": (
             replace(LENET, **LEAST, widths=(784, 16, 12, 10), limit=1000),
             replace(PDE, **LEAST, limit=5, rankings=("magnitude", "elimination-compensation", "random", "sensitivity")),
             replace(
-                SMALL,
-                net="tiny",
-                steps=12,
-                start=8,
-                snapshot_every=4,
-                ratios=(0.2, 0.5),
-                scores=("norm", "rand", "abs_mrs"),
-                samples=60,
-                tune_steps=4,
-                limit=400,
-                test_limit=200,
+                SMALL, **LEAST_UNITS, ratios=(0.2, 0.5), scores=("norm", "rand", "abs_mrs"), limit=400, test_limit=200
             ),
         ),
     },

@@ -115,19 +115,13 @@ def penalties(at: Moment, sets, amounts, border: str = "exact") -> tuple[pd.Data
 
 def followed_units(at: Moment, followed: tuple[str, float]) -> pd.DataFrame:
     """Which units each score would prune in the followed set, and the sum of their squared activations."""
-    return pd.DataFrame(
-        {
-            "step": at.step,
-            "score": score,
-            "site": site,
-            "unit": unit,
-            "energy": float(at.seen[site].energy[unit]),
-            "width": len(mask),
-        }
+    rows = [
+        (at.step, score, site, unit, float(at.seen[site].energy[unit]), len(mask))
         for score in at.scores
         for site, mask in at.masks(score, *followed).items()
         for unit in mask.nonzero()[:, 0].tolist()
-    )
+    ]
+    return pd.DataFrame(rows, columns=["step", "score", "site", "unit", "energy", "width"])
 
 
 def choice(replacement: str, pruned: Mapping[str, Tensor]) -> bytes:

@@ -19,24 +19,18 @@ from prunebook.studies.mean_replacement.config import AfterTuning, AlongTraining
 from prunebook.studies.study import Study
 
 LARGE = {"snapshot_every": 1000}  # a snapshot of VGG11 has 39 MB
+FEWER = {"scores": ("norm", "rand", "abs_rs", "abs_mrs"), "amounts": (0.1, 0.2, 0.5)}
 PAPER = (
     AlongTraining(net="small"),
     AlongTraining(net="medium", every=2500),
     AlongTraining(net="medium", batch_norm=True, **LARGE),
     AlongTraining(net="vgg11", **LARGE),
     AlongTraining(net="medium", batch_norm=True, steps=5000, snapshot_every=500, every=2500, probe_steps=(5000,)),
-    AlongTraining(
-        net="vgg11",
-        steps=2000,
-        snapshot_every=500,
-        every=500,
-        probe_steps=(2000,),
-        scores=("norm", "rand", "abs_rs", "abs_mrs"),
-        amounts=(0.1, 0.2, 0.5),
-    ),
+    AlongTraining(net="vgg11", steps=2000, snapshot_every=500, every=500, probe_steps=(2000,), **FEWER),
 )
 SHORT = {"steps": 2000, "snapshot_every": 250, "samples": 500}
 LEAST = {"net": "tiny", "steps": 12, "snapshot_every": 4, "limit": 400, "samples": 60}
+PRUNED_LEAST = {"scores": ("norm", "abs_mrs"), "sets": ("all", "lastconv"), "amounts": (0.1, 0.5)}
 
 TRAINING = Study(
     name="mr-training",
@@ -62,23 +56,14 @@ TUNING = Study(
             AfterTuning(**SHORT, start=step, tune_steps=(0, 10, 100), scores=("abs_mrs",), amounts=(0.1, 0.5))
             for step in (500, 1500)
         ),
-        "smoke": tuple(
-            AfterTuning(
-                **LEAST,
-                start=step,
-                tune_steps=(0, 2, 4),
-                scores=("norm", "abs_mrs"),
-                sets=("all", "lastconv"),
-                amounts=(0.1, 0.5),
-            )
-            for step in (4, 8)
-        ),
+        "smoke": tuple(AfterTuning(**LEAST, **PRUNED_LEAST, start=step, tune_steps=(0, 2, 4)) for step in (4, 8)),
     },
     seeds={"smoke": 1, "laptop": 1, "paper": 4},
     module="prunebook.studies.mean_replacement.tuning",
 )
 
 PICTURED = OnPictures(scores=("norm", "abs_mrs"))
+FEW = {"net": "tiny", "steps": 4, "snapshot_every": 2, "every": 4, "limit": 12, "samples": 20, "amounts": (0.1, 1)}
 PICTURES = Study(
     name="mr-pictures",
     title="Mean replacement on pictures",
@@ -86,19 +71,7 @@ PICTURES = Study(
     presets={
         "paper": (OnPictures(),),
         "laptop": (replace(PICTURED, steps=60, snapshot_every=30, every=30, limit=60, samples=50, amounts=(0.1, 0.3)),),
-        "smoke": (
-            replace(
-                PICTURED,
-                net="tiny",
-                followed=("lastconv", 0.2),
-                steps=4,
-                snapshot_every=2,
-                every=4,
-                limit=12,
-                samples=20,
-                amounts=(0.1, 1),
-            ),
-        ),
+        "smoke": (replace(PICTURED, **FEW, followed=("lastconv", 0.2)),),
     },
     seeds={"smoke": 1, "laptop": 1, "paper": 2},
     module="prunebook.studies.mean_replacement.picture_folders",
