@@ -461,7 +461,7 @@ def test_bad_variants_are_named_before_any_work(variant, message, monkeypatch):
     [
         ([], "no data"),
         ([data(dtype=torch.float32)], "float32"),
-        ([(data()[0], data(22)[1])], r"\(22,\)"),
+        ([(data()[0], data(22)[1])], "do not go with 23"),
         ([(data()[0], data()[1] + 1)], "from 0 to 3"),
         ([(data()[0], data()[1].double())], "as integers"),
     ],

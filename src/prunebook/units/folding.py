@@ -83,15 +83,13 @@ def fold(
     if border not in BORDERS:
         raise InputError(f"unknown border {border!r}: choose from {', '.join(BORDERS)}")
     check_plain(model)
-    work = checked(unit_layers(model), pruned, means, next(model.parameters()))
+    work, chain = checked(unit_layers(model), pruned, means, next(model.parameters())), as_chain(model)
     sizes: dict[str, tuple[int, int]] = {}
-    if means is not None:
-        chain = as_chain(model)
-        for site, mask, _ in work:
-            check_path(model, site)
-            _check_norm(model, site)
-            if border != "all-taps" and mask.any() and _padded(chain[site.consumer]):
-                sizes = sizes or _sizes(model, shape)
+    for site, mask, _ in work if means is not None else []:
+        check_path(model, site)
+        _check_norm(model, site)
+        if border != "all-taps" and mask.any() and _padded(chain[site.consumer]):
+            sizes = sizes or _sizes(model, shape)
     with torch.no_grad():
         folded = private_copy(model)
         chain = as_chain(folded)
@@ -128,11 +126,8 @@ def constant_response(
 
 def _padded(layer: nn.Module) -> bool:
     """Whether a constant image meets zeros at its border; the other ways of padding repeat the constant."""
-    if not isinstance(layer, nn.Conv2d) or layer.padding_mode != "zeros" or layer.padding == "valid":
-        return False
-    if layer.padding == "same":
-        return any(kernel > 1 for kernel in layer.kernel_size)
-    return any(pad > 0 for pad in layer.padding)
+    zeros = isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros"
+    return zeros and any(layer._reversed_padding_repeated_twice)
 
 
 def check_plain(model: nn.Module) -> None:
@@ -143,14 +138,10 @@ def check_plain(model: nn.Module) -> None:
         if isinstance(layer, PRODUCERS + NORMS):
             made = any(name in ("weight", "bias") for name in vars(layer))  # by a hook, as weight_norm does
             if made or prune.is_pruned(layer) or parametrize.is_parametrized(layer):
-                raise InputError(
-                    f"layer {index} is masked or parametrised already: remove that first, keeping its values"
-                )
+                raise InputError(f"layer {index} is masked or parametrised already: remove that first, keeping values")
             mine = {id(layer), *(id(parameter) for parameter in layer.parameters())}
             if mine & seen:
-                raise InputError(
-                    f"layer {index} is used twice in the network, or a parameter of it: give each place its own copy"
-                )
+                raise InputError(f"layer {index} is used twice in the network, or a parameter of it: give each its own")
             seen |= mine
 
 
@@ -190,9 +181,9 @@ def _sizes(model: nn.Module, shape: Sequence[int] | None) -> dict[str, tuple[int
 
 def _zero(model: nn.Sequential, site: UnitLayer, mask: Tensor) -> None:
     producer = model[site.producer]
-    norm = None if site.norm is None else model[site.norm]
     parts = [producer.weight, producer.bias, getattr(producer, "bias_map", None)]
-    if norm is not None:
+    if site.norm is not None:
+        norm = model[site.norm]
         # A norm without scale and shift outputs (0 - running mean) / deviation.
         parts += [norm.weight, norm.bias] if norm.affine else [norm.running_mean]
     for part in parts:

@@ -1,7 +1,6 @@
 """Layers of a chain as functions: in evaluation mode whatever mode they are in, so that no pass leaves a trace."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -90,53 +89,3 @@ def forward(
         if index in at:
             x = at[index](x)
     return x
-
-
-@contextmanager
-def exact(device: torch.device) -> Iterator[None]:
-    """No gradients, no autocast, and products of float32 in float32, whatever the caller has set.
-
-    TF32 keeps 10 bits of the mantissa, which would bury the small differences between two losses.
-    """
-    backends = (
-        torch.backends.cuda.matmul,
-        torch.backends.cudnn.conv,
-        torch.backends.mkldnn.matmul,
-        torch.backends.mkldnn.conv,
-    )
-    before = [backend.fp32_precision for backend in backends]
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = "none"  # takes what is set for all backends, as it may have done before
-            if backend.fp32_precision != precision:
-                backend.fp32_precision = precision
-
-
-def max_pool(
-    z: Float[Tensor, "height channels width samples"], layer: nn.MaxPool2d
-) -> Float[Tensor, "h channels w samples"]:
-    """Max-pooling of a map (height, channels, width, samples)."""
-    (tall, wide), (down, right) = _pair(layer.kernel_size), _pair(layer.stride)
-    if _pair(layer.padding) != (0, 0) or _pair(layer.dilation) != (1, 1) or layer.ceil_mode:
-        return layer.forward(z.permute(1, 3, 0, 2)).permute(2, 0, 3, 1).contiguous()
-    high, broad = (z.shape[0] - tall) // down + 1, (z.shape[2] - wide) // right + 1
-    z = _largest([z[i : i + down * (high - 1) + 1 : down] for i in range(tall)])
-    return _largest([z[:, :, j : j + right * (broad - 1) + 1 : right] for j in range(wide)])
-
-
-def _largest(views: Sequence[Tensor]) -> Tensor:
-    if len(views) == 1:
-        return views[0].contiguous()
-    z = torch.maximum(views[0], views[1])
-    for view in views[2:]:
-        torch.maximum(z, view, out=z)
-    return z
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return value if isinstance(value, tuple) else (value, value)

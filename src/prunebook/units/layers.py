@@ -73,8 +73,14 @@ def unit_layers(model: nn.Module) -> list[UnitLayer]:
         elif kind is nn.ReLU and open_end:
             relu = index
         elif not (kind is nn.MaxPool2d if open_end else kind in PASSING):
-            place = names[producer] if open_end else names[relu] if relu is not None else None
-            raise InputError(_misplaced(name, layer, place, open_end))
+            place = producer if open_end else relu
+            expected = "a convolution or dense layer, pooling or flattening"
+            if open_end:
+                expected = "batch norm, max-pooling and a ReLU in this order, or nothing if it gives the outputs"
+            raise InputError(
+                f"layer {name} ({type(layer).__name__}) does not belong in a chain of this kind: "
+                f"{'at the start' if place is None else f'after layer {names[place]}'} comes {expected}"
+            )
         last = index
     if producer is None or last != producer:
         raise InputError("the chain must end in a convolution or dense layer that gives the outputs")
@@ -85,9 +91,7 @@ def _kind(name: str, layer: nn.Module) -> type[nn.Module] | None:
     """Which of `KINDS` a layer is. Raises InputError for those that would not be taken for what they do."""
     kind = next((kind for kind in KINDS if isinstance(layer, kind)), None)
     if kind is not None and type(layer).forward not in (kind.forward, MapBiasConv2d.forward):
-        raise InputError(
-            f"layer {name} ({type(layer).__name__}) has a forward pass of its own: replace it by nn.{kind.__name__}"
-        )
+        raise InputError(f"layer {name} has a forward pass of its own: replace it by nn.{kind.__name__}")
     if kind in PRODUCERS and not layer.weight.numel():
         raise InputError(f"layer {name} ({layer}) has no weights: there are no units to prune, or nothing to read")
     if kind is nn.MaxPool2d and layer.return_indices:
@@ -96,18 +100,8 @@ def _kind(name: str, layer: nn.Module) -> type[nn.Module] | None:
         raise InputError(f"layer {name} is a grouped convolution, which this code does not take apart")
     padded = kind is nn.AvgPool2d and layer.count_include_pad and layer.padding not in (0, (0, 0))
     if padded or (kind is nn.AvgPool2d and layer.divisor_override is not None):
-        raise InputError(
-            f"layer {name} ({layer}) does not pass a constant on as it is: use count_include_pad=False, no divisor"
-        )
+        raise InputError(f"layer {name} ({layer}) does not pass a constant on: use count_include_pad=False, no divisor")
     return kind
-
-
-def _misplaced(name: str, layer: nn.Module, place: str | None, open_end: bool) -> str:
-    expected = "a convolution or dense layer, pooling or flattening"
-    if open_end:
-        expected = "batch norm, max-pooling and a ReLU in this order, or nothing if it gives the outputs"
-    where = "at the start" if place is None else f"after layer {place}"
-    return f"layer {name} ({type(layer).__name__}) does not belong in a chain of this kind: {where} comes {expected}"
 
 
 def check_map(site: UnitLayer, a: Tensor) -> None:
@@ -123,14 +117,11 @@ def check_map(site: UnitLayer, a: Tensor) -> None:
 def layer_set(model: nn.Module, name: str) -> list[UnitLayer]:
     """The layers of a layer set of Evci et al. (2019): "all", or one of the first, middle and last convolution and the
     first dense layer. The middle one of n convolutions is number (n + 1) // 2."""
-    every = unit_layers(model)
-    convs, dense = [s for s in every if not s.dense], [s for s in every if s.dense]
     if name not in LAYER_SETS:
         raise InputError(f"unknown layer set {name!r}: choose from {', '.join(LAYER_SETS)}")
     if name == "all":
-        return every
-    pool = dense if name == "firstdense" else convs
+        return unit_layers(model)
+    pool = [site for site in unit_layers(model) if site.dense == (name == "firstdense")]
     if not pool:
         raise InputError(f"layer set {name!r} is empty: the network has no such layers")
-    place = {"firstconv": 0, "midconv": (len(convs) + 1) // 2 - 1, "lastconv": -1, "firstdense": 0}[name]
-    return [pool[place]]
+    return [pool[{"midconv": (len(pool) + 1) // 2 - 1, "lastconv": -1}.get(name, 0)]]

@@ -16,8 +16,7 @@ from prunebook.units.folding import check_path, fold
 from prunebook.units.forward import as_chain, forward, leaves
 from prunebook.units.layers import UnitLayer, unit_layers
 from prunebook.units.replacement import checked, masked_outputs
-from prunebook.units.scores import CONVENTIONS, SCORES, random_score
-from prunebook.units.selection import mask_lowest, number_to_prune
+from prunebook.units.scores import CONVENTIONS, SCORES, mask_lowest, number_to_prune, random_score
 from prunebook.units.statistics import UnitStatistics, unit_statistics
 
 Replacement = Literal["mean", "zero"]
@@ -28,16 +27,11 @@ CHUNK = 256  # samples in one pass; the means are over all of them
 class PrunedUnits:
     """A smaller network and how it came about; everything by the name of the site.
 
-    Attributes:
-        model: the smaller network, of the class of the one given.
-        masks: True where a unit was removed.
-        scores: of each unit; the lowest went.
-        means: what took the place of each unit; None for zero.
-        reached: the share of units removed in each site that was pruned.
-        left_alone: layers from which nothing was taken, each with the reason.
-        notes: what one should know: emptied layers, outputs that became constant.
-        difference: largest difference between its outputs and those of the network with the same units overwritten
-            while it runs, relative to the largest output; rounding, if all is well.
+    model: of the class of the one given; masks: True where a unit was removed; scores: the lowest went; means: what
+    took the place of each unit, None for zero; reached: the share of units removed in each site that was pruned;
+    left_alone: layers from which nothing was taken, each with the reason; notes: what one should know, such as emptied
+    layers; difference: the largest between its outputs and those of the network with the same units overwritten while
+    it runs, relative to the largest output; rounding, if all is well.
     """
 
     model: nn.Sequential
@@ -159,9 +153,7 @@ def prune_units(
         after, expected = forward(small, x[:CHUNK], {}), masked_outputs(model, x[:CHUNK], masks, means)
     difference = float((after - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
     if border == "exact" and difference > torch.finfo(after.dtype).eps ** 0.5:
-        raise InputError(
-            f"the smaller network differs from its definition by {difference:.1e}: is a layer of a kind of its own?"
-        )
+        raise InputError(f"the smaller network is off by {difference:.1e}: is a layer of a kind of its own?")
     notes = [f"{name} lost all of its units: one that is zero stands in" for name, m in masks.items() if m.all()]
     if len(after) > 1 and bool((after == after[:1]).all()):
         notes.append("the outputs are the same for all inputs")
@@ -182,28 +174,27 @@ def _amounts(
 ) -> dict[str, int]:
     """How many units go, for each site that is to be pruned."""
     units = {site.name: site.units for site in unit_layers(model)}
-    asked = dict(ratio) if isinstance(ratio, Mapping) else dict.fromkeys(units, ratio)
+    asked, there = (
+        dict(ratio) if isinstance(ratio, Mapping) else dict.fromkeys(units, ratio),
+        ", ".join(units) or "none",
+    )
     if layers is not None and not isinstance(layers, Iterable):
-        raise InputError(f"layers is {layers!r}: give a list of names out of {', '.join(units) or 'none'}")
+        raise InputError(f"layers is {layers!r}: give a list of names out of {there}")
     names = [layers] if isinstance(layers, str) else asked if layers is None else layers
     for name in [*names, *asked]:
         if name not in units:
-            raise InputError(f"there is no layer {name!r}: the network has {', '.join(units) or 'none'}")
-    for name in names:
+            raise InputError(f"there is no layer {name!r}: the network has {there}")
         if name not in asked:
             raise InputError(f"no ratio for layer {name!r}: name it in ratio too")
     return {name: number_to_prune(units[name], asked[name]) for name in units if name in names}
 
 
 def _left_alone(model: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, str]:
-    found, chain = {}, unit_layers(model)
-    for site in chain:
-        if site.name not in masks:
-            found[site.name] = "not asked for"
-        elif not masks[site.name].any():
-            found[site.name] = "the ratio is less than one unit"
-    last = list(leaves(model))[chain[-1].consumer]
-    return found | {f"layer {last}": "gives the outputs"}
+    names = [site.name for site in unit_layers(model)]
+    found = {name: "not asked for" for name in names if name not in masks}
+    found |= {name: "the ratio is less than one unit" for name, mask in masks.items() if not mask.any()}
+    last = list(leaves(model))[unit_layers(model)[-1].consumer]
+    return {name: found[name] for name in names if name in found} | {f"layer {last}": "gives the outputs"}
 
 
 @as_written()
@@ -254,30 +245,19 @@ def _take(model: nn.Sequential, site: UnitLayer, kept: Tensor) -> None:
     producer, consumer = model[site.producer], model[site.consumer]
     count = int(kept.sum())
     _slice(producer, ("weight", "bias", "bias_map"), kept, 0)
-    if isinstance(producer, nn.Conv2d):
-        producer.out_channels = count
-    else:
-        producer.out_features = count
+    setattr(producer, "out_features" if site.dense else "out_channels", count)
     if site.norm is not None:
         _slice(model[site.norm], ("weight", "bias", "running_mean", "running_var"), kept, 0)
         model[site.norm].num_features = count
-    if isinstance(consumer, nn.Conv2d):
-        _slice(consumer, ("weight",), kept, 1)
-        consumer.in_channels = count
-    else:
-        # Flattening puts the positions of one channel side by side.
-        columns = kept.repeat_interleave(consumer.in_features // site.units)
-        _slice(consumer, ("weight",), columns, 1)
-        consumer.in_features = int(columns.sum())
+    # Flattening puts the positions of one channel side by side.
+    columns = kept.repeat_interleave(consumer.weight.shape[1] // site.units)
+    _slice(consumer, ("weight",), columns, 1)
+    setattr(consumer, "in_channels" if isinstance(consumer, nn.Conv2d) else "in_features", int(columns.sum()))
 
 
 def _slice(layer: nn.Module, names: tuple[str, ...], kept: Tensor, axis: int) -> None:
     index = kept.nonzero()[:, 0]
     for name in names:
-        old = getattr(layer, name, None)
-        if old is None:
-            continue
-        new = old.detach().index_select(axis, index.to(old.device))
-        if isinstance(old, nn.Parameter):
-            new = nn.Parameter(new, requires_grad=old.requires_grad)
-        setattr(layer, name, new)
+        if (old := getattr(layer, name, None)) is not None:
+            new = old.detach().index_select(axis, index.to(old.device))
+            setattr(layer, name, nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new)

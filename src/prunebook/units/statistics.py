@@ -4,8 +4,9 @@ Notation: a(x, p) is the output of a unit for sample x at position p, after the 
 has one position); g(x, p) is the derivative by a(x, p) of the sample's own cross-entropy.
 """
 
-from collections.abc import Callable
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunebook.data.batches import class_labels, moved
+from prunebook.data.batches import Batches, class_labels
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import as_written, evaluating, require_values, trainable
 from prunebook.units.forward import as_chain, check_chain, forward
@@ -24,16 +25,9 @@ from prunebook.units.layers import UnitLayer, check_map, unit_layers
 class UnitStatistics:
     """One site, C units, N samples, P positions; in the precision of the network.
 
-    Attributes:
-        mean: of a over samples and positions.
-        product: mean of a * g over positions, for each sample.
-        gradient: mean of g over positions, for each sample.
-        energy: sum of a^2 over samples and positions.
-        absolute_product: mean of |a * g| over samples and positions.
-        absolute_displacement: mean of |(mean - a) * g| over samples and positions.
-        weight: of the layer that makes the units, its first axis the units; a copy.
-        positions: how many there are, P.
-        site: the name of the site.
+    mean: of a over samples and positions; product, gradient: means of a * g and of g over positions, for each sample;
+    energy: sum of a^2; absolute_product, absolute_displacement: means of |a * g| and of |(mean - a) * g|; weight: a
+    copy of that of the layer that makes the units, its first axis the units; positions: P; site: its name.
     """
 
     mean: Float[Tensor, " units"]
@@ -100,15 +94,8 @@ def unit_statistics(
     >>> torch.equal(seen["dense1"].mean, chain[:2](x)[0])
     True
     """
-    if len(x) == 0:
-        raise InputError("0 samples: give at least one, with a label for each")
     require_values(model)
     model = trainable(model)
-    device = next(model.parameters()).device
-    if x.device != device:
-        raise InputError(f"inputs are on {x.device}, the network on {device}: give x.to({str(device)!r})")
-    if not x.isfinite().all():
-        raise InputError("inputs are not finite (NaN or infinity): clean the data first")
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk is {chunk}: give at least 1, or None for all samples at once")
     if batch_statistics and chunk is not None and chunk < len(x):
@@ -116,27 +103,39 @@ def unit_statistics(
     where = {site.index: site for site in unit_layers(model)}
     if not where:
         raise InputError("the network has no hidden layer: there are no units to observe")
-    x = moved(x, device)  # autograd saves no inference tensors
+    x, y = Batches([(x, y)], model).first()
     logits = check_chain(model, x)
     if logits.ndim != 2 or logits.shape[1] < 2:
         raise InputError(f"the outputs have shape {tuple(logits.shape)}: give one logit a class, two at least")
-    y = moved(class_labels(y, len(x), logits.shape[1]), device)
+    y = class_labels(y, len(x), logits.shape[1]).to(x.device)
     pieces = list(zip(x.split(chunk or len(x)), y.split(chunk or len(x)), strict=True))
     known = _means(model, pieces, where) if len(pieces) > 1 else {}
-    totals: dict[str, dict[str, list[Tensor]]] = {site.name: {} for site in where.values()}
+    found: dict[str, dict[str, list[Tensor]]] = {site.name: defaultdict(list) for site in where.values()}
     with evaluating(model), torch.enable_grad():
         for part, labels in pieces:
             # The graph begins at the first site: neither what lies before it nor the weights need a gradient.
             starts: list[Tensor] = []
-            recorders = {
-                index: _recorder(site, totals[site.name], known.get(site.name), starts) for index, site in where.items()
+            looks = {
+                i: partial(_look, site, found[site.name], known.get(site.name), starts) for i, site in where.items()
             }
-            outputs = forward(model, part, recorders, batch_statistics=batch_statistics)
+            outputs = forward(model, part, looks, batch_statistics=batch_statistics)
             torch.autograd.grad(F.cross_entropy(outputs, labels, reduction="sum"), starts)
             del outputs
-    chain = as_chain(model)
-    weights = {site.name: chain[site.producer].weight.detach().clone() for site in where.values()}
-    return {name: _finish(name, parts, weights[name], len(x)) for name, parts in totals.items()}
+    chain, statistics = as_chain(model), {}
+    for site in where.values():
+        parts = found[site.name]
+        statistics[site.name] = UnitStatistics(
+            mean=parts["mean"][0],
+            product=torch.cat(parts["product"]),
+            gradient=torch.cat(parts["gradient"]),
+            energy=torch.stack(parts["energy"]).sum(0),
+            absolute_product=torch.stack(parts["absolute_product"]).sum(0) / len(x),
+            absolute_displacement=torch.stack(parts["absolute_displacement"]).sum(0) / len(x),
+            weight=chain[site.producer].weight.detach().clone(),
+            positions=parts["positions"][0],
+            site=site.name,
+        )
+    return statistics
 
 
 def _flat(a: Tensor) -> Tensor:
@@ -145,74 +144,42 @@ def _flat(a: Tensor) -> Tensor:
 
 
 def _means(model: nn.Module, pieces: list, where: dict[int, UnitLayer]) -> dict[str, Tensor]:
-    sums: dict[str, Tensor] = {}
+    sums: dict[str, Tensor] = defaultdict(int)
 
-    def add(name: str) -> Callable[[Tensor], Tensor]:
-        def look(a: Tensor) -> Tensor:
-            sums[name] = sums.get(name, 0) + _flat(a).mean(2).sum(0)
-            return a
-
-        return look
+    def add(name: str, a: Tensor) -> Tensor:
+        sums[name] = sums[name] + _flat(a).mean(2).sum(0)
+        return a
 
     with evaluating(model), torch.no_grad():
         for part, _ in pieces:
-            forward(model, part, {index: add(site.name) for index, site in where.items()})
+            forward(model, part, {index: partial(add, site.name) for index, site in where.items()})
     count = sum(len(part) for part, _ in pieces)
     return {name: total / count for name, total in sums.items()}
 
 
-def _recorder(
-    site: UnitLayer, parts: dict[str, list[Tensor]], known: Tensor | None, starts: list[Tensor]
-) -> Callable[[Tensor], Tensor]:
-    """A function that looks at the output of a site, and at its gradient once there is one; keeps only sums.
+def _look(site: UnitLayer, found: dict[str, list], known: Tensor | None, starts: list[Tensor], a: Tensor) -> Tensor:
+    """Puts sums over the output of a site, and over its gradient once there is one, into ``found``.
 
     The first one to be called cuts the graph, and puts the new start into ``starts``.
     """
+    check_map(site, a)
+    flat = _flat(a)
+    mean = flat.mean((0, 2)) if known is None else known
 
-    def keep(**values: Tensor) -> None:
-        for key, value in values.items():
-            parts.setdefault(key, []).append(value)
+    def back(gradient: Tensor) -> None:
+        g = _flat(gradient)
+        found["mean"].append(mean)
+        found["positions"].append(flat.shape[2])
+        found["gradient"].append(g.mean(2))
+        work = flat * g
+        found["product"].append(work.mean(2))
+        found["absolute_product"].append(work.abs_().mean(2).sum(0))
+        torch.sub(mean[:, None], flat, out=work)
+        found["absolute_displacement"].append(work.mul_(g).abs_().mean(2).sum(0))
+        found["energy"].append(torch.mul(flat, flat, out=work).sum((0, 2)))
 
-    def look(a: Tensor) -> Tensor:
-        check_map(site, a)
-        flat = _flat(a)
-        mean = flat.mean((0, 2)) if known is None else known
-
-        def back(gradient: Tensor) -> None:
-            g = _flat(gradient)
-            work = flat * g
-            product = work.mean(2)
-            absolute = work.abs_().mean(2).sum(0)
-            torch.sub(mean[:, None], flat, out=work)
-            displaced = work.mul_(g).abs_().mean(2).sum(0)
-            keep(
-                product=product,
-                gradient=g.mean(2),
-                absolute_product=absolute,
-                absolute_displacement=displaced,
-                energy=torch.mul(flat, flat, out=work).sum((0, 2)),
-                mean=mean,
-                positions=torch.tensor(flat.shape[2]),
-            )
-
-        if not starts:
-            a = a.detach().requires_grad_()
-            starts.append(a)
-        a.register_hook(back)
-        return a
-
-    return look
-
-
-def _finish(site: str, parts: dict[str, list[Tensor]], weight: Tensor, count: int) -> UnitStatistics:
-    return UnitStatistics(
-        mean=parts["mean"][0],
-        product=torch.cat(parts["product"]),
-        gradient=torch.cat(parts["gradient"]),
-        energy=torch.stack(parts["energy"]).sum(0),
-        absolute_product=torch.stack(parts["absolute_product"]).sum(0) / count,
-        absolute_displacement=torch.stack(parts["absolute_displacement"]).sum(0) / count,
-        weight=weight,
-        positions=int(parts["positions"][0]),
-        site=site,
-    )
+    if not starts:
+        a = a.detach().requires_grad_()
+        starts.append(a)
+    a.register_hook(back)
+    return a

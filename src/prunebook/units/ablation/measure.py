@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from prunebook.data.batches import class_labels
+from prunebook.data.batches import Batches, class_labels
 from prunebook.errors import InputError
-from prunebook.units.ablation.execute import sample_bytes, walk
-from prunebook.units.ablation.plan import Cut, Plan, bits, integer, values
+from prunebook.networks.device import products_in
+from prunebook.units.ablation.plan import Cut, Plan, bits, integer, sample_bytes, values, walk
 from prunebook.units.ablation.stages import Stage, stages
 from prunebook.units.folding import BORDERS, check_plain
-from prunebook.units.forward import NORMS, as_chain, exact, forward
+from prunebook.units.forward import NORMS, as_chain, forward
 from prunebook.units.layers import UnitLayer, unit_layers
 from prunebook.units.replacement import checked, overwriting
 
@@ -65,10 +65,10 @@ def measure(
 ) -> Measurement:
     """Losses of all variants on each of the sets ``evaluation``, pairs of inputs (samples, ...) and classes (samples,).
 
-    The network is read as in evaluation mode, whatever mode it is in. Its weights, buffers, gradients and mode and the
-    random state stay as they are. Products of float32 are made in float32, not in TF32. Losses differ from those of a
-    masked copy by rounding alone, which is relative to the pre-activations of the whole network. ``memory`` is about
-    what the maps of one chunk of samples may take, in bytes; a chunk that finds no room is halved.
+    The network is read as in evaluation mode, and stays as it is. Products of float32 are made in float32, not in TF32.
+    Losses differ from those of a masked copy by rounding alone, which is relative to the pre-activations of the whole
+    network. ``memory`` is about what the maps of one chunk of samples may take, in bytes; a chunk that finds no room is
+    halved.
 
     With ``batch_statistics`` batch norm uses the mean and variance of each set, all of its samples at once. Then
     nothing can be shared, and each distinct variant costs a forward pass.
@@ -84,14 +84,15 @@ def measure(
         raise InputError("the batch norm keeps no running statistics: measure with batch_statistics=True")
     cuts = [_cuts(chain, index, variant) for index, variant in enumerate(variants)]
     evaluation = _checked_data(model, chain, evaluation)
-    with exact(evaluation[0][0].device):
-        parts = stages(model, evaluation[0][0], fold=not batch_statistics)
+    x = evaluation[0][0]
+    with products_in("single"), torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
+        parts = stages(model, x, fold=not batch_statistics)
         keys = [_key(parts, cut) for cut in cuts]
         whole = (Cut(),) * len(parts)
         distinct = {key: index for index, key in enumerate(dict.fromkeys([whole, *keys]))}
         if batch_statistics:
             macs = len(distinct) * sum(p.weight.numel() * p.result[0] * p.result[1] for p in parts)
-            runs = [_batch_norm_run(model, parts, list(distinct), x, y) for x, y in evaluation]
+            runs = [_one_by_one(model, parts, list(distinct), x, y) for x, y in evaluation]
         else:
             plan = Plan(parts, list(distinct))
             macs, runs = plan.macs, [_run(model, plan, x, y, memory) for x, y in evaluation]
@@ -120,11 +121,14 @@ def _run(model: nn.Sequential, plan: Plan, x: Tensor, y: Tensor, memory: int | N
     return loss / len(x), correct
 
 
-def _batch_norm_run(
+def _one_by_one(
     model: nn.Sequential, parts: Sequence[Stage], distinct: Sequence[tuple[Cut, ...]], x: Tensor, y: Tensor
 ) -> tuple[Tensor, Tensor]:
-    loss, correct = zip(*(_judge(_masked_logits(model, parts, cuts, x).T[None], y) for cuts in distinct), strict=True)
-    return torch.cat(loss) / len(x), torch.cat(correct)
+    """By plain forward passes with batch norm over ``x``; the parts hold the consumers' own weights."""
+    edits = [_edits(parts, cuts, x) for cuts in distinct]
+    found = [_judge(forward(model, x, at, batch_statistics=True).T[None], y) for at in edits]
+    loss, correct = (torch.cat(part) for part in zip(*found, strict=True))
+    return loss / len(x), correct
 
 
 def _judge(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,11 +137,8 @@ def _judge(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return -losses.sum((1, 2)), (logits.argmax(1) == y).sum(1)
 
 
-def _masked_logits(model: nn.Sequential, parts: Sequence[Stage], cuts: Sequence[Cut], x: Tensor) -> Tensor:
-    """Logits (samples, classes) by a plain forward pass with the cut of each site in place and batch norm over ``x``.
-
-    ``parts`` must hold the consumers' own weights, without batch norm folded in.
-    """
+def _edits(parts: Sequence[Stage], cuts: Sequence[Cut], x: Tensor) -> dict[int, Callable[[Tensor], Tensor]]:
+    """What puts the cut of each site in place, by the index of the layer whose output it changes."""
     edits: dict[int, Callable[[Tensor], Tensor]] = {}
     for stage, cut in zip(parts, cuts, strict=True):
         if not cut.mask:
@@ -151,7 +152,7 @@ def _masked_logits(model: nn.Sequential, parts: Sequence[Stage], cuts: Sequence[
             shift = stage.shift(values(cut, stage.weight), cut.border)[0]
             edits[stage.site.consumer] = lambda z, shift=shift: z + shift
         edits[stage.site.index] = overwriting(stage.site, pruned, constants)
-    return forward(model, x, edits, batch_statistics=True)
+    return edits
 
 
 def _cuts(chain: Sequence[UnitLayer], index: int, variant: Variant) -> dict[str, Cut]:
@@ -185,17 +186,7 @@ def _checked_data(
         raise InputError("no data to measure on: give at least one pair (x, y)")
     if not chain:
         raise InputError("the chain has no hidden layer: there is no unit to prune")
-    weight, classes = next(model.parameters()), len(model[chain[-1].consumer].weight)
-    if classes < 2:
+    if (classes := len(model[chain[-1].consumer].weight)) < 2:
         raise InputError("the network has one output: give one logit for each class")
-    found = []
-    for index, (x, y) in enumerate(evaluation):
-        if x.dtype is not weight.dtype or x.device != weight.device:
-            raise InputError(
-                f"set {index}: inputs {x.dtype} on {x.device}, weights {weight.dtype} on {weight.device}: give both on "
-                "one device and of one type"
-            )
-        if len(x) == 0:
-            raise InputError(f"set {index} is empty: give at least one sample")
-        found.append((x, class_labels(y, len(x), classes).to(x.device)))
-    return found
+    pairs = [Batches([pair], model).first() for pair in evaluation]
+    return [(x, class_labels(y, len(x), classes).to(x.device)) for x, y in pairs]

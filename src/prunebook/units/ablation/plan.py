@@ -3,17 +3,22 @@
 Variants whose masks and constants agree up to a site share everything up to it. Among different masks of one site a
 product is made from that of a similar mask: the next layer is linear, so only the channels in which the two differ
 are multiplied, and replacing a pruned channel by a constant is an added bias, which needs no product at all. Channels
-that every variant of a branch prunes next are not computed.
+that every variant of a branch prunes next are not computed. The products are walked depth first, so that few maps are
+alive at a time.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from prunebook.units.ablation.stages import Stage
+from prunebook.units.forward import forward
 
 LONGEST = 12  # differences in a row, each with its rounding, before a product is made afresh
 WEIGHTS = 2**29  # bytes of chosen weights that are kept; beyond, they are chosen again for each chunk
@@ -30,26 +35,15 @@ class Cut:
 
 
 @dataclass
-class Weights:
-    """A choice of a stage's weights, kept if there is room. ``macs``: multiply-accumulates for one sample."""
-
-    stage: Stage
-    pick: tuple[Tensor | None, Tensor | None, Tensor | None]
-    kept: Tensor | None
-    macs: int
-
-    def get(self) -> Tensor:
-        return self.stage.select(*self.pick) if self.kept is None else self.kept
-
-
-@dataclass
 class Product:
-    """A weight matrix for some channels of a site, added to the result of the parent product or to the bias."""
+    """A weight matrix for some channels of a site, added to the result of the parent product or to the bias.
+
+    ``weights`` makes the matrix, or gives it where there is room to keep it."""
 
     mask: int
     outs: int  # bits: channels of the next site that are needed
     ins: Tensor | None  # places among the rows of the site's map; None: all
-    weights: "Weights"
+    weights: Callable[[], Tensor]
     base: Tensor | None  # places among the parent's results; None: all
     depth: int
     branches: list["Branch"] = field(default_factory=list)
@@ -77,7 +71,7 @@ class Plan:
     def __init__(self, stages: Sequence[Stage], variants: Sequence[tuple[Cut, ...]]):
         self.stages, self.variants, self.macs = stages, variants, 0
         self._room = WEIGHTS
-        self._weights: dict[tuple[int, int, int, int], Weights] = {}
+        self._weights: dict[tuple[int, int, int, int], tuple[Callable[[], Tensor], int]] = {}
         self._shifts: dict[tuple[int, Cut], Tensor] = {}
         self.root = self._node(0, list(range(len(variants))), (1 << stages[0].site.units) - 1)
 
@@ -124,14 +118,16 @@ class Plan:
             pick = (self._places(level, channels, whole), signs, self._places(level, outs, every))
             size = channels.bit_count() * outs.bit_count() * stage.weight.numel() // (stage.site.units * stage.outputs)
             self._room -= size * stage.weight.element_size()
-            kept = stage.select(*pick) if self._room >= 0 else None
-            self._weights[name] = Weights(stage, pick, kept, size * stage.result[0] * stage.result[1])
-        self.macs += self._weights[name].macs
+            select = partial(stage.select, *pick)
+            kept = cache(select) if self._room >= 0 else select
+            self._weights[name] = kept, size * stage.result[0] * stage.result[1]
+        weights, macs = self._weights[name]
+        self.macs += macs
         return Product(
             mask,
             outs,
             self._places(level, channels, rows),
-            self._weights[name],
+            weights,
             self._places(level, outs, parent.outs if parent else every),
             0 if parent is None else parent.depth + 1,
         )
@@ -183,3 +179,61 @@ def bits(number: int) -> np.ndarray:
 def places(part: int, whole: int) -> Tensor:
     """Where the channels of ``part`` stand in the list of those of ``whole``."""
     return torch.from_numpy(np.searchsorted(bits(whole), bits(part)))
+
+
+def walk(
+    plan: Plan, model: nn.Sequential, x: Float[Tensor, "samples ..."]
+) -> Float[Tensor, "variants classes samples"]:
+    """Logits (variants, classes, samples) of all variants of the plan for inputs ``x`` (samples, ...)."""
+    first = plan.stages[0]
+    z = forward(model[: first.site.start], x, {})
+    z = z.permute(2, 1, 3, 0).contiguous() if z.dim() == 4 else z.T.contiguous()[None, :, None]
+    logits = z.new_empty(len(plan.variants), plan.stages[-1].outputs, len(x))
+    _visit(plan, plan.root, first.pool(z).clamp_min_(0), logits)
+    return logits
+
+
+def _visit(plan: Plan, node: Node, h: Tensor, logits: Tensor) -> None:
+    """Everything behind a site, given its map after ReLU and pooling."""
+    bias = plan.stages[node.level].bias.view(1, -1, 1, 1)
+    for product in node.products:
+        _multiply(plan, node.level, product, h, bias, logits)
+
+
+def _multiply(
+    plan: Plan, level: int, product: Product, h: Tensor, base: Tensor, logits: Tensor, own: bool = False
+) -> None:
+    """One product with all that is made from it. With ``own`` nobody else needs ``base``, which may be overwritten."""
+    stage = plan.stages[level]
+    part = h if product.ins is None else h.index_select(1, product.ins)
+    if product.base is not None:
+        base = base.index_select(1, product.base)
+        own = base.shape[3] > 1  # a new tensor, unless it is the bias
+    z = stage.product(part, product.weights(), base, inplace=own)
+    del base, part
+    following = plan.stages[level + 1] if level + 1 < len(plan.stages) else None
+    pooled = None
+    for branch in product.branches:
+        shift = branch.shift
+        if following is None:
+            logits[branch.leaf] = z[0, :, 0] if shift is None else z[0, :, 0] + shift[0, :, 0]
+            continue
+        if shift is not None and (following.averages or shift.shape[0] * shift.shape[2] > 1):
+            p = following.pool(z + shift)
+        else:
+            pooled = following.pool(z) if pooled is None else pooled
+            p = pooled if shift is None else pooled + shift
+        p = p.clamp_min(0) if p is pooled or p is z else p.clamp_min_(0)
+        _visit(plan, branch.node, p, logits)
+    del pooled
+    for child in product.children:
+        _multiply(plan, level, child, h, z, logits, own=child is product.children[-1])
+
+
+def sample_bytes(plan: Plan) -> int:
+    """About how much memory one sample takes in ``walk`` and in the losses after it."""
+    numbers = 4 * len(plan.variants) * plan.stages[-1].outputs
+    for stage in plan.stages:
+        copies = 2 + (stage.weight.shape[1] if stage.conv else 0)
+        numbers += copies * stage.site.units * math.prod(stage.size) + 3 * stage.outputs * math.prod(stage.result)
+    return numbers * plan.stages[0].weight.element_size()

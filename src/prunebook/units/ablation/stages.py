@@ -6,6 +6,7 @@ input or output channels is a smaller matrix; and a flattened map is a matrix wi
 output is a map of height and width one.
 """
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prunebook.errors import InputError
-from prunebook.units.forward import forward, max_pool
+from prunebook.units.folding import constant_response
+from prunebook.units.forward import forward
 from prunebook.units.layers import AVERAGES, UnitLayer, unit_layers
 
 
@@ -22,22 +24,23 @@ class Stage:
     """A site with all that lies between it and the next one: pooling, and the consumer with its batch norm.
 
     ``weight`` is (kernel height, kernel width, inputs, outputs) for a convolution, and (map height, inputs, map width,
-    outputs) for a dense layer: whole rows make up a choice of inputs. ``taps`` is (positions in the kernel, outputs,
-    inputs), float64; a dense layer's are summed over the map. ``reach`` is (positions, taps): 1 where a tap
-    of the kernel meets the map rather than its padding. ``size`` is the map's after pooling, ``result`` the consumer's.
+    outputs) for a dense layer: whole rows make up a choice of inputs. ``consumer`` is that layer in float64. ``size``
+    is the map's after pooling, ``result`` the consumer's.
     """
 
     site: UnitLayer
     pools: tuple[nn.Module, ...]
+    consumer: nn.Module
     weight: Tensor
     bias: Tensor
-    taps: Tensor
-    conv: bool
     stride: tuple[int, int]
     padding: tuple[int, int]
     size: tuple[int, int]
     result: tuple[int, int]
-    reach: Tensor
+
+    @property
+    def conv(self) -> bool:
+        return isinstance(self.consumer, nn.Conv2d)
 
     @property
     def averages(self) -> bool:
@@ -89,24 +92,17 @@ class Stage:
         """Max-pooling, which commutes with ReLU and with adding a constant to a channel; averages are of the ReLU."""
         for layer in self.pools:
             if isinstance(layer, nn.MaxPool2d):
-                z = max_pool(z, layer)
+                images = z.permute(1, 3, 0, 2).contiguous(memory_format=torch.channels_last)  # samples as channels
+                z = layer.forward(images).permute(2, 0, 3, 1).contiguous()
             else:
                 z = layer.forward(z.clamp_min(0).permute(3, 1, 0, 2)).permute(2, 1, 3, 0).contiguous()
         return z
 
     def shift(self, constants: Tensor, border: str) -> Tensor:
-        """What ``constants`` in each input channel add to the consumer: (height or 1, outputs, width or 1, 1).
-
-        With padding, "exact" differs from place to place, "response-mean" is the mean of that over all places, and
-        "all-taps" takes every place to see the whole kernel (eq. 4 of Evci et al., 2019)."""
-        taps = self.taps @ constants.double()
-        if not self.padded or border == "all-taps":
-            where = torch.ones_like(self.reach[:1])
-        else:
-            where = self.reach if border == "exact" else self.reach.mean(0, keepdim=True)
-        maps = (where @ taps).to(self.weight.dtype)
-        size = self.result if len(maps) > 1 else (1, 1)
-        return maps.unflatten(0, size).transpose(1, 2).unsqueeze(3)
+        """What ``constants`` in each input channel add to the consumer: (height or 1, outputs, width or 1, 1)."""
+        added = constant_response(self.consumer, constants.double()[None], size=self.size, border=border)[0]
+        added = added[:, None, None] if added.ndim == 1 else added
+        return added.to(self.weight.dtype).transpose(0, 1).unsqueeze(3)
 
 
 def stages(model: nn.Sequential, x: Tensor, *, fold: bool = True) -> list[Stage]:
@@ -132,21 +128,20 @@ def stages(model: nn.Sequential, x: Tensor, *, fold: bool = True) -> list[Stage]
         size = height, width = probe.shape[2:]
         norm = next((s.norm for s in chain if s.producer == site.consumer), None)
         weight, bias = _affine(layer, model[norm] if fold and norm is not None else None)
-        stride, padding, reach = (1, 1), (0, 0), torch.ones(1, 1)
+        consumer = copy.deepcopy(layer).double()
+        consumer.weight = nn.Parameter(weight.double(), requires_grad=False)
+        stride, padding = (1, 1), (0, 0)
         if isinstance(layer, nn.Conv2d):
             stride, padding, kernel = layer.stride, _padding(layer), layer.kernel_size
             height, width = ((n + 2 * p - k) // s + 1 for n, p, k, s in zip(size, padding, kernel, stride, strict=True))
-            reach = F.unfold(torch.ones(1, 1, *size), kernel, padding=padding, stride=stride)[0].T
-            taps, weight = weight.permute(2, 3, 0, 1).flatten(0, 1), weight.permute(2, 3, 1, 0)
+            weight = weight.permute(2, 3, 1, 0)
         else:
             flat = any(isinstance(m, nn.Flatten) for m in between)
             if layer.in_features != site.units * height * width or (not site.dense and not flat):
                 raise InputError(f"layer {site.consumer} reads {site.units} maps of {size} unflattened: flatten first")
-            weight, height, width = weight.unflatten(1, (site.units, *size)), 1, 1
-            taps, weight = weight.sum((2, 3), dtype=torch.float64)[None], weight.permute(2, 1, 3, 0)
-        taps, reach = taps.double().contiguous(), reach.to(weight.device, torch.float64)
-        conv, result = isinstance(layer, nn.Conv2d), (height, width)
-        found.append(Stage(site, pools, weight.contiguous(), bias, taps, conv, stride, padding, size, result, reach))
+            weight, height, width = weight.unflatten(1, (site.units, *size)).permute(2, 1, 3, 0), 1, 1
+        result = (height, width)
+        found.append(Stage(site, pools, consumer, weight.contiguous(), bias, stride, padding, size, result))
     if found[-1].conv:
         raise InputError("the last layer is a convolution: end the chain in a dense layer")
     return found
@@ -167,10 +162,7 @@ def _affine(layer: nn.Module, norm: nn.Module | None) -> tuple[Tensor, Tensor]:
 def _padding(layer: nn.Conv2d) -> tuple[int, int]:
     if layer.padding_mode != "zeros" or tuple(layer.dilation) != (1, 1):
         raise InputError(f"{layer}: only zero padding and no dilation are supported")
-    if layer.padding == "valid":
-        return 0, 0
-    if layer.padding == "same":
-        if not all(k % 2 for k in layer.kernel_size):
-            raise InputError(f"{layer}: padding 'same' needs a kernel of odd size")
-        return tuple(k // 2 for k in layer.kernel_size)
-    return layer.padding
+    left, right, top, bottom = layer._reversed_padding_repeated_twice
+    if (left, top) != (right, bottom):
+        raise InputError(f"{layer}: padding 'same' needs a kernel of odd size")
+    return top, left
