@@ -18,7 +18,7 @@ from _floor import fastest, product_rate, products
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from prunebook.weights import Calibration, layer_statistics
+from prunebook.weights import Calibration
 from prunebook.weights.brute_force import output_changes, single_changes
 
 
@@ -42,12 +42,12 @@ def weights(model: nn.Module) -> int:
 def against_forward_passes(samples: int, timed: int = 30) -> dict:
     """All importances at once, against one forward pass of the whole data for each weight."""
     model, x = network((784, 32, 32, 10)), torch.randn(samples, 784)
-    layer_statistics(model, x[:1000])
-    mine = seconds(lambda: layer_statistics(model, x))
+    _ = Calibration(model, x[:1000]).statistics
+    mine = seconds(lambda: Calibration(model, x).statistics)
     means = x.mean(0).double()
     entries = [(k % 32, 7 * k) for k in range(timed)]
     rival = seconds(lambda: single_changes(model, x, "0", means, entries))
-    work = products(lambda: layer_statistics(model, x[:1000])) * samples / 1000
+    work = products(lambda: Calibration(model, x[:1000]).statistics) * samples / 1000
     return {
         "name": "statistics, 784-32-32-10",
         "floor": work / product_rate(),
@@ -68,8 +68,8 @@ def against_sample_gradients(samples: int) -> list[dict]:
     """
     model, x = network((784, 32, 32, 10), nn.Tanh), torch.randn(samples, 784)
     model.requires_grad_(False)
-    layer_statistics(model, x[:100])
-    mine = seconds(lambda: layer_statistics(model, x))
+    _ = Calibration(model, x[:100]).statistics
+    mine = seconds(lambda: Calibration(model, x).statistics)
     parameters = dict(model.named_parameters())
 
     def batched() -> None:
@@ -92,7 +92,7 @@ def against_sample_gradients(samples: int) -> list[dict]:
                 for w, b in zip(gradients[::2], gradients[1::2], strict=True):
                     _ = b.square(), w * b[:, None], w.square()
 
-    work = products(lambda: layer_statistics(model, x))
+    work = products(lambda: Calibration(model, x).statistics)
     row = {"name": "statistics, 784-32-32-10, tanh", "size": samples, "seconds": mine}
     row |= {"floor": work / product_rate()}
     all_at_once, one_by_one = seconds(batched), seconds(loop)
@@ -141,7 +141,7 @@ def nonlinear(widths: Sequence[int], samples: int, timed: int = 30) -> dict:
     mine = seconds(lambda: scores.update(output_changes(calibration)))
     entries = [(k % widths[1], (7 * k) % widths[0]) for k in range(timed)]
     found = []
-    data = calibration.sample(samples)
+    data = calibration.sample
     rival = seconds(lambda: found.append(single_changes(model, data, "0", statistics["0"].mean, entries)))
     expected = torch.stack([scores["0"][entry] for entry in entries])
     torch.testing.assert_close(found[0], expected, rtol=1e-2, atol=1e-9)

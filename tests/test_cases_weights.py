@@ -8,7 +8,7 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
-from test_weights_oracles import inputs, network
+from test_weights_oracles import inputs, network, statistics
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import prune as torch_prune
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import private_copy
-from prunebook.weights import CRITERIA, METHODS, Batches, Calibration, class_labels, layer_statistics, prune
+from prunebook.weights import CRITERIA, METHODS, Batches, Calibration, class_labels, prune
 
 close = torch.testing.assert_close
 FORWARD_ONLY = ("magnitude", "random", "wanda", "mean-replacement", "layerwise-obs")
@@ -111,7 +111,7 @@ def test_dead_units_and_many_layers_are_no_reason_to_refuse(dtype):
     model, x = network((6, *[20] * 8, 4), nn.ReLU, dtype=dtype), inputs(40, 6, dtype=dtype)
     with torch.no_grad():
         model[2].bias -= 1e3
-    found = layer_statistics(model, x)
+    found = statistics(model, x)
     assert found["0"].dead.all()
     assert not found["14"].dead.all()
     mixed = Net(lambda m, x: torch.autocast("cpu", torch.bfloat16)(plain)(m, x).float()).float()
@@ -156,7 +156,7 @@ def test_checkpointing(early):
     x, models = inputs(40, 6), [net(None), net(False), net(True)]
     for model in models[1:]:
         model.load_state_dict(models[0].state_dict())
-    want, found = layer_statistics(models[0], x), layer_statistics(models[1], x)
+    want, found = statistics(models[0], x), statistics(models[1], x)
     for name, layer in want.items():
         close(found[name].second, layer.second, rtol=0, atol=0)
     with warnings.catch_warnings():
@@ -337,7 +337,7 @@ def test_a_data_set_is_read_through_getitem():
     x, model = inputs(40, 6), network((6, 8, 3))
     good = (x - x.mean(0)) / x.std(0)
     for data, want in ((Standardised(x), good), (Own(x), 100 * x), (Indexed(), -x)):
-        close(layer_statistics(model, data)["0"].mean, want.mean(0))
+        close(statistics(model, data)["0"].mean, want.mean(0))
 
 
 def test_two_tensors_in_a_list_or_tuple_are_refused():
@@ -346,9 +346,9 @@ def test_two_tensors_in_a_list_or_tuple_are_refused():
     for data in ((x, x), [x, x], [x, y], (x, y), [x[:20], x[20:]], [x, y[:30]]):
         with pytest.raises(InputError, match="TensorDataset"):
             prune(model, data, 0.5)
-    want = layer_statistics(model, x)["0"].mean
+    want = statistics(model, x)["0"].mean
     for data in ([x[:10], x[10:]], [(x[:20],), (x[20:],)], TensorDataset(x, y), [(x, y)], [[x, y]]):
-        close(layer_statistics(model, data)["0"].mean, want)
+        close(statistics(model, data)["0"].mean, want)
 
 
 class Stream:
@@ -483,10 +483,10 @@ def test_wanda_and_the_like_make_no_backward_pass(monkeypatch):
         patch.setattr(torch.autograd, "grad", lambda *_, **__: pytest.fail("a backward pass"))
         for name in FORWARD_ONLY:
             prune(model, None, 0.5, name, calibration=ready)
-    want = layer_statistics(model, x, covariances=True)
-    for name, layer in want.items():
+    want = Calibration(model, x)
+    for name, layer in want.statistics.items():
         close(ready.moments[name].mean, layer.mean, rtol=0, atol=0)
-        close(ready.covariances[name], layer.covariance, rtol=0, atol=0)
+        close(ready.covariances[name], want.covariances[name], rtol=0, atol=0)
 
 
 def test_large_costs_are_foretold(monkeypatch):
@@ -603,7 +603,7 @@ def test_one_layer_at_two_places_and_layers_that_read_tokens():
     """Calls are added up, as torch's gradients are."""
     model, x = network((6, 6, 3)), inputs(40, 6)
     twice = nn.Sequential(model[0], nn.Tanh(), model[0], nn.Tanh(), model[2])
-    found = layer_statistics(twice, x)["0"]
+    found = statistics(twice, x)["0"]
     jacobian = torch.func.vmap(torch.func.jacrev(lambda w, x: torch.func.functional_call(twice, w, (x,))), (None, 0))
     by_weight = jacobian({"0.weight": model[0].weight.detach()}, x)["0.weight"]
     close(found.second, by_weight.square().sum(1).mean(0))

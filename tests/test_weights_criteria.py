@@ -115,7 +115,7 @@ def test_single_changes_of_some_weights():
     state = {key: value.clone() for key, value in model.state_dict().items()}
     calibration = Calibration(model, x, nonlinear_samples=20)
     mean = calibration.statistics["0"].mean
-    some = single_changes(model, calibration.sample(20), "0", mean, [(3, 1), (0, 4)])
+    some = single_changes(model, calibration.sample, "0", mean, [(3, 1), (0, 4)])
     scores = CRITERIA["non-linear"](calibration)["0"]
     close(some, torch.stack([scores[3, 1], scores[0, 4]]))
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
@@ -153,7 +153,7 @@ def test_random_is_decided_by_the_seed_alone():
     first = CRITERIA["random"](Calibration(model, x, seed=3))
     torch.manual_seed(2)
     other = Calibration(model, x, seed=3)
-    other.sample(10)
+    assert len(other.sample) == 50
     assert torch.equal(CRITERIA["random"](other)["0"], first["0"])
     assert not torch.equal(CRITERIA["random"](Calibration(model, x, seed=4))["0"], first["0"])
 
@@ -162,15 +162,15 @@ def test_sample_is_a_random_subset_without_replacement():
     model, x = network((1, 2, 1)), torch.arange(40.0)[:, None].double()
     counts = torch.zeros(40)
     for seed in range(200):
-        drawn = Calibration(model, [x[:3], x[3:35], x[35:]], seed=seed).sample(10)[:, 0].long()
+        drawn = Calibration(model, [x[:3], x[3:35], x[35:]], seed=seed, nonlinear_samples=10).sample[:, 0].long()
         assert len(set(drawn.tolist())) == 10
         counts[drawn] += 1
     # each input is drawn 50 times on average, with a standard deviation of 6.1
     assert counts.min() > 50 - 4.5 * 6.1
     assert counts.max() < 50 + 4.5 * 6.1
-    calibration = Calibration(model, [x[:3], x[3:]])
-    assert torch.equal(calibration.sample(10), Calibration(model, x).sample(10))
-    assert torch.equal(calibration.sample(100), x)
+    few = Calibration(model, [x[:3], x[3:]], nonlinear_samples=10)
+    assert torch.equal(few.sample, Calibration(model, x, nonlinear_samples=10).sample)
+    assert torch.equal(Calibration(model, x).sample, x)
 
 
 def test_a_new_ranking_is_one_function():

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from prunebook.weights import Calibration
+
 
 def network(widths, activation=nn.Tanh, *, bias=True, seed=0, dtype=torch.float64):
     torch.manual_seed(seed)
@@ -21,6 +23,10 @@ def inputs(n, width, *, seed=1, dtype=torch.float64):
     x = torch.randn(n, width, generator=generator, dtype=torch.float64)
     x = x @ torch.randn(width, width, generator=generator, dtype=torch.float64) * 0.5
     return (x + 0.3 * x.square() + torch.linspace(-1, 1, width, dtype=torch.float64)).to(dtype)
+
+
+def statistics(model, batches, **options):
+    return Calibration(model, batches, **options).statistics
 
 
 class Tokens(nn.Module):

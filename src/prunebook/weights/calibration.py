@@ -3,6 +3,7 @@
 import warnings
 import zlib
 from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
 from numbers import Integral
 from typing import Any, TypeVar
 
@@ -25,11 +26,10 @@ T = TypeVar("T")
 
 
 class Calibration:
-    """A trained network and the data it is judged on, with everything that is derived from both kept once
-    computed.
+    """A trained network and the data it is judged on, with everything that is derived from both kept once computed.
 
-    All work is done on a private copy of the model, `model`, made here in evaluation mode; the one that was
-    handed over, `source`, is never run or changed. The first batch is tried here: see `checks`.
+    All work is done on a private copy of the model, `model`, made here in evaluation mode; the one that was handed
+    over, `source`, is never run or changed. The first batch is tried here: see `checks`.
 
     Parameters
     ----------
@@ -42,15 +42,15 @@ class Calibration:
     seed
         Decides all random draws, each independent of the order in which they are asked for.
     probes
-        Number of random probes that replace the exact output derivatives, one backward pass each (None:
-        exact, one backward pass for each output). Unbiased for d, A1 and A2.
+        Number of random probes that replace the exact output derivatives, one backward pass each (None: exact, one
+        backward pass for each output). Unbiased for d, A1 and A2.
     nonlinear_samples
         Number of inputs for the brute-force ranking.
     layers
         Names of the layers to look at. By default all that are called.
     forward, targets
-        `forward(model, batch)` gives the outputs, and `targets(batch)` the targets, for batches that are not
-        x or (x, y): see `Batches`.
+        `forward(model, batch)` gives the outputs, and `targets(batch)` the targets, for batches that are not x or
+        (x, y): see `Batches`.
 
     Attributes
     ----------
@@ -87,16 +87,14 @@ class Calibration:
         forward: Callable[[nn.Module, Any], Any] | None = None,
         targets: Callable[[Any], Any] | None = None,
     ) -> None:
-        for name, count in (("probes", probes), ("nonlinear_samples", nonlinear_samples)):
-            whole = isinstance(count, Integral) and not isinstance(count, bool) and count >= 1
-            if count is not None and not whole:
-                raise InputError(f"{name} is {count!r}: need a whole number from 1 on")
+        numbers = {"seed": seed, "nonlinear_samples": nonlinear_samples, "probes": 1 if probes is None else probes}
+        for name, value in numbers.items():
+            if not isinstance(value, Integral) or isinstance(value, bool) or (name != "seed" and value < 1):
+                raise InputError(f"{name} is {value!r}: give a whole number{'' if name == 'seed' else ' from 1 on'}")
         if loss is not None and not callable(loss):
             raise InputError(
-                f"loss is {loss!r}: give a function (outputs, targets), such as torch.nn.functional.cross_entropy"
+                f"loss is {loss!r}: give a function (outputs, targets), such as torch.nn.functional.mse_loss"
             )
-        if not isinstance(seed, Integral) or isinstance(seed, bool):
-            raise InputError(f"seed is {seed!r}: give a whole number")
         self.source, self.model = model, private_copy(model).eval()
         self.loss, self.seed, self.nonlinear_samples = loss, seed, int(nonlinear_samples)
         self.probes = None if probes is None else int(probes)
@@ -116,7 +114,7 @@ class Calibration:
             if len(recorder.reached) < len(self.layers):
                 with torch.no_grad():
                     for x, _ in self.batches:
-                        recorder.forward(x)
+                        recorder.run(x)
             if named or not recorder.reached:
                 recorder.require_all_reached()
             return {name: layer for name, layer in self.layers.items() if name in recorder.reached}
@@ -133,90 +131,53 @@ class Calibration:
         """The weights of each layer in float64, (n_out, n_in)."""
         return {name: layer.weight.detach().double() for name, layer in self.layers.items()}
 
-    @property
+    @cached_property
+    @as_written()
     def moments(self) -> dict[str, InputMoments]:
         """Means and variances of each layer's inputs, by one forward pass the first time."""
-        return self.cached("moments", lambda: input_moments(self.recorder(), self.batches))
+        return input_moments(self.recorder(), self.batches)
 
-    @property
+    @cached_property
+    @as_written()
     def covariances(self) -> dict[str, Float[Tensor, "_ _"]]:
         """Covariance of each layer's inputs, (n_in, n_in), float64, by one forward pass the first time."""
+        found = input_moments(self.recorder(), self.batches, covariances=True)
+        self.__dict__.setdefault("moments", found)
+        return {name: layer.covariance for name, layer in found.items()}
 
-        def compute() -> dict[str, Tensor]:
-            found = input_moments(self.recorder(), self.batches, covariances=True)
-            self._known.setdefault("moments", found)
-            return {name: layer.covariance for name, layer in found.items()}
-
-        return self.cached("covariances", compute)
-
-    @property
+    @cached_property
+    @as_written()
     def statistics(self) -> dict[str, LayerStatistics]:
         """Statistics of each layer, by one pass with output derivatives the first time."""
+        self.foretell()
+        found = output_statistics(self.recorder(), self.batches, self.probes, self.generator("probes"))
+        self.__dict__.setdefault("moments", found)
+        return found
 
-        def compute() -> dict[str, LayerStatistics]:
-            self.require_derivatives(passes=True)
-            found = output_statistics(
-                self.recorder(), self.batches, probes=self.probes, generator=self.generator("probes")
-            )
-            self._known.setdefault("moments", found)
-            return found
+    @cached_property
+    @as_written()
+    def outputs(self) -> int:
+        """Number of outputs of a sample. Raises InputError where they cannot be differentiated as the theory asks."""
+        with self.recorder() as recorder:
+            return check_derivatives(recorder, some(recorder, self.batches.first()[0]))
 
-        return self.cached("statistics", compute)
-
-    def require_derivatives(self, *, passes: bool = False) -> None:
-        """Raises InputError where the outputs cannot be differentiated as the theory asks for; tried once.
-
-        `passes`: a backward pass for each output follows, and where these are many it is said beforehand.
-        """
-
-        def check() -> int:
-            with self.recorder() as recorder:
-                return check_derivatives(recorder, some(recorder, self.batches.first()[0]))
-
-        outputs = self.cached("outputs", check)
-        if passes and self.probes is None and outputs > OUTPUTS:
+    def foretell(self) -> None:
+        """A warning where the backward passes to come are many."""
+        if self.outputs > OUTPUTS and self.probes is None:
             warnings.warn(
-                f"{outputs} outputs take {outputs} backward passes for each batch: probes=50 takes 50 instead, and "
-                "layers= makes each of them cheaper",
+                f"{self.outputs} outputs take {self.outputs} backward passes for each batch: probes=50 takes 50 "
+                "instead, and layers= makes each of them cheaper",
                 stacklevel=2,
             )
 
-    @property
+    @cached_property
+    @as_written()
     def loss_gradients(self) -> dict[str, Float[Tensor, "_ _"]]:
-        """Gradient of the mean loss over the data by each layer's weights, float64. Raises InputError
-        without loss or targets.
-        """
-        return self.cached("loss gradients", self._loss_gradients)
-
-    def recorder(self) -> Recorder:
-        """Context that runs the private copy and records these layers."""
-        return Recorder(self.model, self.layers, self.batches.call)
-
-    def generator(self, purpose: str) -> Generator:
-        """A fresh random generator (CPU) for one purpose, the same at each call."""
-        return Generator().manual_seed(zlib.crc32(f"{self.seed} {purpose}".encode()))
-
-    def sample(self, count: int) -> Tensor:
-        """`count` inputs drawn at random without replacement (all of them where there are fewer), in their
-        order.
-        """
-        return self.cached(("sample", count), lambda: self._sample(count))
-
-    def cached(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """The value under `key`, computed the first time."""
-        if key not in self._known:
-            with as_written():
-                self._known[key] = compute()
-        return self._known[key]
-
-    def _loss_gradients(self) -> dict[str, Tensor]:
+        """Gradient of the mean loss over the data by each layer's weights, float64."""
         if self.loss is None:
-            raise InputError(
-                "this method needs a training loss: pass loss=, for example torch.nn.functional.cross_entropy"
-            )
-        totals = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
-        count = 0
-        self.require_derivatives()
+            raise InputError("this method needs a training loss: pass loss=, such as torch.nn.functional.cross_entropy")
+        totals, count = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}, 0
+        _ = self.outputs  # tried once
         weights = [layer.weight for layer in self.layers.values()]
         with evaluating(self.model), torch.enable_grad():
             try:
@@ -232,16 +193,25 @@ class Calibration:
             finally:
                 for weight in weights:
                     weight.requires_grad_(False)
-        gradients = {name: total / count for name, total in totals.items()}
-        for name, gradient in gradients.items():
-            if not gradient.isfinite().all():
+        for name, total in totals.items():
+            if not total.isfinite().all():
                 raise InputError(f"the loss gradient of layer {name!r} is not finite")
-        return gradients
+        return {name: total / count for name, total in totals.items()}
 
-    def _sample(self, count: int) -> Tensor:
-        # each input gets a random key; those with the smallest keys stay: one pass, length unknown
-        generator = self.generator("sample")
-        kept, keys = None, torch.empty(0)
+    def recorder(self) -> Recorder:
+        """Context that runs the private copy and records these layers."""
+        return Recorder(self.model, self.layers, self.batches.call)
+
+    def generator(self, purpose: str) -> Generator:
+        """A fresh random generator (CPU) for one purpose, the same at each call."""
+        return Generator().manual_seed(zlib.crc32(f"{self.seed} {purpose}".encode()))
+
+    @cached_property
+    @as_written()
+    def sample(self) -> Tensor:
+        """`nonlinear_samples` inputs drawn at random without replacement (or all that there are), in their order."""
+        # Each input gets a random key; those with the smallest keys stay: one pass, length unknown.
+        generator, kept, keys = self.generator("sample"), None, torch.empty(0)
         with evaluating(self.model):
             for x, _ in self.batches:
                 if not isinstance(x, Tensor):
@@ -250,36 +220,19 @@ class Calibration:
                         "the model in a module of one input, or use another method"
                     )
                 keys = torch.cat([keys, torch.rand(len(x), generator=generator, dtype=torch.float64)])
-                chosen = keys.argsort(stable=True)[:count].sort().values
+                chosen = keys.argsort(stable=True)[: self.nonlinear_samples].sort().values
                 kept, keys = (torch.cat([x[:0] if kept is None else kept, x])[chosen.to(x.device)], keys[chosen])
         return kept
+
+    def cached(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """The value under `key`, computed the first time."""
+        if key not in self._known:
+            with as_written():
+                self._known[key] = compute()
+        return self._known[key]
 
 
 def contents(model: nn.Module) -> tuple:
     """Checksums of all parameters and buffers."""
     tensors = [t.detach().cpu().contiguous().flatten() for t in (*model.parameters(), *model.buffers())]
     return tuple((t.dtype, len(t), zlib.crc32(t.view(torch.uint8).numpy())) for t in tensors)
-
-
-def layer_statistics(
-    model: nn.Module,
-    batches: Any,
-    *,
-    probes: int | None = None,
-    generator: Generator | None = None,
-    covariances: bool = False,
-    layers: Sequence[str] | None = None,
-    forward: Callable[[nn.Module, Any], Any] | None = None,
-) -> dict[str, LayerStatistics]:
-    """Statistics of the `nn.Linear` layers of any module, streamed over batches (see `Batches` for their forms).
-
-    Outputs y may have any shape (B, ...): those of one sample are flattened to K numbers, which takes K
-    backward passes to the pre-activations. `probes` replaces them by that many random sign vectors for each
-    sample (unbiased for d, A1 and A2). `covariances` adds those of the layer inputs. `layers` picks layers
-    by name. Model and random state are as before afterwards. Raises InputError as `Calibration` does.
-    """
-    calibration = Calibration(model, batches, probes=probes, layers=layers, forward=forward)
-    calibration.require_derivatives(passes=True)
-    generator = generator or torch.Generator().manual_seed(0)
-    options = {"probes": probes, "generator": generator, "covariances": covariances}
-    return calibration.cached(None, lambda: output_statistics(calibration.recorder(), calibration.batches, **options))

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from prunebook.errors import InputError
 from prunebook.networks.premises import close, is_linear, require_alone, require_same_again, size, tolerance
@@ -21,7 +22,7 @@ def some(recorder: Recorder, x: Any) -> Any:
     if isinstance(x, Tensor) and len(x) > SAMPLES:
         try:
             with torch.no_grad():
-                recorder.forward(x[:SAMPLES])
+                recorder.run(x[:SAMPLES])
         except (RuntimeError, IndexError, ValueError):
             return x
         return x[:SAMPLES]
@@ -31,11 +32,10 @@ def some(recorder: Recorder, x: Any) -> Any:
 def check_calls(recorder: Recorder, x: Any) -> None:
     """For all methods: each pre-activation is F.linear(a, W, b), and no weight or bias is used anywhere else.
 
-    The second is seen by comparing autograd's gradient with the sum of g a^T over the recorded calls, as
-    far as gradients flow.
+    The second is seen by comparing autograd's gradient with the sum of g a^T over the calls, as far as gradients flow.
     """
     with torch.no_grad():
-        calls = recorder.forward(x)
+        _, calls = recorder.run(x)
     for name, parts in calls.items():
         layer = recorder.layers[name]
         for a, z in parts:
@@ -77,7 +77,8 @@ def _gradients(
     """Of a random sum of all outputs: by the parameters, and by each call's pre-activation, whose place it takes."""
     with torch.enable_grad():
         y, calls = recorder.run(x)
-    outputs = [t for t in _tensors(y) if t.is_floating_point() and t.requires_grad]
+    tensors = [t for t in tree_leaves(y) if isinstance(t, Tensor)]
+    outputs = [t for t in tensors if t.is_floating_point() and t.requires_grad]
     if not outputs:
         return {}, {}
     wanted = [p for mine in parameters.values() for p in mine]
@@ -89,8 +90,9 @@ def _gradients(
 
 
 def check_derivatives(recorder: Recorder, x: Any) -> int:
-    """For methods that use output derivatives: samples do not influence each other, and the outputs move as
-    the gradients say. Gives the number of outputs of a sample.
+    """For methods that use output derivatives: samples do not influence each other, and outputs move as gradients say.
+
+    Gives the number of outputs of a sample.
     """
     try:
         batch = recorder(x)
@@ -100,7 +102,7 @@ def check_derivatives(recorder: Recorder, x: Any) -> int:
         signs = torch.randint(0, 2, y.shape).to(y).mul_(2).sub_(1)
         first = (torch.arange(count, device=y.device) < count // 2)[:, None]
         # without the first sample seeds of the second half, and the other way round
-        halves = [_pulled(batch, signs * first), _pulled(batch, signs * ~first)]
+        halves = [batch.pulled(signs * first), batch.pulled(signs * ~first)]
     except RuntimeError as error:
         if "checkpoint" in str(error):
             raise InputError(
@@ -108,23 +110,7 @@ def check_derivatives(recorder: Recorder, x: Any) -> int:
                 "set use_reentrant=False, or switch it off in evaluation mode"
             ) from error
         raise
-    _check_samples(recorder, x, y, halves, first[:, 0])
-    gradients = {n: [a + b for a, b in zip(halves[0][n], halves[1][n], strict=True)] for n in halves[0]}
-    _check_moves(recorder, x, y, batch.calls, signs, gradients)
-    return y.shape[1]
-
-
-def _pulled(batch: Any, seed: Tensor) -> dict[str, list[Tensor]]:
-    """Gradients at the pre-activations, zero where none arrives."""
-    places = [z for parts in batch.calls.values() for _, z in parts]
-    found = iter(
-        torch.autograd.grad(batch.y, places, seed, retain_graph=True, allow_unused=True, materialize_grads=True)
-    )
-    return {name: [next(found) for _ in parts] for name, parts in batch.calls.items()}
-
-
-def _check_samples(recorder: Recorder, x: Any, y: Tensor, halves: list[dict], first: Tensor) -> None:
-    for part, others in zip(halves, (~first, first), strict=True):
+    for part, others in zip(halves, (~first[:, 0], first[:, 0]), strict=True):
         for name, parts in part.items():
             if any(size(g[others]) > 1e-6 * size(g) for g in parts):
                 raise InputError(
@@ -133,6 +119,9 @@ def _check_samples(recorder: Recorder, x: Any, y: Tensor, halves: list[dict], fi
                 )
     with torch.no_grad():
         require_alone(lambda x: recorder.call(recorder.model, x), x, y)
+    gradients = {n: [a + b for a, b in zip(halves[0][n], halves[1][n], strict=True)] for n in halves[0]}
+    _check_moves(recorder, x, y, batch.calls, signs, gradients)
+    return y.shape[1]
 
 
 def _check_moves(recorder: Recorder, x: Any, y: Tensor, calls: Calls, signs: Tensor, gradients: dict) -> None:
@@ -162,10 +151,3 @@ def _check_moves(recorder: Recorder, x: Any, y: Tensor, calls: Calls, signs: Ten
                 "under torch.no_grad (or torch.utils.checkpoint with use_reentrant=True), or has a gradient of its "
                 f"own. Lift that, or use a method without output derivatives: {', '.join(FORWARD_ONLY)}"
             )
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    parts = value.values() if hasattr(value, "values") else value if isinstance(value, tuple | list) else ()
-    return [t for part in parts for t in _tensors(part)]

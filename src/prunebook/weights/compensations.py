@@ -14,7 +14,7 @@ from torch import Tensor
 
 from prunebook.errors import InputError
 from prunebook.weights.calibration import Calibration
-from prunebook.weights.criteria import DAMPING, ridge
+from prunebook.weights.criteria import DAMPING, filing, ridge
 
 Masks = dict[str, Bool[Tensor, "_ _"]]
 
@@ -38,10 +38,7 @@ COMPENSATIONS: dict[str, Callable[[Calibration, Masks], Changes]] = {}
 def compensation(name: str) -> Callable:
     """Decorator that files a compensation in COMPENSATIONS: a function (calibration, masks) -> changes by layer.
 
-    Raises
-    ------
-    InputError
-        Where the name is taken.
+    Raises InputError where the name is taken.
 
     Examples
     --------
@@ -53,14 +50,7 @@ def compensation(name: str) -> Callable:
     >>> COMPENSATIONS.pop("half") is half
     True
     """
-
-    def file(function: Callable[[Calibration, Masks], Changes]) -> Callable[[Calibration, Masks], Changes]:
-        if name in COMPENSATIONS:
-            raise InputError(f"there is a compensation {name!r} already: choose another name")
-        COMPENSATIONS[name] = function
-        return function
-
-    return file
+    return filing(COMPENSATIONS, name, "compensation")
 
 
 @compensation("none")
@@ -71,11 +61,9 @@ def none(calibration: Calibration, masks: Masks) -> Changes:
 
 @compensation("elimination")
 def elimination(calibration: Calibration, masks: Masks) -> Changes:
-    """Each unit's bias moves by the sum of W A1/d over its removed weights (Ballini et al., arXiv
-    2602.20467).
+    """Each unit's bias moves by the sum of W A1/d over its removed weights (Ballini et al., arXiv 2602.20467).
 
-    To first order the joint optimum for weights removed at one unit is this sum exactly; across units it is
-    not.
+    To first order the joint optimum for weights removed at one unit is this sum exactly; across units it is not.
     """
     return {
         name: Change(None, torch.where(mask, 0.0, calibration.statistics[name].shift).sum(1))
@@ -94,14 +82,13 @@ def mean(calibration: Calibration, masks: Masks) -> Changes:
 
 @compensation("obs")
 def obs(calibration: Calibration, masks: Masks, damping: float = DAMPING) -> Changes:
-    """Kept weights and bias of each row re-fitted by least squares to the row's old output on the layer's
-    own inputs.
+    """Kept weights and bias of each row re-fitted by least squares to the row's old output on the layer's own inputs.
 
-    With C the covariance of the inputs, S the kept and R the removed weights of a row: the change of the
-    kept ones is (C_SS + lam)^-1 C_SR w_R, and the bias makes up for the mean. lam is `damping` times the
-    mean variance and holds the kept weights where they are, not at zero; the bias is not damped. It is the
-    update that layer-wise optimal brain surgeon and SparseGPT approximate, solved for the final mask at
-    once. Each row takes a Cholesky factor of (n_in, n_in): where that is long it is said beforehand.
+    With C the covariance of the inputs, S the kept and R the removed weights of a row: the change of the kept ones is
+    (C_SS + lam)^-1 C_SR w_R, and the bias makes up for the mean. lam is `damping` times the mean variance and holds the
+    kept weights where they are, not at zero; the bias is not damped. It is the update that layer-wise optimal brain
+    surgeon and SparseGPT approximate, solved for the final mask at once. Each row takes a Cholesky factor of
+    (n_in, n_in): where that is long it is said beforehand.
     """
     seconds = sum(SECONDS * len(mask) * mask.shape[1] ** 3 for mask in masks.values())
     if seconds > 60:

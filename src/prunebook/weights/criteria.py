@@ -5,6 +5,7 @@ Each returns a dict from layer name to scores (n_out, n_in) in float64. A new on
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -24,10 +25,7 @@ DAMPING = 1e-4  # of the layer-wise least squares, relative to the mean variance
 def criterion(name: str) -> Callable:
     """Decorator that files a criterion in CRITERIA: a function of the calibration that scores each layer's weights.
 
-    Raises
-    ------
-    InputError
-        Where the name is taken.
+    Raises InputError where the name is taken.
 
     Examples
     --------
@@ -38,14 +36,14 @@ def criterion(name: str) -> Callable:
     >>> CRITERIA.pop("largest") is largest
     True
     """
+    return filing(CRITERIA, name, "criterion")
 
-    def file(function: Callable[[Calibration], Scores]) -> Callable[[Calibration], Scores]:
-        if name in CRITERIA:
-            raise InputError(f"there is a ranking {name!r} already: choose another name")
-        CRITERIA[name] = function
-        return function
 
-    return file
+def filing(table: dict[str, Any], name: str, kind: str) -> Callable:
+    """Decorator that puts a function into a table under a name, unless the name is taken."""
+    if name in table:
+        raise InputError(f"there is a {kind} {name!r} already: choose another name")
+    return lambda function: table.setdefault(name, function)
 
 
 @criterion("elimination-compensation")
@@ -60,17 +58,13 @@ def elimination_compensation(calibration: Calibration) -> Scores:
 
 @criterion("obd")
 def obd(calibration: Calibration) -> Scores:
-    """W^2 A2: optimal brain damage with the Gauss-Newton diagonal of 1/2 |y - t|^2, times 2 (LeCun et al.
-    1990).
-    """
+    """W^2 A2: optimal brain damage with the Gauss-Newton diagonal of 1/2 |y - t|^2, times 2 (LeCun et al. 1990)."""
     return {name: layer.weight.square() * layer.second for name, layer in calibration.statistics.items()}
 
 
 @criterion("mean-replacement")
 def mean_replacement(calibration: Calibration) -> Scores:
-    """W^2 Var(a): what is left within the layer when the removed term becomes its mean; the outputs do not
-    enter.
-    """
+    """W^2 Var(a): what is left within the layer when the removed term becomes its mean; the outputs do not enter."""
     return {name: calibration.weights[name].square() * layer.variance for name, layer in calibration.moments.items()}
 
 
@@ -82,9 +76,7 @@ def magnitude(calibration: Calibration) -> Scores:
 
 @criterion("gradient-magnitude")
 def gradient_magnitude(calibration: Calibration) -> Scores:
-    """|W| |mean training gradient by W|. Needs a loss and targets. The paper prints the gradient without
-    modulus.
-    """
+    """|W| |mean training gradient by W|. Needs a loss and targets. The paper prints the gradient without modulus."""
     return {name: (calibration.weights[name] * g).abs() for name, g in calibration.loss_gradients.items()}
 
 
@@ -109,12 +101,11 @@ def wanda(calibration: Calibration) -> Scores:
 
 @criterion("layerwise-obs")
 def layerwise_obs(calibration: Calibration) -> Scores:
-    """W_ij^2 / [H^-1]_jj with H = E[[a, 1][a, 1]^T]: the layer's output error after all else in the row is
-    re-fitted.
+    """W_ij^2 / [H^-1]_jj with H = E[[a, 1][a, 1]^T]: the layer's output error after all else in the row is re-fitted.
 
-    The column of ones (the bias) is never pruned and never damped, so the covariance C of the inputs
-    decides: [H^-1]_jj = [C^-1]_jj. A ridge of lam = DAMPING times the mean variance keeps C invertible; the
-    lam W^2 that the ridge alone would add is taken off, so that constant inputs score 0.
+    The column of ones (the bias) is never pruned and never damped, so the covariance C of the inputs decides:
+    [H^-1]_jj = [C^-1]_jj. A ridge of lam = DAMPING times the mean variance keeps C invertible; the lam W^2 that the
+    ridge alone would add is taken off, so that constant inputs score 0.
     """
     scores = {}
     for name, covariance in calibration.covariances.items():
@@ -127,11 +118,9 @@ def layerwise_obs(calibration: Calibration) -> Scores:
 
 @criterion("non-linear")
 def nonlinear(calibration: Calibration) -> Scores:
-    """E|y - y'|^2 where y' is the network without the weight and with its mean input in the bias, by true
-    forward passes.
+    """E|y - y'|^2 where y' is the network without the weight, its mean input in the bias, by true forward passes.
 
-    The paper's brute-force rival, on `calibration.nonlinear_samples` random inputs; the means are over all the
-    data.
+    The paper's brute-force rival, on `calibration.nonlinear_samples` random inputs; the means are over all the data.
     """
     return output_changes(calibration)
 

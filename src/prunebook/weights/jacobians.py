@@ -14,26 +14,21 @@ from prunebook.networks.evaluating import evaluating
 
 @dataclass(frozen=True)
 class Recorded:
-    """One batch: outputs y (B, K) and, for each layer and call, its input a (B, T, i) and pre-activation z.
-
-    A layer that no sample of the batch has reached has no calls.
-    """
+    """One batch: outputs y (B, K) and, for each layer and call (none where no sample came), its input and output."""
 
     y: Tensor
     calls: dict[str, list[tuple[Tensor, Tensor]]]
 
     def inputs(self, name: str) -> Tensor:
         """Inputs of a layer at all positions and calls of each sample, (B, T, i)."""
-        return joined(self.calls[name])
+        return joined([a for a, _ in self.calls[name]])
 
     def rows(self, probes: int | None = None, generator: Generator | None = None) -> Iterator[dict[str, Tensor]]:
         """Rows of the output Jacobian: for each output (or probe), d y_k / d z as (B, T, o) for each layer.
 
-        With `probes`, each row is v^T J for a random vector v of +1 and -1 for each sample, over
-        sqrt(probes), so that sums over the rows of products of two entries estimate the sums over the
-        outputs without bias.
+        With `probes`, each row is v^T J for a random vector v of +1 and -1 for each sample, over sqrt(probes), so that
+        sums over the rows of products of two entries estimate the sums over the outputs without bias.
         """
-        targets = [z for parts in self.calls.values() for _, z in parts]
         count = self.y.shape[1] if probes is None else probes
         for k in range(count):
             if probes is None:
@@ -43,26 +38,23 @@ class Recorded:
                 # drawn on the CPU, so that every device sees the same probes
                 signs = torch.randint(0, 2, self.y.shape, generator=generator)
                 seed = signs.to(self.y).mul_(2).sub_(1).div_(probes**0.5)
-            gradients = iter(
-                torch.autograd.grad(
-                    self.y, targets, seed, retain_graph=k < count - 1, allow_unused=True, materialize_grads=True
-                )
-            )
-            row = {}
-            for name, parts in self.calls.items():
-                found = [_positions(next(gradients)) for _ in parts]
-                if found:
-                    row[name] = found[0] if len(found) == 1 else torch.cat(found, 1)
-            yield row
+            pulled = self.pulled(seed, retain=k < count - 1)
+            yield {name: joined(parts) for name, parts in pulled.items() if parts}
+
+    def pulled(self, seed: Tensor, *, retain: bool = True) -> dict[str, list[Tensor]]:
+        """Gradients of sum(seed y) by the pre-activations of each layer, zero where none arrives."""
+        places = [z for parts in self.calls.values() for _, z in parts]
+        options = {"retain_graph": retain, "allow_unused": True, "materialize_grads": True}
+        found = iter(torch.autograd.grad(self.y, places, seed, **options))
+        return {name: [next(found) for _ in parts] for name, parts in self.calls.items()}
 
 
 class Recorder:
     """Context in which `recorder(x)` runs the model and records its linear layers.
 
     The model is a private copy without parameters that ask for gradients, so the backward passes go to the
-    pre-activations only, and frozen networks work. `call(model, x)` runs it. Inside, the random state is
-    private; hooks are taken off at the end, also after an error. Samples must not influence each other, and
-    the first dimension of every layer's input must be the sample.
+    pre-activations only, and frozen networks work. `call(model, x)` runs it. Inside, the random state is private; hooks
+    are taken off at the end, also after an error. Samples must not influence each other, and come first in every input.
     """
 
     def __init__(
@@ -84,11 +76,8 @@ class Recorder:
     def __exit__(self, *error: Any) -> None:
         self._restore.close()
 
-    def forward(self, x: Any) -> dict[str, list[tuple[Tensor, Tensor]]]:
-        """Run one batch, and give the input and the pre-activation of each call of each layer."""
-        return self.run(x)[1]
-
     def run(self, x: Any) -> tuple[Any, dict[str, list[tuple[Tensor, Tensor]]]]:
+        """Run one batch, and give the outputs, and the input and the pre-activation of each call of each layer."""
         self._calls = {name: [] for name in self.layers}
         try:
             y = self.call(self.model, x)
@@ -145,11 +134,7 @@ class Recorder:
         return record
 
 
-def joined(calls: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Inputs at all positions and calls of each sample, (B, T, i)."""
-    parts = [_positions(a) for a, _ in calls]
+def joined(calls: list[Tensor]) -> Tensor:
+    """Values at all positions and calls of each sample, (B, T, features)."""
+    parts = [values.reshape(len(values), -1, values.shape[-1]) for values in calls]
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-
-
-def _positions(values: Tensor) -> Tensor:
-    return values.reshape(len(values), -1, values.shape[-1])

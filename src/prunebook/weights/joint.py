@@ -1,6 +1,4 @@
-"""All biases at once: the linearised optimum, and what a set of changes does to the outputs, to first order
-and truly.
-"""
+"""All biases at once: the linearised optimum, and what changes do to the outputs, to first order and truly."""
 
 from collections.abc import Iterator
 
@@ -9,22 +7,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from prunebook.networks.evaluating import evaluating
-from prunebook.weights.apply import apply
 from prunebook.weights.calibration import Calibration
 from prunebook.weights.compensations import Change, Changes, Masks, compensation
+from prunebook.weights.masks import apply
 
 CUTOFF = 1e-8  # directions with a relative eigenvalue below this are left alone
 
 
 @compensation("joint")
 def joint(calibration: Calibration, masks: Masks, cutoff: float = CUTOFF) -> Changes:
-    """Bias shifts of all units of all layers together that minimise the mean squared linearised output
-    change.
+    """Bias shifts of all units of all layers together that minimise the mean squared linearised output change.
 
-    They solve sum_k E[J_i.J_k] db_k = E[J_i . sum_k J_k s_k], with s_k(x) the removed signal of unit k. The
-    equations are scaled to a unit diagonal, and solved with least norm on the eigenvectors with an
-    eigenvalue above `cutoff` times the largest: units that act alike make them singular. Dead units get W
-    E[a], as under "elimination".
+    They solve sum_k E[J_i.J_k] db_k = E[J_i . sum_k J_k s_k], with s_k(x) the removed signal of unit k. The equations
+    are scaled to a unit diagonal, and solved with least norm on the eigenvectors with an eigenvalue above `cutoff`
+    times the largest: units that act alike make them singular. Dead units get W E[a], as under "elimination".
     """
     normal, right, _ = normal_equations(calibration, masks)
     scale = normal.diagonal().sqrt()
@@ -46,9 +42,7 @@ def joint(calibration: Calibration, masks: Masks, cutoff: float = CUTOFF) -> Cha
 def normal_equations(
     calibration: Calibration, masks: Masks
 ) -> tuple[Float[Tensor, "units units"], Float[Tensor, " units"], Float[Tensor, ""]]:
-    """(H, r, c) such that shifting the biases by db leaves the linearised error db.H db - 2 r.db + c;
-    float64.
-    """
+    """(H, r, c) such that shifting the biases by db leaves the linearised error db.H db - 2 r.db + c; float64."""
     removal = {name: Change(None, torch.zeros_like(calibration.weights[name][:, 0])) for name in masks}
     normal = right = constant = 0.0
     for by_bias, change in _rows(calibration, masks, removal):
@@ -70,9 +64,7 @@ def linearised_change(calibration: Calibration, masks: Masks, changes: Changes) 
 
 
 def true_change(calibration: Calibration, masks: Masks, changes: Changes) -> float:
-    """E|y' - y|^2 of the network pruned with these masks and changes: where it leaves `linearised_change`,
-    that breaks.
-    """
+    """E|y' - y|^2 of the network pruned with these masks and changes: where `linearised_change` differs, it breaks."""
     pruned, call = apply(calibration.model, masks, changes), calibration.batches.call
     total, count = 0.0, 0
     with evaluating(calibration.model), evaluating(pruned), torch.no_grad():
@@ -85,7 +77,7 @@ def true_change(calibration: Calibration, masks: Masks, changes: Changes) -> flo
 
 def _rows(calibration: Calibration, masks: Masks, changes: Changes) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
     """For each batch and output: dy/db of each layer (B, o), and the linearised change of the output (B)."""
-    calibration.require_derivatives(passes=True)
+    calibration.foretell()
     generator = calibration.generator("probes")
     step = {}
     for name, mask in masks.items():

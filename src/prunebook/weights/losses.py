@@ -17,8 +17,7 @@ def mean_loss(
 ) -> Float[Tensor, ""]:
     """`loss(outputs, y)`. Integers of any kind become int64, and for torch's losses of classes are checked.
 
-    Raises InputError for no targets, for targets that do not fit the outputs or the loss, and for a loss
-    that is not a mean over the samples.
+    Raises InputError for no targets, targets that do not fit the outputs or the loss, and a loss that is no mean.
     """
     if y is None:
         raise InputError("this method needs targets: give batches (x, y)")
@@ -29,7 +28,7 @@ def mean_loss(
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
         form = f"{y.dtype} of shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
         raise InputError(
-            f"the loss cannot take targets ({form}) for outputs of shape {tuple(outputs.shape)}: {error}"
+            f"the loss cannot take targets ({form}) for outputs {tuple(outputs.shape)}: {error}"
         ) from error
     if not isinstance(value, Tensor) or value.ndim > 0:
         found = f"has shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Prune a network by one of the registered methods."""
+"""Methods by name, a criterion, a compensation and a scope each, and pruning by one of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,21 +10,90 @@ from torch import Tensor, nn
 
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import as_written, evaluating, private_copy
-from prunebook.weights.apply import apply
+from prunebook.weights import joint  # noqa: F401  files the joint compensation
 from prunebook.weights.calibration import Calibration
 from prunebook.weights.compensations import COMPENSATIONS, Change
 from prunebook.weights.criteria import CRITERIA
-from prunebook.weights.masks import Scope, check_ratio, check_scope, select, sparsity
-from prunebook.weights.methods import METHODS, Method, check_method
+from prunebook.weights.masks import Scope, apply, check_ratio, check_scope, select, sparsity
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way of pruning weights.
+
+    name: what `prune` takes; label: the name in figures; criterion, compensation: names in CRITERIA and COMPENSATIONS;
+    scope: whether all weights of the "network" are compared, of a "layer", or of a "row"; needs_loss: whether the
+    criterion uses the loss, so that `prune` can ask for it before any work; from_paper: compared in Ballini et al.,
+    arXiv 2602.20467, not added by this study.
+    """
+
+    name: str
+    label: str
+    criterion: str
+    compensation: str = "none"
+    scope: Scope = "network"
+    needs_loss: bool = False
+    from_paper: bool = False
+
+
+METHODS: dict[str, Method] = {}
+
+
+def register(method: Method) -> Method:
+    """Add a method to METHODS, for `prune` to take by its name.
+
+    Raises InputError where the name is taken, or the criterion, compensation or scope is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from prunebook.weights import CRITERIA, METHODS, Method, criterion, prune, register
+    >>> @criterion("largest")
+    ... def largest(calibration):
+    ...     return {name: -weight.abs() for name, weight in calibration.weights.items()}
+    >>> method = register(Method("largest-first", "Largest first", "largest", "mean"))
+    >>> pruned = prune(torch.nn.Linear(3, 2), torch.eye(3), 0.5, "largest-first")
+    >>> del METHODS["largest-first"], CRITERIA["largest"]
+    """
+    check_method(method)
+    if method.name in METHODS:
+        raise InputError(f"there is a method {method.name!r} already: choose another name")
+    METHODS[method.name] = method
+    return method
+
+
+def check_method(method: Any) -> None:
+    """Raises InputError for an unknown method, or one with an unknown part."""
+    if not isinstance(method, Method):
+        raise InputError(f"no method {method!r}: choose one of {list(METHODS)}")
+    if method.criterion not in CRITERIA:
+        raise InputError(f"no criterion {method.criterion!r}: choose one of {sorted(CRITERIA)}")
+    if method.compensation not in COMPENSATIONS:
+        raise InputError(f"no compensation {method.compensation!r}: choose one of {sorted(COMPENSATIONS)}")
+    check_scope(method.scope)
+
+
+_EC = "elimination-compensation"
+register(Method(_EC, "Elimination-compensation", _EC, "elimination", from_paper=True))
+register(Method("non-linear", "Non-linear (brute force)", "non-linear", "mean", from_paper=True))
+register(Method("magnitude", "Magnitude", "magnitude", from_paper=True))
+register(Method("gradient-magnitude", "Gradient-magnitude", "gradient-magnitude", needs_loss=True, from_paper=True))
+register(Method("random", "Random", "random", from_paper=True))
+register(Method("obd", "OBD (Gauss-Newton)", "obd"))
+register(Method("wanda", "Wanda", "wanda", scope="row"))
+register(Method("layerwise-obs", "Layer-wise OBS", "layerwise-obs", "obs"))
+register(Method("mean-replacement", "Mean replacement", "mean-replacement", "mean"))
+register(Method("joint-compensation", "EC, joint shifts", _EC, "joint"))
+register(Method("ec-ranking-only", "EC ranking, no shift", _EC))
+register(Method("magnitude-compensated", "Magnitude, EC shift", "magnitude", "elimination"))
 
 
 @dataclass(frozen=True)
 class Pruned:
     """A pruned copy of a network and how it came about; masks, scores and changes by layer name.
 
-    `ratio` is what was asked for, `reached` the fraction of the weights of these layers that the masks
-    remove. `notes`: what to know about the result, a sentence each, among them what was left alone. Printing
-    shows them.
+    `ratio` is what was asked for, `reached` the fraction of the weights of these layers that the masks remove. `notes`:
+    what to know about the result, a sentence each, among them what was left alone. Printing shows them.
     """
 
     model: nn.Module
@@ -37,9 +106,8 @@ class Pruned:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        layers = sparsity(self.masks).layers
-        rows = [f"  {name or '(model)'}: {share:.1%} of {self.masks[name].numel()}" for name, share in layers.items()]
-        head = f"{self.method.name}: {self.reached:.1%} of the weights of {len(layers)} layers removed"
+        rows = [f"  {name or '(model)'}: {sparsity({name: m}):.1%} of {m.numel()}" for name, m in self.masks.items()]
+        head = f"{self.method.name}: {self.reached:.1%} of the weights of {len(self.masks)} layers removed"
         return "\n".join([head, *rows, *self.notes])
 
 
@@ -59,12 +127,11 @@ def prune(
     seed: int | None = None,
     probes: int | None = None,
 ) -> Pruned:
-    """A copy of `model` without the fraction `ratio` of its linear weights, compensated; `model` itself
-    stays as it is.
+    """A copy of `model` without the fraction `ratio` of its linear weights, compensated; `model` stays as it is.
 
-    The masks are torch's (see `apply`), so fine-tuning with any optimiser keeps the removed weights at zero.
-    Weights that are zero already go first: pruning in steps never brings one back, as long as the ratio is
-    not below the share of zeros there are (`notes` says so where it is).
+    The masks are torch's (see `apply`), so fine-tuning with any optimiser keeps the removed weights at zero. Weights
+    that are zero already go first: pruning in steps never brings one back, as long as the ratio is not below the share
+    of zeros there are (`notes` says so where it is).
 
     Parameters
     ----------
@@ -81,8 +148,8 @@ def prune(
     layers, loss, forward, targets, probes, seed
         As in `Calibration` (seed: 0).
     calibration
-        To prune many times, make one `Calibration(model, data)` and pass it, with None for these: the pass over
-        the data and the scores are then computed once.
+        To prune many times, make one `Calibration(model, data)` and pass it, with None for these: the pass over the
+        data and the scores are then computed once.
 
     Returns
     -------
@@ -114,25 +181,16 @@ def prune(
     check_method(method)
     check_ratio(ratio)
     check_scope(scope or method.scope)
+    options = {"loss": loss, "seed": seed, "probes": probes, "layers": layers, "forward": forward, "targets": targets}
+    given = {name: value for name, value in options.items() if value is not None}
     if calibration is None:
-        calibration = Calibration(
-            model,
-            data,
-            loss=loss,
-            seed=0 if seed is None else seed,
-            probes=probes,
-            layers=layers,
-            forward=forward,
-            targets=targets,
-        )
+        calibration = Calibration(model, data, **given)
     elif not isinstance(calibration, Calibration):
         raise InputError(f"calibration is a {type(calibration).__name__}: give a Calibration(model, data), or None")
     else:
         calibration.require_unchanged(model)
-        if any(given is not None for given in (data, loss, seed, probes, layers, forward, targets)):
-            raise InputError(
-                "data, loss, seed, probes, layers, forward and targets are part of the calibration: leave them None"
-            )
+        if given or data is not None:
+            raise InputError(f"data, {', '.join(options)} are part of the calibration: leave them None")
     if method.needs_loss and calibration.loss is None:
         raise InputError(f"method {method.name!r} needs a training loss: pass loss=")
     rank = CRITERIA[method.criterion]
@@ -141,20 +199,17 @@ def prune(
     first = {name: score.masked_fill(zeros[name], -torch.inf) for name, score in scores.items()}
     masks = select(first, ratio, scope or method.scope)
     changes = COMPENSATIONS[method.compensation](calibration, masks)
-    pruned, reached = apply(model, masks, changes), sparsity(masks).overall
+    pruned = apply(model, masks, changes)
     notes = _notes(calibration, pruned, masks, zeros, ratio)
-    return Pruned(pruned, masks, scores, changes, method, ratio, reached, notes)
+    return Pruned(pruned, masks, scores, changes, method, ratio, sparsity(masks), notes)
 
 
 def _notes(calibration: Calibration, pruned: nn.Module, masks: dict, zeros: dict, ratio: float) -> tuple[str, ...]:
     notes = [f"left alone: {calibration.left_alone}"] if calibration.left_alone else []
-    shares, total = sparsity(masks), sum(mask.numel() for mask in masks.values())
-    notes += [f"layer {name!r} is emptied: all its weights are removed" for name, s in shares.layers.items() if s == 1]
-    if abs(shares.overall - ratio) * total > 0.5 + 1e-6:
-        notes.append(
-            f"the ratio was not reached: {shares.overall:.4f} in place of {ratio:.4f}, as each row or layer is rounded "
-            "by itself"
-        )
+    reached, total = sparsity(masks), sum(mask.numel() for mask in masks.values())
+    notes += [f"layer {name!r} is emptied: all its weights are removed" for name, m in masks.items() if not m.any()]
+    if abs(reached - ratio) * total > 0.5 + 1e-6:
+        notes.append(f"the ratio was not reached: {reached:.4f} in place of {ratio:.4f}, by the rounding of each part")
     left = sum(int((masks[name] & zero).sum()) for name, zero in zeros.items())
     if left:
         notes.append(

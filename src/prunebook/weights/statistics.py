@@ -1,9 +1,9 @@
 """What elimination-compensation needs to know of each linear layer, from one pass over the data.
 
-For layer inputs a, pre-activations z and the output Jacobian J_i = dy/dz_i of unit i, all expectations are
-over the training inputs: d_i = E|J_i|^2, A1_ij = E[|J_i|^2 a_j], A2_ij = E[|J_i|^2 a_j^2].  Where a layer
-sees several positions of one sample (tokens, repeated calls), dy/db_i and dy/dW_ij are the sums over its
-positions, and d = E|dy/db|^2, A1 = E[dy/db . dy/dW], A2 = E|dy/dW|^2.
+For layer inputs a, pre-activations z and the output Jacobian J_i = dy/dz_i of unit i, all expectations are over the
+training inputs: d_i = E|J_i|^2, A1_ij = E[|J_i|^2 a_j], A2_ij = E[|J_i|^2 a_j^2]. Where a layer sees several positions
+of one sample (tokens, repeated calls), dy/db_i and dy/dW_ij are the sums over its positions, and d = E|dy/db|^2,
+A1 = E[dy/db . dy/dW], A2 = E|dy/dW|^2.
 """
 
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ class InputMoments:
 class LayerStatistics(InputMoments):
     """Averages over the data for one linear layer, all in float64.
 
-    weight (o, i); d (o): mean squared output derivative by each bias; cross A1 and second A2 (o, i): see
-    the module; spread (o, i): A2 - A1^2/d without cancellation, 0 where d = 0; count: samples.
+    weight (o, i); d (o): mean squared output derivative by each bias; cross A1 and second A2 (o, i): see the module;
+    spread (o, i): A2 - A1^2/d without cancellation, 0 where d = 0; count: samples.
     """
 
     weight: Float[Tensor, "n_out n_in"]
@@ -55,16 +55,12 @@ class LayerStatistics(InputMoments):
 
     @property
     def residual(self) -> Float[Tensor, "n_out n_in"]:
-        """Mean squared linearised output change left after the best bias shift, I = W^2 (A2 - A1^2/d); 0
-        for dead units.
-        """
+        """Mean squared linearised output change left after the best bias shift, W^2 (A2 - A1^2/d); 0 for dead units."""
         return self.weight.square() * self.spread
 
     @property
     def shift(self) -> Float[Tensor, "n_out n_in"]:
-        """Best bias shift W A1/d for each weight that is removed alone; W E[a] for dead units, where any
-        shift is best.
-        """
+        """Best bias shift W A1/d for each weight removed alone; W E[a] for dead units, where any shift is best."""
         seen = self.cross / torch.where(self.dead, 1.0, self.d)[:, None]
         return self.weight * torch.where(self.dead[:, None], self.mean, seen)
 
@@ -74,7 +70,7 @@ def input_moments(recorder: Recorder, batches: Batches, *, covariances: bool = F
     sums = {name: Moments(layer, covariances) for name, layer in recorder.layers.items()}
     with recorder, torch.no_grad():
         for x, _ in batches:
-            for name, parts in recorder.forward(x).items():
+            for name, parts in recorder.run(x)[1].items():
                 for a, _ in parts:
                     sums[name].start(a.reshape(1, -1, a.shape[-1]))
         recorder.require_all_reached()
@@ -82,11 +78,10 @@ def input_moments(recorder: Recorder, batches: Batches, *, covariances: bool = F
 
 
 def output_statistics(
-    recorder: Recorder, batches: Batches, *, probes: int | None, generator: Generator, covariances: bool = False
+    recorder: Recorder, batches: Batches, probes: int | None, generator: Generator
 ) -> dict[str, LayerStatistics]:
     """Statistics of each layer, by one pass over the data with a backward pass for each output or probe."""
-    sums = {name: _Sums(layer, covariances) for name, layer in recorder.layers.items()}
-    count = 0
+    sums, count = {name: _Sums(layer) for name, layer in recorder.layers.items()}, 0
     with recorder:
         for x, _ in batches:
             batch = recorder(x)
@@ -94,8 +89,8 @@ def output_statistics(
             for name in called:
                 sums[name].start(batch.inputs(name))
             for row in batch.rows(probes, generator):
-                for name in called:
-                    sums[name].add_row(row[name])
+                for name, g in row.items():
+                    sums[name].add_row(g)
             for name in called:
                 sums[name].finish()
             count += len(batch.y)
@@ -111,11 +106,9 @@ def _finite(found: dict[str, Any], *fields: str) -> dict[str, Any]:
 
 
 class Moments:
-    """Running sums of one layer's inputs, about the first one seen: constants then give exact zeros, and
-    nothing cancels.
-    """
+    """Running sums of one layer's inputs, about the first one seen: constants give exact zeros, nothing cancels."""
 
-    def __init__(self, layer: nn.Linear, covariance: bool) -> None:
+    def __init__(self, layer: nn.Linear, covariance: bool = False) -> None:
         self.weight = layer.weight.detach().double()
         n_in = self.weight.shape[1]
         self.first_moment, self.second_moment = self.weight.new_zeros(n_in), self.weight.new_zeros(n_in)
@@ -153,8 +146,8 @@ class Moments:
 class _Sums(Moments):
     """The same with sums of output derivatives."""
 
-    def __init__(self, layer: nn.Linear, covariance: bool) -> None:
-        super().__init__(layer, covariance)
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__(layer)
         self.d = self.weight.new_zeros(len(self.weight))
         self.cross, self.second = torch.zeros_like(self.weight), torch.zeros_like(self.weight)
         self.weights: Tensor | None = None
