@@ -7,19 +7,21 @@ fails, inconclusive otherwise, and not tested without paper-scale results of at 
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from prunebook.errors import InputError
-from prunebook.evidence.claims import INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
+from prunebook.evidence.claims import INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED, fresh
 from prunebook.evidence.intervals import half_width
 from prunebook.evidence.statistics import STATISTICS
 from prunebook.store.reading import Tables
 
-NO_ARGUMENTS = ("statistic", "above", "below", "says")  # the rest of a condition is the statistic's arguments
+# The rest of a condition is the statistic's arguments.
+NO_ARGUMENTS = ("statistic", "above", "below", "says", "margin", "band", "scale")
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def judge(claim: dict, tables: Mapping | None) -> tuple[str, list[Condition]]:
     ``after_seed`` of a claim names the last of the seeds that its question came from; they do not count. ``says`` of a
     condition stands behind the label of each of its cells.
     """
-    tables = narrowed(tables or {}, claim.get("only", {}), after=claim.get("after_seed", 0))
+    seeds = None if "after_seed" not in claim else lambda seed: fresh(claim, seed)
+    tables = narrowed(tables or {}, claim.get("only", {}), seeds)
     if all(table.empty for table in tables.values()):
         return NOT_TESTED, []
     conditions: list[Condition] = []
@@ -115,19 +118,24 @@ def judge(claim: dict, tables: Mapping | None) -> tuple[str, list[Condition]]:
     return (INCONCLUSIVE if INCONCLUSIVE in outcomes else SUPPORTED), conditions
 
 
-def narrowed(tables: Mapping, only: Mapping, seeds: Collection | None = None, after: int = 0) -> Tables:
-    """The rows of each table that agree with ``only`` where they have such columns, of ``seeds`` above ``after``."""
+def narrowed(tables: Mapping, only: Mapping, seeds: Callable[[int], bool] | None = None) -> Tables:
+    """The rows of each table that are as ``only`` asks, where they have such columns, of the ``seeds`` that count."""
 
     def cut(name: str) -> pd.DataFrame:
-        table = tables[name]
-        keep = table["seed"] > after
-        if seeds is not None:
-            keep &= table["seed"].isin(seeds)
-        for column in only.keys() & set(table.columns):
-            keep &= table[column] == only[column]
-        return table if keep.all() else table[keep]
+        table, keep = tables[name], True
+        tests = {column: partial(meets, wanted=only[column]) for column in only.keys() & set(table.columns)}
+        for column, test in (tests | ({"seed": seeds} if seeds else {})).items():
+            keep &= table[column].isin([value for value in table[column].unique().tolist() if test(value)])
+        return table if np.all(keep) else table[keep]
 
     return Tables(tables, cut)
+
+
+def meets(value: object, wanted: object) -> bool:
+    """Whether a value is the one wanted, or lies between {above, below}."""
+    if isinstance(wanted, Mapping):
+        return wanted.get("above", -math.inf) < value < wanted.get("below", math.inf)
+    return value == wanted
 
 
 def deciding(conditions: list[Condition]) -> Condition | None:

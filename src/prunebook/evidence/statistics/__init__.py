@@ -10,6 +10,7 @@ from prunebook.evidence.statistics import (
     general,
     head_to_head,
     mean_replacement,
+    moments,
 )
 from prunebook.evidence.statistics.registry import STATISTICS, Statistic, statistic
 
@@ -21,5 +22,6 @@ __all__ = [
     "general",
     "head_to_head",
     "mean_replacement",
+    "moments",
     "statistic",
 ]

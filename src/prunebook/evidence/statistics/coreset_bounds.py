@@ -21,10 +21,12 @@ def _pairs(recovery: pd.DataFrame, tuned: str, where: dict) -> pd.DataFrame:
 
 
 @statistic(log=False)
-def fine_tuning_gap(tables, *, tuned, where, cells=("method",)):
-    """Accuracy after fine-tuning minus accuracy after pruning, at the ratio where that is largest."""
+def fine_tuning_gap(tables, *, tuned, where, cells=("method",), relative=False):
+    """Accuracy after fine-tuning minus accuracy after pruning, at the ratio where that is largest; with ``relative`` as
+    a share of the latter."""
     pairs = _pairs(tables["recovery"], tuned, where)
-    return pooled(pairs.assign(value=pairs["accuracy_after"] - pairs["accuracy"]), cells, "max")
+    gap = pairs["accuracy_after"] - pairs["accuracy"]
+    return pooled(pairs.assign(value=gap / pairs["accuracy"] if relative else gap), cells, "max")
 
 
 @statistic(log=True)
@@ -60,11 +62,12 @@ def area(group: pd.DataFrame, most: float = 0.95) -> float:
 
 
 @statistic(log=False)
-def prunability(tables, *, easier, harder, methods=("magnitude", "gates"), reading="regularisation"):
+def prunability(tables, *, easier, harder, methods=("magnitude", "gates"), reading="regularisation", where=None):
     """Area under accuracy against sparsity right after pruning, relative to the dense network, of one case minus
     another."""
-    recovery = chosen(tables["recovery"], {"reading": reading, "tuned": "none", "method": list(methods)})
-    models = chosen(tables["models"], {"reading": reading, "what": "dev accuracy"})
+    given = {"reading": reading, **(where or {})}
+    recovery = chosen(tables["recovery"], {**given, "tuned": "none", "method": list(methods)})
+    models = chosen(tables["models"], {**given, "what": "dev accuracy"})
     dense = models[[*KEYS, "seed", "value"]].rename(columns={"value": "dense"})
     rows = recovery.merge(dense, on=[*KEYS, "seed"])
     areas = {key: area(group) for key, group in rows.groupby(["case", "method", "seed"])}

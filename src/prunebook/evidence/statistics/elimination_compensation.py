@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from prunebook.errors import InputError
-from prunebook.evidence.statistics.ranks import kendall
+from prunebook.evidence.statistics.ranks import beyond_attainable, kendall
 from prunebook.evidence.statistics.registry import frame, statistic
 from prunebook.tables import chosen
 
@@ -128,7 +128,7 @@ def loss_level(tables, *, method, stage, ratio, floor, column="loss"):
     return _labelled(pairs, _several(tables["losses"]))
 
 
-@statistic(log=False)
+@statistic(log=False, scale="share")
 def share_worse(tables, *, method, against, factor):
     """Share of points (stage, ratio) where ``method`` has more than ``factor`` times the loss of ``against``."""
     keys = [*CELL, "seed", "ratio", "stage"]
@@ -139,7 +139,7 @@ def share_worse(tables, *, method, against, factor):
     return _labelled(shares, True, f"factor {factor}")
 
 
-@statistic(log=False)
+@statistic(log=False, scale="correlation")
 def rank_agreement(tables, *, noises, stage):
     """Kendall's tau between the orders of the paper's methods at two noise levels, averaged over ratios."""
     losses = chosen(tables["losses"], {"stage": stage, "method": list(PAPER_METHODS)})
@@ -154,6 +154,23 @@ def rank_agreement(tables, *, noises, stage):
 
 
 @statistic(log=False)
+def order_kept_by_noise(tables, *, noises, stage):
+    """Agreement of the mean orders of the paper's methods at two noise levels, minus that at the second of them.
+
+    A seed's order is by the mean log loss over ratios. Both agreements are between different seeds.
+    """
+    losses = chosen(tables["losses"], {"stage": stage, "method": list(PAPER_METHODS), "noise": list(noises)})
+    keys, rows = ["widths", "noise", "seed", "method"], []
+    means = losses.assign(value=np.log(losses["loss"])).groupby(keys)["value"].mean().unstack("method")  # noqa: PD010
+    for widths in means.index.unique("widths"):
+        one, other = (means.xs((widths, noise), level=("widths", "noise")) for noise in noises)
+        both = one.index.intersection(other.index)  # without the seeds that were not run at both levels yet
+        gaps = beyond_attainable(one.loc[both], other.loc[both])
+        rows += [{"cell": f"{widths}, {stage}", "seed": seed, "value": gap} for seed, gap in gaps.items()]
+    return frame(rows)
+
+
+@statistic(log=False, scale="correlation")
 def stability(tables, *, ranking):
     """Rank correlation between the scores from two halves of the training set."""
     rows = chosen(tables["stability"], {"ranking": ranking})

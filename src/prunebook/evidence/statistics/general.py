@@ -28,7 +28,7 @@ def measured(tables, *, table, column, where=None, cells=(), pool="mean"):
     return pooled(rows.assign(value=rows[column].astype(float)), cells, pool)
 
 
-@statistic(log=False)
+@statistic(log=False, scale="share")
 def share(tables, *, table, column, where=None, cells=(), above=None, at_most=None):
     """Share of the rows in which a column is above a limit, or at most a limit."""
     rows = chosen(tables[table], where or {}, [*cells, "seed", column])
@@ -76,6 +76,38 @@ def contrast(tables, *, table, column, where, against, beside=(), cells=(), pool
     """A column minus the same column in other rows, which are found as for ``change``."""
     pairs = _beside(tables[table], column, where, against, [*cells, *beside, "seed"])
     return pooled(pairs.assign(value=pairs[column] - pairs["other"]), cells, pool)
+
+
+@statistic(log=True)
+def change_of_means(tables, *, table, column, where, against, beside=(), cells=()):
+    """Log of a column's mean over its mean in other rows: for what is near zero in some rows, or below."""
+    pairs = _beside(tables[table], column, where, against, [*cells, *beside, "seed"])
+    one, other = (pooled(pairs.assign(value=pairs[name]), cells) for name in (column, "other"))
+    if min(one["value"].min(), other["value"].min()) <= 0:
+        raise InputError(f"a mean of {column} is not above 0, and has no ratio")
+    return one.assign(value=np.log(one["value"] / other["value"]))
+
+
+@statistic(log=False, scale="share")
+def share_of_range(tables, *, table, column, by, at_most, where=None, cells=(), most=0.95):
+    """Share of the range of ``by`` from 0 to ``most`` in which a column, straight between rows, is at most a limit.
+
+    Where nothing is removed, at 0, the column is 1.
+    """
+    rows, grid = (
+        chosen(tables[table], where or {}, [*cells, "seed", column, by]).sort_values(by),
+        np.linspace(0, most, 951),
+    )
+    keys = [*cells, "seed"]
+    found = [
+        {**dict(zip(keys, key, strict=True)), "value": np.mean(_at(grid, group[by], group[column]) <= at_most)}
+        for key, group in rows.groupby(keys, sort=False)
+    ]
+    return pooled(pd.DataFrame(found, columns=[*keys, "value"]), cells)
+
+
+def _at(grid: np.ndarray, x: pd.Series, y: pd.Series) -> np.ndarray:
+    return np.interp(grid, [0.0, *x], [1.0, *y])
 
 
 @statistic(log=True)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.general import chosen, pooled
-from prunebook.evidence.statistics.ranks import kendall
+from prunebook.evidence.statistics.ranks import beyond_attainable, kendall
 from prunebook.evidence.statistics.registry import statistic
 
 CONTROLS = ("dense", "narrow")
@@ -54,7 +54,41 @@ def behind_best(tables, *, ranking, stage, compensation="none", where=None, colu
     return pooled(mine.assign(value=np.log(mine[column] / mine["best"])), ["net"])
 
 
+@statistic(log=True)
+def behind_picked(tables, *, ranking, stage, compensation="none", cells=("net",), column="loss"):
+    """Log of a pair's loss over that of the pair which is best at this ratio on the other seeds, in the mean of logs.
+
+    Whoever picks the best of many on the losses that are reported has it look better than it is.
+    """
+    rows = pairs_at(tables["losses"], stage)
+    rows = rows.assign(pair=rows["ranking"].str.cat(rows["compensation"], sep=" with "), value=np.log(rows[column]))
+    found = []
+    for (net, ratio), group in rows.groupby(["net", "ratio"]):
+        logs = group.pivot_table(index="seed", columns="pair", values="value").dropna(axis="columns")
+        mine, others = logs[f"{ranking} with {compensation}"], (logs.sum() - logs) / (len(logs) - 1)
+        picked = others.idxmin(axis="columns")
+        found += [(net, ratio, seed, mine[seed] - logs.loc[seed, pair]) for seed, pair in picked.items()]
+    return pooled(pd.DataFrame(found, columns=[*POINT[::2], "seed", "value"]), cells)
+
+
 @statistic(log=False)
+def order_foretold(tables, *, stages, without=CHANCE, column="loss"):
+    """Agreement of the orders of fine-tuned pairs at two stages, minus that of two seeds at the second stage.
+
+    Both agreements are Kendall's tau between different seeds, averaged over ratios.
+    """
+    names, rows = ["seed", "ranking", "compensation"], []
+    both = [pairs_at(tables["losses"], stage, without=without) for stage in stages]
+    for (net, ratio), _ in both[0].groupby(["net", "ratio"]):
+        here = [part[(part["net"] == net) & (part["ratio"] == ratio)].set_index(names)[column] for part in both]
+        one, other = (part.unstack(names[1:]).dropna(axis="columns") for part in here)  # noqa: PD010
+        shared = one.columns.intersection(other.columns)
+        gaps = beyond_attainable(one[shared], other[shared])
+        rows += [{"net": net, "seed": seed, "value": gap} for seed, gap in gaps.items()]
+    return pooled(pd.DataFrame(rows, columns=["net", "seed", "value"]), ["net"])
+
+
+@statistic(log=False, scale="correlation")
 def order_kept(tables, *, stages, without=CHANCE, column="loss"):
     """Kendall's tau between the orders of fine-tuned pairs by loss at two stages, averaged over ratios."""
     names = [*POINT, "ranking", "compensation"]

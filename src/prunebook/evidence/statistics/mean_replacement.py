@@ -11,15 +11,63 @@ from prunebook.evidence.statistics.registry import frame, statistic
 KEYS = ["net", "seed", "step", "set", "amount"]  # one point: scores and replacements are compared at it
 
 
-@statistic(log=False)
-def below_diagonal(tables, *, scores, sets=None, amounts=None, tolerance=1e-6, cells=("net",), column="penalty"):
-    """Share of points at which the mean leaves no larger penalty than zero, ties within the tolerance left out."""
-    where = {"score": list(scores)} | ({"set": list(sets)} if sets else {})
+@statistic(log=False, scale="share")
+def below_diagonal(
+    tables,
+    *,
+    scores,
+    sets=None,
+    amounts=None,
+    tolerance=1e-6,
+    cells=("net",),
+    column="penalty",
+    table="penalties",
+    where=None,
+    slack=0.0,
+):
+    """Share of points at which the mean leaves no larger penalty than zero, ties within the tolerance left out.
+
+    With ``slack``, of points at which the mean's penalty is larger by no more than that.
+    """
+    where = {"score": list(scores), **(where or {})} | ({"set": list(sets)} if sets else {})
     where |= {"amount": [float(amount) for amount in amounts]} if amounts else {}
-    rows = chosen(tables["penalties"], where, [*KEYS, "score", "replacement", column])
+    rows = chosen(tables[table], where, [*KEYS, "score", "replacement", column])
     pairs = rows.pivot_table(index=[*KEYS, "score"], columns="replacement", values=column).reset_index()
     pairs = pairs[(pairs["zero"] - pairs["mean"]).abs() > tolerance]
-    return pooled(pairs.assign(value=(pairs["mean"] <= pairs["zero"]).astype(float)), cells)
+    return pooled(pairs.assign(value=(pairs["mean"] <= pairs["zero"] + slack).astype(float)), cells)
+
+
+@statistic(log=False)
+def diagonal_early(tables, *, late, scores, tolerance, where, cells=("net",), column="penalty"):
+    """Share of points below the diagonal, of networks pruned before step ``late`` minus of those pruned from it on."""
+    shares = [
+        below_diagonal(
+            tables,
+            scores=scores,
+            tolerance=tolerance,
+            where={**where, "step": steps},
+            cells=cells,
+            column=column,
+            table="tuning",
+        )
+        for steps in ({"below": late}, {"above": late - 1})
+    ]
+    both = shares[0].merge(shares[1], on=["cell", "seed"])
+    return both.assign(value=both["value_x"] - both["value_y"])[["cell", "seed", "value"]]
+
+
+@statistic(log=False)
+def above_chance(tables, *, score, layer_set, amount, replacements=("zero", "mean"), cells=("net",)):
+    """Penalty of a score minus that of random choice at the same points; ``score`` may be one of the conventions."""
+    keys = [*KEYS, "replacement"]
+    where = {"set": layer_set, "amount": float(amount), "replacement": list(replacements)}
+    known = "conventions" if "/" in score else "penalties"
+    mine, rand = (
+        chosen(tables[table], {**where, "score": name}, [*keys, "penalty"])
+        for table, name in ((known, score), ("penalties", "rand"))
+    )
+    pairs = mine.merge(rand, on=keys, suffixes=("", "_rand"))
+    return pooled(pairs.assign(value=pairs["penalty"] - pairs["penalty_rand"]), cells)
 
 
 def profile_areas(penalties: pd.DataFrame, scores=None) -> pd.DataFrame:
@@ -36,22 +84,22 @@ def profile_areas(penalties: pd.DataFrame, scores=None) -> pd.DataFrame:
 
 
 @statistic(log=False)
-def profile_gain(tables, *, scores):
+def profile_gain(tables, *, scores, cells=("net", "score")):
     """Area under the profile with means minus that with zeros, for each score."""
     areas = profile_areas(tables["penalties"])
     areas = areas[areas["score"].isin(scores)]
     wide = areas.pivot_table(index=["net", "seed", "score"], columns="replacement", values="area").reset_index()
-    return pooled(wide.assign(value=wide["mean"] - wide["zero"]), ["net", "score"])
+    return pooled(wide.assign(value=wide["mean"] - wide["zero"]), cells)
 
 
 @statistic(log=False)
-def profile_difference(tables, *, score, against, replacements=("zero", "mean")):
+def profile_difference(tables, *, score, against, replacements=("zero", "mean"), cells=("net", "replacement")):
     """Area of a score minus that of another, or minus the largest of several, with equal replacement."""
     areas = profile_areas(tables["penalties"])
     areas = areas[areas["replacement"].isin(replacements)]
     wide = areas.pivot_table(index=["net", "seed", "replacement"], columns="score", values="area").reset_index()
     rivals = wide[against] if isinstance(against, list) else wide[[against]]
-    return pooled(wide.assign(value=wide[score] - rivals.max(axis=1)), ["net", "replacement"])
+    return pooled(wide.assign(value=wide[score] - rivals.max(axis=1)), cells)
 
 
 def covered(followed: pd.DataFrame, since: int = 0, until: int | None = None) -> pd.DataFrame:
@@ -64,7 +112,7 @@ def covered(followed: pd.DataFrame, since: int = 0, until: int | None = None) ->
     return share.groupby(level=["net", "seed", "score"]).mean().reset_index(name="share")
 
 
-@statistic(log=False)
+@statistic(log=False, scale="share")
 def coverage(tables, *, scores, since=0, until=None, minus_since=None, minus_until=None):
     """Share of units chosen at least once between two steps; with ``minus_*``, minus that between two others."""
     found = covered(tables["followed"], since, until)
@@ -76,7 +124,7 @@ def coverage(tables, *, scores, since=0, until=None, minus_since=None, minus_unt
     return pooled(found.assign(value=found["share"]), ["net", "score"])
 
 
-@statistic(log=False)
+@statistic(log=False, scale="correlation")
 def coverage_rank(tables):
     """Rank correlation over scores between coverage and the area under the profile with means."""
     areas = profile_areas(tables["penalties"])
@@ -108,7 +156,7 @@ def energy_contrast(tables, *, score, against):
     return pooled((medians[score] - medians[against]).rename("value").reset_index(), ["net"])
 
 
-@statistic(log=False)
+@statistic(log=False, scale="correlation")
 def foresight(tables, *, scores, replacement):
     """Rank correlation of a score with the true penalty of single units, averaged over steps."""
     single = chosen(tables["single_units"], {"replacement": replacement})
@@ -121,10 +169,15 @@ def foresight(tables, *, scores, replacement):
 
 
 @statistic(log=False)
-def best_alpha(tables, *, layer_set, scores):
+def best_alpha(tables, *, layer_set, scores, parabola=False):
     """The multiple of the mean at which the penalty is least, on the grid measured, averaged over steps and
-    scores."""
+    scores; with ``parabola``, the lowest point of the parabola through the mean penalties."""
     rows = chosen(tables["constants"], {"set": layer_set, "score": list(scores)})
+    if parabola:
+        means = rows.groupby(["net", "seed", "alpha"])["penalty"].mean().unstack("alpha")  # noqa: PD010
+        bent, sloped, _ = np.polyfit(means.columns.to_numpy(float), means.to_numpy().T, 2)
+        lowest = np.where(bent > 0, -sloped / (2 * bent), np.nan)
+        return pooled(means.assign(value=lowest)["value"].reset_index(), ["net"])
     keys = ["net", "seed", "step", "score"]
     least = rows.loc[rows.groupby(keys)["penalty"].idxmin()]
     return pooled(least.assign(value=least["alpha"]), ["net"])

@@ -17,3 +17,18 @@ def kendall(first, second) -> float:
     one, other = (np.sign(np.subtract.outer(values, values)) for values in map(np.asarray, (first, second)))
     ties = (one**2).sum() * (other**2).sum()
     return float((one * other).sum() / np.sqrt(ties)) if ties else float("nan")
+
+
+def beyond_attainable(one: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
+    """How well orders of ``one`` agree with orders of ``other``, minus how well the latter agree among themselves.
+
+    A row a seed and a column a thing that is ordered; the rows of the two have the same seeds. Both agreements are
+    means of Kendall's tau over pairs of two different seeds, so 0 is as good as another seed of the same condition.
+    """
+
+    def agreement(first: pd.DataFrame, second: pd.DataFrame, seed) -> float:
+        rest = second.drop(index=seed)
+        return float(np.mean([kendall(first.loc[seed], row) for _, row in rest.iterrows()]))
+
+    gaps = [agreement(one, other, seed) - agreement(other, other, seed) for seed in other.index]
+    return pd.Series(gaps, other.index)
