@@ -60,7 +60,6 @@ def test_a_known_ratio_gets_its_verdict(factor, wobble, verdict):
     found, conditions = evidence.judge(claim(**HALF), tables)
     assert found == verdict
     assert conditions[0].effect == pytest.approx(factor, rel=3 * wobble)
-    assert (conditions[0].more_seeds is None) == (verdict != evidence.INCONCLUSIVE)
 
 
 def test_interval_is_students_over_seeds_of_means_over_ratios():
@@ -152,27 +151,8 @@ def test_seeds_are_the_only_independent_unit():
         evidence.judge_condition(doubled, "below", 1.0, log=False)
 
 
-def test_more_seeds_is_the_number_that_would_settle_it():
-    wanted = evidence.seeds_needed(distance=0.1, spread=0.2, n=5)
-    for extra, settled in ((wanted, True), (wanted - 1, False)):
-        n = 5 + extra
-        assert (stats.t.ppf(0.975, n - 1) * 0.2 / math.sqrt(n) < 0.1) == settled
-    assert evidence.seeds_needed(distance=1e-6, spread=1.0, n=5) is None
-    assert evidence.seeds_needed(distance=1e-16, spread=1e-17, n=5) is None  # on the threshold, but for rounding
-
-
-def test_a_claim_needs_the_seeds_of_its_worst_open_condition():
-    def open_(more):
-        return evidence.Condition("a", 1.0, 0.9, 1.1, 5, "below", 1.0, evidence.INCONCLUSIVE, more)
-
-    settled = evidence.Condition("b", 0.5, 0.4, 0.6, 5, "below", 1.0, evidence.SUPPORTED, None)
-    assert evidence.more_seeds([open_(3), settled, open_(8)]) == 8
-    assert evidence.more_seeds([open_(3), open_(None)]) is None
-    assert evidence.more_seeds([settled]) is None
-
-
 @pytest.mark.parametrize(
-    ("more", "text"), [(1, "about 1 more seed would"), (7, "about 7 more seeds"), (None, "no number")]
+    ("more", "text"), [(1, "; 1 more seed would"), (7, "; 7 more seeds would"), (None, "no number")]
 )
 def test_evidence_says_how_many_seeds_are_missing(more, text):
     row = {"verdict": evidence.INCONCLUSIVE, "seeds": 5, "label": "a", "effect": 1.0, "low": 0.9, "high": 1.1}

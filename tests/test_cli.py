@@ -304,16 +304,16 @@ def test_doctor_compares_with_the_lock(tmp_path):
 def test_verdicts_are_printed(monkeypatch):
     module = ModuleType("prunebook.evidence")
     rows = [
-        {"claim": "EC-1", "verdict": "supported", "statement": "It works.", "stale": False}
+        {"claim": "EC-1", "verdict": "supported", "statement": "It works.", "stale": False, "first": ""}
         | {"threshold": 1e-12, "high": float("inf"), "more_seeds": None},
-        {"claim": "EC-2", "verdict": "inconclusive", "statement": "Always.", "stale": True}
+        {"claim": "EC-2.2", "verdict": "inconclusive", "statement": "Always.", "stale": True, "first": "supported"}
         | {"threshold": 0.1 + 0.2, "high": 1.0, "more_seeds": 3},
     ]
-    module.verdicts = lambda: pd.DataFrame(rows)
+    module.verdicts, module.latest = lambda: pd.DataFrame(rows), lambda table: table
     monkeypatch.setitem(sys.modules, "prunebook.evidence", module)
     lines = [line.split(maxsplit=1) for line in call("verdicts").stdout.splitlines()]
     assert lines[0] == ["EC-1", f"{'supported':<24} It works."]
-    assert lines[1] == ["EC-2", f"{'inconclusive (outdated)':<24} Always."]
+    assert lines[1] == ["EC-2.2", f"{'inconclusive (outdated)':<24} Always. (before: supported)"]
     rows[0]["high"] = None  # JSON has no word for it
     assert json.loads(call("verdicts", "--json").stdout, parse_constant=pytest.fail) == rows
 

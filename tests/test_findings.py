@@ -26,6 +26,8 @@ def ledger(monkeypatch):
         {
             "claim": ["EC-1", "EC-2"],
             "paper": "evci2018",
+            "kind": "claim",
+            "replaces": "",
             "verdict": [evidence.SUPPORTED, evidence.NOT_TESTED],
             "effect": [1.004, float("nan")],
         }

@@ -208,11 +208,12 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def verdicts(as_json: AsJson = False) -> None:
-    """Print what became of each claim."""
+    """Print what became of each claim: the latest edition, with the verdict on the one before."""
     with _told():
+        from prunebook.evidence import latest
         from prunebook.evidence import verdicts as all_verdicts
 
-        table = all_verdicts()
+        table = latest(all_verdicts())
         if as_json:
             # Not DataFrame.to_json, which keeps ten decimals and so turns a threshold of 1e-12 into nothing.
             plain = table.astype(object).replace([float("inf"), -float("inf")], float("nan"))
@@ -220,7 +221,8 @@ def verdicts(as_json: AsJson = False) -> None:
             return
         for row in table.to_dict("records"):
             note = " (outdated)" if row["stale"] else ""
-            typer.echo(f"{row['claim']:<8} {row['verdict'] + note:<24} {row['statement']}")
+            before = f" (before: {row['first']})" if row["first"] else ""
+            typer.echo(f"{row['claim']:<8} {row['verdict'] + note:<24} {row['statement']}{before}")
 
 
 @app.command()

@@ -34,6 +34,9 @@ def read(path: Path = CLAIMS_FILE) -> dict[str, dict]:
                 raise InputError(f"claim {name} names an unknown statistic {condition['statistic']!r}")
             if len({"above", "below"} & set(condition)) != 1:
                 raise InputError(f"claim {name}: a condition needs one of above and below")
+            scale = condition.get("scale", STATISTICS[condition["statistic"]].scale)
+            if "margin" in condition and scale in ("share", "correlation"):
+                raise InputError(f"claim {name}: a {scale} has no margin about no difference; leave it out")
     return claims
 
 

@@ -36,7 +36,6 @@ class Condition:
     side: str
     threshold: float
     outcome: str
-    more_seeds: int | None
 
     @property
     def margin(self) -> float:
@@ -53,24 +52,20 @@ def judge_condition(values: pd.DataFrame, side: str, threshold: float, log: bool
         side: "below" or "above" the ``threshold``.
         log: values are logarithms of ratios; effect, interval and threshold are ratios.
     """
-    if (double := values.duplicated(["cell", "seed"])).any():
-        label = values["cell"][double].iloc[0]
-        raise InputError(f"{label}: more than one value a seed; seeds are the only independent unit")
-    groups, judged = values.groupby("cell", sort=False), []
+    groups, judged = checked(values).groupby("cell", sort=False), []
     limit = math.log(threshold) if log else threshold
     means, spreads = (getattr(groups["value"], name)(skipna=False) for name in ("mean", "std"))
     for label, mean, spread, n in zip(means.index, means, spreads, groups.size(), strict=True):
         if n < 2:
-            low, high, outcome, more = -math.inf, math.inf, NOT_TESTED, None
+            low, high, outcome = -math.inf, math.inf, NOT_TESTED
         else:
             half = float(half_width(spread, n))
             low, high = mean - half, mean + half
             good, bad = (high < limit, low > limit) if side == "below" else (low > limit, high < limit)
             outcome = SUPPORTED if good else NOT_SUPPORTED if bad else INCONCLUSIVE
-            more = seeds_needed(abs(mean - limit), spread, n) if outcome == INCONCLUSIVE else None
         show: Callable = math.exp if log else float
         effect, low, high = (_safe(show, v) for v in (mean, low, high))
-        judged.append(Condition(label, effect, low, high, n, side, threshold, outcome, more))
+        judged.append(Condition(label, effect, low, high, n, side, threshold, outcome))
     return judged
 
 
@@ -81,13 +76,12 @@ def _safe(function: Callable, value: float) -> float:
         return math.inf
 
 
-def seeds_needed(distance: float, spread: float, n: int, most: int = 1000) -> int | None:
-    """Further seeds after which the interval would clear the threshold, if mean and spread stay; None: too many."""
-    if distance <= 1e-9 * max(1.0, spread):  # on the threshold, but for rounding: seeds decide nothing
-        return None
-    totals = np.arange(n + 1, most)
-    enough = totals[half_width(spread, totals) < distance]
-    return int(enough[0]) - n if len(enough) else None
+def checked(values: pd.DataFrame) -> pd.DataFrame:
+    """The values of a statistic. Raises InputError where a cell has more than one of a seed."""
+    if (double := values.duplicated(["cell", "seed"])).any():
+        label = values["cell"][double].iloc[0]
+        raise InputError(f"{label}: more than one value a seed; seeds are the only independent unit")
+    return values
 
 
 def judge(claim: dict, tables: Mapping | None) -> tuple[str, list[Condition]]:
@@ -142,9 +136,3 @@ def deciding(conditions: list[Condition]) -> Condition | None:
     """The condition a verdict rests on: the one furthest on the wrong side, or the tightest if all hold."""
     order = {NOT_SUPPORTED: 0, INCONCLUSIVE: 1, NOT_TESTED: 2, SUPPORTED: 3}
     return min(conditions, key=lambda c: (order[c.outcome], c.margin), default=None)
-
-
-def more_seeds(conditions: list[Condition]) -> int | None:
-    """Further seeds that would settle every open condition; None if there is none, or no number in reach."""
-    wanted = [condition.more_seeds for condition in conditions if condition.outcome == INCONCLUSIVE]
-    return max(wanted) if wanted and None not in wanted else None

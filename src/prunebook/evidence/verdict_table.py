@@ -1,6 +1,7 @@
 """From stored results to verdicts, by the rules in the ledger."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from prunebook.evidence.claims import CLAIMS_FILE, SUPPORTED, fresh, read, replacing
-from prunebook.evidence.judging import deciding, judge, meets, more_seeds, narrowed
+from prunebook.evidence.claims import CLAIMS_FILE, INCONCLUSIVE, SUPPORTED, fresh, read, replacing
+from prunebook.evidence.judging import deciding, judge, meets, narrowed
 from prunebook.evidence.kept import kept, state
+from prunebook.evidence.power import seeds_to_decide
+from prunebook.evidence.second_edition import Judgement, judge_again
 from prunebook.store.collect import stored
 from prunebook.store.reading import Tables
 from prunebook.store.results import Store
@@ -23,10 +26,15 @@ CONDITION = ["label", "effect", "low", "high", "side", "threshold", "seeds", "ou
 
 
 def verdicts(store: Store | None = None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
-    """One row a claim from the stored paper-scale results; results on stand-in data carry no verdict.
+    """One row a claim and edition from the stored paper-scale results; results on stand-in data carry no verdict.
 
-    Columns: claim, paper, where, short, statement, study, verdict, held, conditions, label, effect, low, high, side,
-    threshold, seeds, planned, after_seed, more_seeds, stale (whether the protocol of the study has changed since).
+    Columns: claim, paper, where, short, statement, study, edition, replaces (a claim of the first edition, or ""),
+    kind, verdict, held, conditions, label, effect, low, high, side, threshold, seeds, planned, after_seed, more_seeds
+    (that give an 80 % chance of a decision), reason (why nothing was tested), beside (the verdict at the second level
+    of the intervals, in words, or ""), stale (whether the protocol has changed since).
+
+    In the first edition the effect is that of the condition that decides, and ``label`` says which; in later ones it is
+    the pooled estimate, ``label`` puts it into words, and there is no side or threshold.
     """
     return pd.DataFrame(_judged(store, path)["verdicts"])
 
@@ -38,7 +46,7 @@ def conditions_table(name: str, store: Store | None = None, path: Path = CLAIMS_
 
 def all_conditions(store: Store | None = None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
     """Every condition of every claim as a row, as ``data/verdicts.csv`` keeps them: claim, verdict, label, side,
-    threshold, effect, low, high, seeds, outcome, more_seeds."""
+    threshold, effect, low, high, seeds, outcome."""
     judged = _judged(store, path)
     rows = [
         {"claim": row["claim"], "verdict": row["verdict"]} | condition
@@ -46,8 +54,8 @@ def all_conditions(store: Store | None = None, path: Path = CLAIMS_FILE) -> pd.D
         for condition in judged["conditions"][row["claim"]] or [{}]
     ]
     numbers = ["side", "threshold", "effect", "low", "high", "seeds"]
-    columns = ["claim", "verdict", "label", *numbers, "outcome", "more_seeds"]
-    return pd.DataFrame(rows, columns=columns).astype({"seeds": "Int64", "more_seeds": "Int64"})
+    columns = ["claim", "verdict", "label", *numbers, "outcome"]
+    return pd.DataFrame(rows, columns=columns).astype({"seeds": "Int64"})
 
 
 def _judged(store: Store | None, path: Path) -> dict:
@@ -60,21 +68,86 @@ def _judge_all(store: Store, path: Path) -> dict:
     measured, rows, conditions, claims = Measured(store), [], {}, read(path)
     for name, claim in claims.items():
         study, found = STUDIES.get(claim["study"]), measured.results(claim["study"])
-        verdict, judged = judge(claim, measured.judging(claim, replacing(claims, name)))
-        key = deciding(judged)
-        empty = {"label": "", "effect": float("nan"), "low": float("nan"), "high": float("nan")}
-        empty |= {"side": "", "threshold": float("nan"), "seeds": 0}
-        conditions[name] = [asdict(condition) for condition in judged]
+        tables = measured.judging(claim, replacing(claims, name))
+        judgement = judged(claim, tables)
+        conditions[name] = [asdict(condition) for condition in judgement.conditions]
         rows.append(
             {"claim": name, "paper": claim["paper"], "where": claim["where"], "short": claim["short"]}
-            | {"statement": claim["claim"], "study": claim["study"], "verdict": verdict}
-            | {"held": sum(c.outcome == SUPPORTED for c in judged), "conditions": len(judged)}
-            | {column: getattr(key, column) if key else nothing for column, nothing in empty.items()}
-            | {"planned": planned(claim, study) if study else 0}
-            | {"after_seed": claim.get("after_seed", 0), "more_seeds": more_seeds(judged)}
+            | {"statement": claim["claim"], "study": claim["study"], "edition": claim.get("edition", 1)}
+            | {"replaces": claim.get("replaces", ""), "kind": claim.get("kind", "claim"), "verdict": judgement.verdict}
+            | {"held": sum(c.outcome == SUPPORTED for c in judgement.conditions)}
+            | {"conditions": len(judgement.conditions)}
+            | _shown(claim, judgement)
+            | {"planned": planned(claim, study) if study else 0, "after_seed": _after(claim)}
+            | {"more_seeds": seeds_to_decide(claim, tables) if judgement.verdict == INCONCLUSIVE else None}
+            | {"reason": judgement.reason, "beside": _beside(claim, tables)}
             | {"stale": bool(found and not found.stand_in and found.stale)}
         )
     return {"verdicts": rows, "conditions": conditions}
+
+
+def judged(claim: Mapping, tables: Mapping | None, level: float | None = None) -> Judgement:
+    """Verdict and conditions of a claim, by the rule of its edition; at the first of its levels if none is given."""
+    if claim.get("edition", 1) > 1:
+        return judge_again(claim, tables, level or claim.get("levels", [0.95])[0])
+    return Judgement(*judge(claim, tables))
+
+
+def _shown(claim: Mapping, judgement: Judgement) -> dict:
+    """The number that stands for all conditions."""
+    found = judgement.conditions
+    row = {"label": "", "effect": math.nan, "low": math.nan, "high": math.nan, "side": "", "threshold": math.nan}
+    if judgement.pooled:
+        row |= {"label": claim["effect"], **dict(zip(("effect", "low", "high"), judgement.pooled, strict=True))}
+    elif key := deciding(found):
+        row = {column: getattr(key, column) for column in row}
+        return row | {"seeds": key.seeds}
+    return row | {"seeds": min((condition.seeds for condition in found), default=0)}
+
+
+def _beside(claim: Mapping, tables: Mapping | None) -> str:
+    """The verdict at the second of a claim's levels, where it has two."""
+    if not (further := claim.get("levels", [])[1:]):
+        return ""
+    found = judged(claim, tables, further[0])
+    held = sum(condition.outcome == SUPPORTED for condition in found.conditions)
+    return f"{found.verdict} at {further[0]:.0%} intervals, where {held} of {len(found.conditions)} conditions hold"
+
+
+def _after(claim: Mapping) -> int:
+    """The last seed that the question came from; 0 where networks are told apart or seeds are named one by one."""
+    after = claim.get("after_seed", 0)
+    return 0 if isinstance(after, Mapping) else after
+
+
+def latest(found: pd.DataFrame) -> pd.DataFrame:
+    """Of the table of verdicts, one row a claim, at the place of its first edition: the latest, with ``first``, the
+    verdict on the one before."""
+    before = found.set_index("claim")["verdict"]
+    rows = found.assign(place=found["replaces"].where(found["replaces"] != "", found["claim"]))
+    order = rows["place"].map({name: place for place, name in enumerate(found["claim"])}).sort_values(kind="stable")
+    rows = rows.loc[order.index].drop(columns="place")
+    rows = rows[~rows["claim"].isin(rows["replaces"])].reset_index(drop=True)
+    return rows.assign(first=rows["replaces"].map(before).fillna(""))
+
+
+def changes(store: Store | None = None, path: Path = CLAIMS_FILE) -> pd.DataFrame:
+    """What changed from the first edition: a row a new claim, with the claim, rule and verdict of before, and why.
+
+    Columns: claim, before, rule_before, verdict_before, after, rule, verdict, why; a claim that is new has no before.
+    """
+    claims, verdict = read(path), verdicts(store, path).set_index("claim")["verdict"]
+    rows = []
+    for name, claim in claims.items():
+        if claim.get("edition", 1) > 1:
+            old = claim.get("replaces", "")
+            first = claims.get(old, {"claim": "", "rule": ""})
+            rows.append(
+                {"claim": old or name, "before": first["claim"], "rule_before": first["rule"]}
+                | {"verdict_before": verdict.get(old, ""), "after": name, "statement": claim["claim"]}
+                | {"rule": claim["rule"], "verdict": verdict[name], "why": claim.get("why", "A new question.")}
+            )
+    return pd.DataFrame(rows)
 
 
 def planned(claim: Mapping, study: Study) -> int:

@@ -9,11 +9,11 @@ import yaml
 
 from prunebook.errors import InputError
 from prunebook.evidence.claims import CLAIMS_FILE
-from prunebook.evidence.verdict_table import verdicts
+from prunebook.evidence.verdict_table import latest, verdicts
 from prunebook.pages.verdicts import chip, tally
 
 FINDINGS_FILE = Path(__file__).parents[3] / "data" / "findings.yaml"
-_EFFECT = re.compile(r"\{([A-Z]{2}-\w+):([^}]+)\}")
+_EFFECT = re.compile(r"\{([A-Z]{2}-[\w.]+):([^}]+)\}")
 
 
 def findings(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE) -> pd.DataFrame:
@@ -50,12 +50,13 @@ def findings_of(study: str, judged: pd.DataFrame, path: Path = FINDINGS_FILE) ->
 
 def _answers(store, path: Path, claims: Path) -> Iterator[tuple[dict, str, list[tuple[int, str]]]]:
     """Each paper's entry, its sentences that stand, and how many claims have which verdict."""
-    judged = verdicts(store, claims).set_index("claim")  # takes seconds
-    sentences = _read(path, judged)
+    judged = verdicts(store, claims)  # takes seconds
+    sentences, now = _read(path, judged.set_index("claim")), latest(judged)
     for paper, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
         own = sentences[(sentences["paper"] == paper) & sentences["stands"]]
-        counted = judged["study"] == entry["study"] if "study" in entry else judged["paper"] == paper
-        yield entry, " ".join(own["text"]) or "No answer yet.", tally(judged.loc[counted, "verdict"])
+        counted = now["study"] == entry["study"] if "study" in entry else now["paper"] == paper
+        counted &= now["kind"] != "check"
+        yield entry, " ".join(own["text"]) or "No answer yet.", tally(now.loc[counted, "verdict"])
 
 
 def findings_cards(store=None, path: Path = FINDINGS_FILE, claims: Path = CLAIMS_FILE) -> str:

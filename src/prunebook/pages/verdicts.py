@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from prunebook.evidence.claims import CLAIMS_FILE, INCONCLUSIVE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
-from prunebook.evidence.verdict_table import verdicts
+from prunebook.evidence.claims import CLAIMS_FILE, INCONCLUSIVE, NO_DIFFERENCE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
+from prunebook.evidence.verdict_table import latest, verdicts
 
 PAGES = {
     "ec-mnist": "notebooks/elimination_compensation_mnist",
@@ -32,7 +32,7 @@ TITLES = {
 def tally(found: pd.Series) -> list[tuple[int, str]]:
     """How often each verdict was found, in one order everywhere."""
     counts = found.value_counts()
-    order = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_TESTED)
+    order = (SUPPORTED, NOT_SUPPORTED, NO_DIFFERENCE, INCONCLUSIVE, NOT_TESTED)
     return [(int(counts[verdict]), verdict) for verdict in order if verdict in counts]
 
 
@@ -58,24 +58,31 @@ def markdown(columns: Mapping[str, str], rows: Iterable[Sequence]) -> str:
 
 
 def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{page}") -> str:
-    """All verdicts as Markdown, a table a paper; each row in short, with the effect and interval it rests on.
+    """The verdicts on the latest editions as Markdown, a table a paper, with the effect each rests on.
+
+    Checks are marked, and not counted.
 
     ``link`` makes the claim's id a link to its page, with {page} for the page's path without suffix; None: plain text.
     """
-    columns, blocks = dict.fromkeys(("", "Claim", "Verdict", "Effect", "Rule"), "l"), []
-    for paper, judged in verdicts(store, path).groupby("paper", sort=False):
-        summary = ", ".join(f"{count} {verdict}" for count, verdict in tally(judged["verdict"]))
-        rows = []
+    columns, blocks = dict.fromkeys(("", "Claim", "Verdict", "Before", "Effect", "Rule"), "l"), []
+    for paper, judged in latest(verdicts(store, path)).groupby("paper", sort=False):
+        counted, rows = judged["kind"] != "check", []
+        summary = ", ".join(f"{count} {verdict}" for count, verdict in tally(judged.loc[counted, "verdict"]))
+        checks = f"; {(~counted).sum()} checks beside" if not counted.all() else ""
         for _, row in judged.iterrows():
             name = row["claim"]
             if link and row["study"] in PAGES:
                 name = f"[{name}]({link.format(page=PAGES[row['study']])})"
+            verdict = chip(row["verdict"]) if link else row["verdict"]
+            short = row["short"] + {"check": " (check)", "inference": " (our reading)"}.get(row["kind"], "")
             effect = rule = ""
             if row["verdict"] != NOT_TESTED:
                 effect = measured_text(row["effect"], (row["low"], row["high"]), row["threshold"])
                 rule = rule_text(row["side"], row["threshold"])
-            rows.append((name, row["short"], chip(row["verdict"]) if link else row["verdict"], effect, rule))
-        blocks.append(f"**{TITLES.get(paper, paper)}**: {summary}.\n\n{markdown(columns, rows)}")
+                if row["edition"] > 1:
+                    effect, rule = f"{effect} {row['label']}", f"{row['held']} of {row['conditions']} hold"
+            rows.append((name, short, verdict, row["first"], effect, rule))
+        blocks.append(f"**{TITLES.get(paper, paper)}**: {summary}{checks}.\n\n{markdown(columns, rows)}")
     return "\n\n".join(blocks)
 
 
@@ -130,6 +137,8 @@ def _number(value: float, digits: int) -> str:
 
 def evidence(row) -> str:
     """One phrase that says what a verdict rests on, e.g. "0.93 (0.90 to 0.97), must be below 1; 6 of 6 hold"."""
+    if row.get("edition", 1) > 1:
+        return _second(row)
     if row["verdict"] == NOT_TESTED and not row["seeds"]:
         after = int(row.get("after_seed", 0))
         asked = f" from a seed after {after}, the last that the question came from" if after else ""
@@ -142,11 +151,23 @@ def evidence(row) -> str:
             f"must be {rule_text(row['side'], row['threshold'])}."
         )
     held = f"; {row['held']} of {row['conditions']} conditions hold" if row["conditions"] > 1 else ""
-    more = ""
-    if row["verdict"] == INCONCLUSIVE:
-        more = "; no number of seeds in reach would settle it"
-        if pd.notna(row["more_seeds"]):
-            wanted = int(row["more_seeds"])
-            more = f"; about {wanted} more seed{'s' * (wanted > 1)} would settle it"
     rule = rule_text(row["side"], row["threshold"])
-    return f"{row['label']}: {number}, must be {rule}{held}{more}"
+    return f"{row['label']}: {number}, must be {rule}{held}{_more(row)}"
+
+
+def _second(row) -> str:
+    """The same for a claim of the second edition: the pooled effect in words, and how many conditions hold."""
+    if row["verdict"] == NOT_TESTED:
+        return f"{row['reason']}."
+    number = measured_text(row["effect"], (row["low"], row["high"]), row["threshold"], digits=4)
+    beside = f"; {row['beside']}" if row["beside"] else ""
+    return f"{number} {row['label']}; {row['held']} of {row['conditions']} conditions hold{beside}{_more(row)}"
+
+
+def _more(row) -> str:
+    if row["verdict"] != INCONCLUSIVE:
+        return ""
+    if pd.isna(row["more_seeds"]):
+        return "; no number of seeds in reach would give a good chance of a decision"
+    wanted = int(row["more_seeds"])
+    return f"; {wanted} more seed{'s' * (wanted > 1)} would give an 80 % chance of a decision"
