@@ -19,6 +19,7 @@ from prunebook.data.diffusion_sorption import (
     stored_times,
 )
 from prunebook.data.diffusion_sorption.cache import solution_key
+from prunebook.data.diffusion_sorption.regression import split
 from prunebook.errors import DataError, InputError
 
 CELL = np.arange(8, 1024, 16)
@@ -51,47 +52,44 @@ def small(**changes):
 # --- regression data
 
 
+TRAIN, TEST = split(FEW)
+
+
 def test_pairs_are_the_subsampled_trajectories(clean, full):
-    for split in (clean.train, clean.test):
-        assert split.shape == (len(split.trajectories), 10, 64)
-        assert split.x.shape == (split.y.shape[0], 68)
-        assert split.x.dtype == split.y.dtype == split.y_clean.dtype == torch.float32
-        expected = full.u[list(split.trajectories)][:, STEP][:, :, CELL]
-        assert np.abs(split.y_clean.reshape(split.shape).numpy() - expected).max() < 2e-7
-        assert torch.equal(split.y, split.y_clean)
-        x = split.x.reshape(*split.shape, 68).numpy()
+    for rows, x, y in ((TRAIN, clean.x_train, clean.y_train), (TEST, clean.x_test, clean.y_clean)):
+        assert x.shape == (len(rows) * 640, 68)
+        assert x.dtype == y.dtype == torch.float32
+        expected = full.u[rows][:, STEP][:, :, CELL]
+        assert np.abs(y.reshape(len(rows), 10, 64).numpy() - expected).max() < 2e-7
+        x = x.reshape(len(rows), 10, 64, 68).numpy()
         assert (x[..., 0] == np.float32(5e-4)).all()
         assert (x[..., 1] == np.float32(0.29)).all()
         assert np.allclose(x[..., 2], (np.arange(1, 11) / 10)[:, None])
         assert np.allclose(x[..., 3], (CELL + 0.5) / 1024)
-        states = initial_states(FEW)[list(split.trajectories)]
-        assert np.allclose(x[..., 4:], states[:, None, None, None])
+        assert np.allclose(x[..., 4:], initial_states(FEW)[rows][:, None, None, None])
+    assert torch.equal(clean.y_test, clean.y_clean)
     assert (clean.name, clean.origin[:9]) == ("diffusion-sorption", "solved on")
 
 
-def test_split_is_by_trajectory_and_fixed(clean):
-    train, test = set(clean.train.trajectories), set(clean.test.trajectories)
-    assert not train & test
-    assert train | test == set(range(FEW))
-    assert len(test) == 1
-    again = regression_data(trajectories=FEW, noise=0.01)
-    assert again.test.trajectories == clean.test.trajectories
+def test_split_is_by_trajectory_and_fixed():
+    assert sorted([*TRAIN, *TEST]) == list(range(FEW))
+    assert (list(TEST), split(100)[1][:5].tolist()) == ([0], [4, 8, 11, 12, 15])
 
 
 def test_noise_is_uniform_reproducible_and_in_targets_only(clean):
     low, high = (regression_data(trajectories=FEW, noise=d) for d in (0.005, 0.01))
     for part in ("train", "test"):
-        a, b, c = (getattr(data, part) for data in (low, high, clean))
-        assert torch.equal(a.x, c.x)
-        assert torch.equal(a.y_clean, c.y_clean)
-        drawn = (b.y - b.y_clean).double()
+        a, b, c = (getattr(data, f"y_{part}").double() for data in (low, high, clean))
+        assert torch.equal(getattr(low, f"x_{part}"), getattr(clean, f"x_{part}"))
+        drawn = b - c
         assert drawn.abs().max() <= 0.01 + 1e-7
-        assert torch.allclose(drawn, 2 * (a.y - a.y_clean).double(), atol=5e-7)
+        assert torch.allclose(drawn, 2 * (a - c), atol=5e-7)
         assert drawn.square().mean() == pytest.approx(high.floor["noise"], rel=0.1)
         assert abs(float(drawn.mean())) < 4 * 0.01 / np.sqrt(3 * len(drawn))
+    assert torch.equal(high.y_clean, clean.y_clean)
     assert high.floor["noise"] == pytest.approx(3.3333e-5, rel=1e-4)
     same = regression_data(trajectories=FEW, noise=0.01)
-    assert torch.equal(same.train.y, high.train.y)
+    assert torch.equal(same.y_train, high.y_train)
     assert same.checksums == high.checksums
     assert clean.checksums["u"] == high.checksums["u"]
     assert clean.checksums["targets"] != high.checksums["targets"]
@@ -99,9 +97,9 @@ def test_noise_is_uniform_reproducible_and_in_targets_only(clean):
 
 def test_floor_of_a_blind_network(clean):
     """The best predictor without u0 is the mean over training trajectories at each (t, x)."""
-    profiles = clean.train.y_clean.reshape(clean.train.shape).double()
+    profiles = clean.y_train.reshape(len(TRAIN), 640).double()
     assert clean.floor["blind_train"] == pytest.approx(float(profiles.var(0, correction=0).mean()), rel=1e-4)
-    gap = clean.test.y_clean.reshape(clean.test.shape).double() - profiles.mean(0)
+    gap = clean.y_clean.reshape(len(TEST), 640).double() - profiles.mean(0)
     assert clean.floor["blind_test"] == pytest.approx(float(gap.square().mean()), rel=1e-4)
     assert clean.floor["noise"] == 0
 
@@ -238,10 +236,8 @@ def test_published_file(published, full, clean):
     data = regression_data(source=published, trajectories=FEW)
     assert (data.name, data.origin) == ("pdebench-diffusion-sorption", f"read from {published.name}")
     assert str(published.parent) not in data.origin
-    for ours, theirs in ((clean.train, data.train), (clean.test, data.test)):
-        assert ours.trajectories == theirs.trajectories
-        assert (ours.x - theirs.x).abs().max() < 1e-6
-        assert (ours.y - theirs.y).abs().max() < 1e-6
+    for name in ("x_train", "y_train", "x_test", "y_test"):
+        assert (getattr(clean, name) - getattr(data, name)).abs().max() < 1e-6
     assert replace(data, origin="").checksums.keys() == {"inputs", "u", "targets"}
 
 
@@ -303,5 +299,5 @@ def test_missing_or_other_file(tmp_path):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_tensors_on_the_device():
     data = regression_data(trajectories=2, device="cuda")
-    assert data.train.x.is_cuda
-    assert data.test.y_clean.is_cuda
+    assert data.x_train.is_cuda
+    assert data.y_clean.is_cuda

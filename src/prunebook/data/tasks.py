@@ -1,48 +1,15 @@
 """What the studies learn, as tensors: sets of images, and problems that a stacked network can train on."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn.functional import cross_entropy, mse_loss
-
-from prunebook.data import diffusion_sorption
 from prunebook.data import images as datasets
+from prunebook.data.diffusion_sorption import regression_data
+from prunebook.data.problem import CHUNK, Problem
 
-LOSSES = {"cross_entropy": cross_entropy, "mse": mse_loss}
-CHUNK = 5000  # samples in one batch of the passes that train nothing
+__all__ = ["CHUNK", "Problem", "images", "load", "pde"]
+
 PUBLISHED = "1D_diff-sorp_NA_NA.h5"  # PDEBench's own name for its file
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Training and test samples as rows, and what a record says about where they come from."""
-
-    name: str
-    origin: str
-    notice: str
-    stand_in: bool
-    checksums: dict[str, str]
-    loss: str
-    x_train: Float[Tensor, "n n_in"]
-    y_train: Float[Tensor, "n n_out"] | Int[Tensor, " n"]
-    x_test: Float[Tensor, "m n_in"]
-    y_test: Float[Tensor, "m n_out"] | Int[Tensor, " m"]
-    y_clean: Float[Tensor, "m n_out"] | None = None  # the test target without noise, where the task has such a thing
-    coordinates: dict[str, Tensor] | None = None  # columns of the test samples that figures plot against
-    floor: dict[str, float] | None = None  # losses that tell what a loss means, such as the variance of the noise
-    groups: dict[str, list[int]] | None = None  # columns of the inputs that belong together
-
-    @property
-    def loss_function(self) -> Callable[[Tensor, Tensor], Tensor]:
-        return LOSSES[self.loss]
-
-    def batches(self, rows: slice | Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Some of the training samples, for a pass that trains nothing."""
-        x, y = self.x_train[rows], self.y_train[rows]
-        return list(zip(x.split(CHUNK), y.split(CHUNK), strict=True))
 
 
 def images(name: str, *, data=None, device="cpu", limit: int | None = None, standardise: bool = True) -> Problem:
@@ -66,28 +33,12 @@ def pde(noise: float, *, data=None, device="cpu", trajectories: int | None = Non
     """Diffusion–sorption as regression: (constants, t, x, u0 on 64 cells) -> u, split by trajectory.
 
     ``data`` may name the published HDF5 file, or a folder that holds it under its published name; otherwise the
-    trajectories are solved here. Train and test targets carry the same kind of noise; the clean test targets are
-    kept beside them.
+    trajectories are solved here.
     """
     if data is not None and Path(data).is_dir():
         published = Path(data) / PUBLISHED
         data = published if published.exists() else None
-    count = trajectories or 100
-    made = diffusion_sorption.regression_data(trajectories=count, noise=noise, source=data, device=device)
-    test = made.test
-    return Problem(
-        **{name: getattr(made, name) for name in ("name", "origin", "checksums", "floor")},
-        notice="",
-        stand_in=False,
-        loss="mse",
-        x_train=made.train.x,
-        y_train=made.train.y,
-        x_test=test.x,
-        y_test=test.y,
-        y_clean=test.y_clean,
-        coordinates={"u0": test.x[:, 4], "t": test.x[:, 2] * 500, "x": test.x[:, 3]},
-        groups={"t": [2], "x": [3], "u0": list(range(4, test.x.shape[1]))},
-    )
+    return regression_data(trajectories=trajectories or 100, noise=noise, source=data, device=device)
 
 
 def load(config, data, device, **options):

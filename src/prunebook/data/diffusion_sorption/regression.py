@@ -15,17 +15,16 @@ in x, the 64 numbers of a trajectory are equal.
 """
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from prunebook.data.diffusion_sorption.cache import cached_solve
 from prunebook.data.diffusion_sorption.equation import Equation, initial_states, stored_times
 from prunebook.data.diffusion_sorption.pdebench import load_pdebench
+from prunebook.data.problem import Problem
 from prunebook.errors import InputError
 
 GRID, STORED = 1024, 101  # cells and stored steps of the published data; no coarser grid is ever solved on
@@ -34,46 +33,22 @@ SPLIT_SEED, TEST_SHARE = 20, 0.2
 NOISE_SEED = 2026
 
 
-@dataclass(frozen=True)
-class RegressionSplit:
-    """Pairs of some trajectories, trajectory by trajectory, then step by step, then cell by cell."""
-
-    x: Float[Tensor, "pairs inputs"]
-    y: Float[Tensor, "pairs 1"]  # with the noise
-    y_clean: Float[Tensor, "pairs 1"]
-    trajectories: tuple[int, ...]  # their numbers, in order
-    shape: tuple[int, int, int]  # (trajectories, steps, cells): `y.reshape(split.shape)` gives profiles back
-
-
-@dataclass(frozen=True)
-class RegressionData:
-    """Train and test split, and what they were made of.
-
-    `floor` holds mean squared errors on the test targets that tell what a loss means: "noise" is d²/3, what a
-    perfect network has left on noisy targets; "blind_train" and "blind_test" are what the best network that
-    cannot see u0 has left on clean targets, i.e. the error of the training trajectories' mean at each (t, x).
-    `checksums` are SHA-256 of the arrays: they tell whether two runs used the same numbers. Solutions of
-    two machines agree to about 1e-8, not to the last bit, so theirs may differ.
-    """
-
-    name: str
-    origin: str
-    train: RegressionSplit
-    test: RegressionSplit
-    floor: dict[str, float]
-    checksums: dict[str, str]
-
-
 def regression_data(
     *, trajectories: int = 100, noise: float = 0.0, source: str | Path | None = None, device: str | torch.device = "cpu"
-) -> RegressionData:
+) -> Problem:
     """64,000 pairs: 100 trajectories, 10 steps (10, 20, ..., 100) and 64 cells (8, 24, ..., 1016).
 
     The trajectories are solved on 1,024 cells and then thinned out; with `source`, a path, they are read from a
     PDEBench file instead. A fixed permutation gives 20 % of the trajectories, whole, to the test split, so that no
     trajectory is in both. Noise, uniform on (-noise, noise), is added to the targets of both splits and drawn once, so
     that it is the same for all repeats of a training; a larger `noise` scales the same draw. The inputs stay clean.
-    All tensors are float32 on `device`. Raises InputError for an unusable argument and DataError for an unusable file.
+    All tensors are float32 on `device`, trajectory by trajectory, then step by step, then cell by cell.
+
+    `floor` holds mean squared errors on the test targets that tell what a loss means: "noise" is d²/3, what a perfect
+    network has left on noisy targets; "blind_train" and "blind_test" are what the best network that cannot see u0 has
+    left on clean targets, i.e. the error of the training trajectories' mean at each (t, x). `checksums` are SHA-256 of
+    the arrays: they tell whether two runs used the same numbers. Solutions of two machines agree to about 1e-8, not to
+    the last bit, so theirs may differ. Raises InputError for an unusable argument, DataError for an unusable file.
     """
     if trajectories < 2:
         raise InputError(f"trajectories={trajectories}: use at least 2, one to train on and one to test on")
@@ -99,28 +74,38 @@ def regression_data(
     inputs[..., 2] = (times / equation.end_time)[:, None]
     inputs[..., 3] = x
     inputs[..., 4:] = u0[:, None, None, :]
-    order = np.random.default_rng(SPLIT_SEED).permutation(trajectories)
-    held_out = max(1, round(TEST_SHARE * trajectories))
-    chosen = {"train": np.sort(order[held_out:]), "test": np.sort(order[:held_out])}
+    train, test = split(trajectories)
 
-    def split(rows: np.ndarray) -> RegressionSplit:
-        x, y, y_clean = (
-            torch.tensor(array[rows].reshape(-1, width), dtype=torch.float32, device=device)
-            for array, width in ((inputs, inputs.shape[-1]), (noisy, 1), (u, 1))
-        )
-        return RegressionSplit(x, y, y_clean, tuple(rows.tolist()), (len(rows), *u.shape[1:]))
+    def tensor(array: np.ndarray, rows: np.ndarray) -> Tensor:
+        width = array.shape[-1] if array.ndim == 4 else 1
+        return torch.tensor(array[rows].reshape(-1, width), dtype=torch.float32, device=device)
 
-    mean = u[chosen["train"]].mean(0)
-    floor = {"noise": noise**2 / 3}
-    floor |= {f"blind_{part}": float(((u[rows] - mean) ** 2).mean()) for part, rows in chosen.items()}
-    return RegressionData(
+    mean, parts = u[train].mean(0), {"train": train, "test": test}
+    blind = {f"blind_{part}": float(((u[rows] - mean) ** 2).mean()) for part, rows in parts.items()}
+    x_test = tensor(inputs, test)
+    return Problem(
         name=name,
         origin=origin,
-        train=split(chosen["train"]),
-        test=split(chosen["test"]),
-        floor=floor,
+        notice="",
+        stand_in=False,
         checksums={"inputs": _sha256(inputs), "u": _sha256(u), "targets": _sha256(noisy)},
+        loss="mse",
+        x_train=tensor(inputs, train),
+        y_train=tensor(noisy, train),
+        x_test=x_test,
+        y_test=tensor(noisy, test),
+        y_clean=tensor(u, test),
+        coordinates={"u0": x_test[:, 4], "t": x_test[:, 2] * 500, "x": x_test[:, 3]},
+        floor={"noise": noise**2 / 3, **blind},
+        groups={"t": [2], "x": [3], "u0": list(range(4, x_test.shape[1]))},
     )
+
+
+def split(trajectories: int) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of those to train on and of those to test on, in order: a fixed choice."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(trajectories)
+    held_out = max(1, round(TEST_SHARE * trajectories))
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
 def _sha256(array: np.ndarray) -> str:
