@@ -1,8 +1,17 @@
-"""What must hold in every run, counted and kept."""
+"""What must hold before a run, and what must hold in every run, counted and kept."""
+
+from collections.abc import Container
 
 import pandas as pd
 
-from prunebook.errors import RunError
+from prunebook.errors import InputError, RunError
+
+
+def check_start(config, snapshots: Container[int]) -> None:
+    """Raises InputError unless the step at which a network is pruned has a snapshot."""
+    if config.start not in snapshots:
+        remedy = f"take a multiple of {config.snapshot_every} up to {config.steps}"
+        raise InputError(f"start={config.start} has no snapshot: {remedy}")
 
 
 def require_none(checks: dict[str, int]) -> None:

@@ -84,10 +84,8 @@ def enumerated(
     n = len(probabilities)
     outcomes = math.comb(samples + n - 1, samples)
     if samples < 1 or outcomes > OUTCOMES:
-        raise InputError(
-            f"{samples} draws from {n} have {outcomes:,} outcomes: give 1 draw or more, and few enough for "
-            f"{OUTCOMES:,} outcomes"
-        )
+        limit = f"give 1 draw or more, and few enough for {OUTCOMES:,} outcomes"
+        raise InputError(f"{samples} draws from {n} have {outcomes:,} outcomes: {limit}")
     picks = torch.tensor(list(itertools.combinations_with_replacement(range(n), samples)))
     counts = torch.zeros(outcomes, n, dtype=torch.int64).scatter_add(1, picks, torch.ones_like(picks))
     counts = counts.to(probabilities.device)

@@ -34,10 +34,9 @@ def valued(losses: pd.DataFrame, by: str = "") -> pd.DataFrame:
 def best(losses: pd.DataFrame, by: str = "") -> pd.DataFrame:
     """The pair with the lowest value at each network, ratio and stage, and how far the plain one is behind it.
 
-    Columns: net, kind, measure, ratio, stage, pair, name, value, tied, behind, low, high, plain, seeds. ``tied`` are
-    the pairs, the best one among them, whose value over the best one's is within one per cent, or has an interval that
-    reaches 1. ``behind`` is the plain pair's value over the best, ``low`` and ``high`` its interval. The best of many
-    is chosen by the values that it is judged by, which flatters it.
+    ``tied`` are the pairs, the best one among them, whose value over the best one's is within one per cent, or has an
+    interval that reaches 1. ``behind`` is the plain pair's value over the best, ``low`` and ``high`` its interval. The
+    best of many is chosen by the values that it is judged by, which flatters it.
     """
     losses = valued(losses, by)
     pairs = losses[~losses["ranking"].isin(CONTROLS) & losses["stage"].isin(list(STAGES))]

@@ -43,9 +43,8 @@ def others(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 def coreset_table(epsilon_first: pd.DataFrame, models: pd.DataFrame, share: float = 0.5) -> pd.DataFrame:
     """What keeping a share of the correct labels takes, as text: a row for each circumstance and kind.
 
-    ``ε`` and the observed errors are of a logit for units, and relative for weights. ``never drawn`` is the share of
-    units or weights of probability zero: however many draws, sparsity cannot be less. ``sparsity`` is a dash where
-    nothing was sampled. Raises InputError for a share that was not measured.
+    Errors are of a logit for units, and relative for weights. ``never drawn`` is the share of units or weights of
+    probability zero: however many draws, sparsity cannot be less. Nothing sampled is a dash.
     """
     facts, rows = circumstances(models).set_index("case"), []
     for label, cell in cells(epsilon_first):
@@ -76,10 +75,7 @@ def coreset_table(epsilon_first: pd.DataFrame, models: pd.DataFrame, share: floa
 
 @checked
 def circumstances(models: pd.DataFrame) -> pd.DataFrame:
-    """Accuracies, zeros and totals of the trained networks: a row for each circumstance.
-
-    Sums of sensitivities are over the weights of one class and sign; the neuron total is ``t`` of the bound for units.
-    """
+    """Accuracies, zeros and totals of the trained networks: a row for each circumstance."""
     rows = [{"case": label, **cell.groupby("what")["value"].mean().reindex(FACTS)} for label, cell in cells(models)]
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
@@ -97,10 +93,9 @@ def facts_table(models: pd.DataFrame) -> pd.DataFrame:
 
 @checked
 def useful_until(sparsity_first: pd.DataFrame, keep: float = 0.9) -> pd.DataFrame:
-    """The largest pruning ratio at which a share ``keep`` of the accuracy is guaranteed; 0 if there is none.
+    """The largest ratio at which a share ``keep`` of the pruned network's accuracy is guaranteed; 0 if there is none.
 
-    A row for each circumstance, a column for each way. Accuracies are means over seeds, that of the pruned networks
-    and the guaranteed one.
+    A row for each circumstance, a column for each way.
     """
     rows = []
     for label, cell in cells(sparsity_first):
@@ -117,11 +112,10 @@ def useful_until(sparsity_first: pd.DataFrame, keep: float = 0.9) -> pd.DataFram
 
 @checked
 def foretelling(recovery: pd.DataFrame, tuned: str = "all layers", tolerance: float = 0.01) -> pd.DataFrame:
-    """How well the error right after pruning orders networks by accuracy, before and after fine-tuning.
+    """How well the error right after pruning orders networks by accuracy: rank correlations before and after tuning.
 
-    A row for each circumstance: rank correlations (Spearman) of error and wrong labels over all networks that were
-    fine-tuned, means over seeds; and how many of the half with the larger errors end within ``tolerance`` of the dense
-    network that was tuned in the same way.
+    ``within a point``: how many of the half with the larger errors end within ``tolerance`` of the dense network that
+    was tuned in the same way.
     """
     keys = ["seed", "method", "ratio", "sparsity"]
     rows = []

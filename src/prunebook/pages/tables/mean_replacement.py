@@ -44,7 +44,7 @@ def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame
     """Penalties with zeros and with means, averaged over training: a row for each network, score and layer set.
 
     ``difference`` is zero minus mean; ``half_width_80`` and ``half_width_95`` are those of its Student-t intervals over
-    seeds, empty for one seed. Raises InputError for an amount that was not measured.
+    seeds, empty for one seed.
     """
     return _in_order(_gains(_at(penalties, amount), ["net", "score", "set"]))
 
@@ -79,10 +79,10 @@ def along_training(
 def shares(
     penalties: pd.DataFrame, *, scores: Sequence[str] = ("norm", "abs_rs", "abs_mrs"), by: str = "score"
 ) -> pd.DataFrame:
-    """How many points there are, how many are ties, and the share of the others at which means have the lower penalty.
+    """Points, ties among them, and the share ``below`` of the others at which means have the lower penalty.
 
-    A row for each network and each score or, with ``by="set"``, layer set. ``large`` counts the points at which the two
-    penalties differ by more than ``LARGE``, ``below_large`` is the share of these at which means have the lower one.
+    A row for each network and score or, with ``by="set"``, layer set. ``large`` counts the points at which the two
+    penalties differ by more than ``LARGE``; ``below_large`` is the share of these.
     """
     points = paired(named(penalties[penalties["score"].isin(list(scores))]))
     tied, large = points["gain"].abs() <= TIE, points["gain"].abs() > LARGE
@@ -99,9 +99,8 @@ def foresight_table(
 ) -> pd.DataFrame:
     """What a score tells of single units: a row for each network, pair of score and replacement, and step.
 
-    ``correlation`` is the rank correlation with the penalty of the unit pruned alone, ``lowest_tenth`` the mean of this
-    penalty over the tenth of the units that the score puts lowest, ``all_units`` that over all. Means over seeds, with
-    half widths of the correlation as in ``gains``; averaged over steps first without ``by_step``.
+    ``correlation`` is by rank, with the penalty of the unit pruned alone; ``lowest_tenth`` and ``all_units`` are means
+    of this penalty. Half widths of the correlation as in ``gains``; steps are averaged without ``by_step``.
     """
     rows, values = [], ["correlation", "lowest_tenth", "all_units"]
     for score, replacement in pairs:
@@ -124,9 +123,9 @@ def at_the_end(constants: pd.DataFrame, *, layer_set: str, scores: Sequence[str]
 
 
 def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Areas under the performance profiles: a row for each network, score and replacement, the largest first.
+    """Areas under the performance profiles, the largest first, with half widths as in ``gains``.
 
-    Scores in ``without`` are left out before the best and the worst are sought. Half widths as in ``gains``.
+    Scores in ``without`` are left out before the best and the worst are sought.
     """
     kept = [score for score in penalties["score"].unique() if score not in without]
     runs = profile_areas(named(penalties), kept)
@@ -139,8 +138,7 @@ def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataF
 def coverage_table(followed: pd.DataFrame, *, since: int = 10_000, until: int | None = PAPER_END) -> pd.DataFrame:
     """Share of the followed units that each score chose at least once: from the start, and from a later step on.
 
-    Means over seeds; a row for each network and score. Steps after ``until``, where the figure ends, do not count; None
-    takes all.
+    Means over seeds; steps after ``until``, where the figure ends, do not count.
     """
     followed, columns = named(followed), {"from the start": 0, f"from step {since:,}": since}
     found = {name: covered(followed, start, until) for name, start in columns.items()}
@@ -163,10 +161,7 @@ def border_table(borders: pd.DataFrame, *, amount: float | int = 0.1, layer_set:
 
 
 def batch_norm_table(batch_norm: pd.DataFrame) -> pd.DataFrame:
-    """Penalties with zeros and with means where batch norm uses the batch's statistics, and their largest difference.
-
-    A row for each network and score; means over steps and seeds, but for the last column.
-    """
+    """Mean penalties where batch norm uses the batch's statistics, and the largest difference of zeros and means."""
     groups = named(batch_norm).groupby(["net", "score"])
     table = groups[["zero", "mean"]].mean().assign(largest_difference=groups["difference"].max())
     return _in_order(table.reset_index())
@@ -176,8 +171,7 @@ def advantage(tuning: pd.DataFrame, *, late: float | int = 25_000, by: Sequence[
     """Penalty with zeros minus that with means: a row for early and late pruning and each number of steps tuned.
 
     The median over the networks pruned, as in the claims' rules; with ``by``, within each value of these columns.
-    Columns: ``by``, pruned, tuned, advantage, half_width (95 % Student-t interval over seeds; empty for one), kept
-    (share of the advantage before fine-tuning), held_out (the advantage on test images), seeds.
+    ``kept`` is the share of the advantage before fine-tuning, ``held_out`` the advantage on test images.
     """
     cell = ["seed", "step", "set", "amount", "score", "pruned", "tuned"]
     values = {"penalty": "advantage", "test_penalty": "held_out"}
@@ -195,8 +189,7 @@ def advantage(tuning: pd.DataFrame, *, late: float | int = 25_000, by: Sequence[
 def losses(tuning: pd.DataFrame, untouched: pd.DataFrame, *, late: float | int = 25_000) -> pd.DataFrame:
     """What the penalties are made of: median losses of pruned networks beside those of the network trained on unpruned.
 
-    A row for early and late starts and each number of steps. Columns: pruned, tuned, and the losses unpruned, mean and
-    zero, the same for held-out images; means over seeds.
+    A row for early and late starts and each number of steps tuned; means over seeds.
     """
     parts = []
     for name, table in (("unpruned", untouched), *tuning.groupby("replacement")):
@@ -213,11 +206,7 @@ def _halved(table: pd.DataFrame, late: float | int) -> pd.DataFrame:
 
 
 def removed(removal: pd.DataFrame) -> pd.DataFrame:
-    """Networks without their pruned units: a row for each layer set and amount.
-
-    Columns: layers, pruned (share of units), weights and weights left, time for one batch and what is left of it in
-    milliseconds, speed-up, and the largest difference of a logit.
-    """
+    """Networks without their pruned units: weights, milliseconds for one batch, largest difference of a logit."""
     groups = removal.groupby(["set", "amount"])
     mean, most = groups.mean(numeric_only=True), groups["difference"].max()
     columns = {
@@ -240,8 +229,7 @@ def _at(table: pd.DataFrame, amount: float, layer_set: str | None = None) -> pd.
 
 
 def _over_seeds(rows: pd.DataFrame, keys: list[str], columns: list[str], judged: str) -> pd.DataFrame:
-    """Means over each seed's rows and then over seeds, the number of seeds, and half the widths of the 80 and 95 %
-    intervals of one column."""
+    """Means over each seed's rows and then over seeds, their number, and half widths of the intervals of one column."""
     groups = rows.groupby([*keys, "seed"])[columns].mean(skipna=False).groupby(keys)
     table = groups.mean(skipna=False)
     count, spread = groups.size(), groups[judged].std()

@@ -58,10 +58,10 @@ def candidates(ready: Prepared, task: DataSet, model: nn.Sequential, seed: int) 
 def train_gates(
     model: nn.Sequential, task: DataSet, strengths, seed: int, *, epochs: int = 2, batch: int = 100, rate: float = 0.05
 ) -> Float[Tensor, "strengths n"]:
-    """One hard-concrete gate for each unit of the last hidden layer, for every strength of the penalty side by side.
+    """Gates of test time, one for each unit of the last hidden layer, for every strength of the penalty side by side.
 
-    The network is fixed. The penalty is the strength times the expected number of open gates, beside the mean
-    cross-entropy. Gates have a clamped log alpha as in the authors' code. Returns the gates of test time.
+    The network is fixed; the penalty is the strength times the expected number of open gates. Log alpha is clamped as
+    in the authors' code.
     """
     last = model[-1]
     hidden, y = outputs(model[:-1], task.train.x), task.train.y

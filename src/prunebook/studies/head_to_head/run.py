@@ -7,6 +7,7 @@ import pandas as pd
 from prunebook.data import images as datasets
 from prunebook.data.tasks import images, pde
 from prunebook.errors import InputError
+from prunebook.studies.checks import check_start
 from prunebook.studies.head_to_head import units, weights
 from prunebook.studies.head_to_head.config import SENSITIVITY, HeadToHead, OnUnits
 from prunebook.units import SCORES
@@ -15,17 +16,13 @@ from prunebook.weights import COMPENSATIONS, CRITERIA
 
 def check(config: HeadToHead) -> None:
     """Raises InputError for a configuration that cannot be carried out, before any work."""
-    for ratio in config.ratios:
-        if not 0 < ratio < 1:
-            raise InputError(f"ratio {ratio} is not between 0 and 1: give the share that is to be pruned")
+    if outside := [ratio for ratio in config.ratios if not 0 < ratio < 1]:
+        raise InputError(f"ratio {outside[0]} is not between 0 and 1: give the share that is to be pruned")
     if not config.ratios or len(set(config.ratios)) < len(config.ratios):
         raise InputError(f"ratios {config.ratios} must be at least one, each of them once")
     if isinstance(config, OnUnits):
         _known("score", config.scores, SCORES)
-        if config.start not in range(config.snapshot_every, config.steps + 1, config.snapshot_every):
-            raise InputError(
-                f"start={config.start} has no snapshot: take a multiple of {config.snapshot_every} up to {config.steps}"
-            )
+        check_start(config, range(config.snapshot_every, config.steps + 1, config.snapshot_every))
         return
     known = (*CRITERIA, SENSITIVITY)
     for names in (config.rankings, config.partners, config.tuned_rankings):
@@ -53,10 +50,8 @@ def prepare(config: HeadToHead, data, device):
     else:
         found = images(config.dataset, data=data, device=device, limit=config.limit)
     if not isinstance(config, OnUnits) and found.x_train.shape[1] != config.widths[0]:
-        raise InputError(
-            f"widths {config.widths} start with {config.widths[0]}, but {found.name} has {found.x_train.shape[1]} "
-            "inputs: change the first width"
-        )
+        there = f"{found.name} has {found.x_train.shape[1]} inputs"
+        raise InputError(f"widths {config.widths} start with {config.widths[0]}, but {there}: change the first width")
     return replace(config, dataset=found.name), found
 
 

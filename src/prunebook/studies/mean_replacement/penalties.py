@@ -135,14 +135,11 @@ def agreement(at: Moment) -> pd.DataFrame:
     A signed first-order score of a ReLU unit is proportional to the derivative of the loss by the scale of its
     weights, which vanishes at a stationary point.
     """
-    return pd.DataFrame(
-        {
-            "step": at.step,
-            "site": site,
-            "score": signed,
-            "signal": float(at.scores[signed][site].abs().sum() / at.scores[plain][site].sum().clamp(min=1e-30)),
-        }
-        for signed, plain in (("rs", "abs_rs"), ("mrs", "abs_mrs"))
-        if {signed, plain} <= set(at.scores)
-        for site in at.seen
-    )
+    rows = []
+    for signed, plain in (("rs", "abs_rs"), ("mrs", "abs_mrs")):
+        if not {signed, plain} <= set(at.scores):
+            continue
+        for site in at.seen:
+            signal = at.scores[signed][site].abs().sum() / at.scores[plain][site].sum().clamp(min=1e-30)
+            rows.append((at.step, site, signed, float(signal)))
+    return pd.DataFrame(rows, columns=["step", "site", "score", "signal"])

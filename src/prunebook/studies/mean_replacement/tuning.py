@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from prunebook import units
 from prunebook.data.tasks import load
-from prunebook.errors import InputError
+from prunebook.studies.checks import check_start
 from prunebook.studies.mean_replacement import penalties
 from prunebook.studies.mean_replacement.config import AfterTuning
 from prunebook.training.on_images import milestones, recipe_of, train_along
@@ -26,10 +26,7 @@ TIMED_BATCH, TIMED_ROUNDS = 100, 15
 
 def prepare(config: AfterTuning, data, device):
     """The images, all of the training part, and the configuration under the name of what was really loaded."""
-    if config.start not in milestones(config.steps, config.snapshot_every):
-        raise InputError(
-            f"start={config.start} has no snapshot: take a multiple of {config.snapshot_every} up to {config.steps}"
-        )
+    check_start(config, milestones(config.steps, config.snapshot_every))
     return load(config, data, device, dev=0, size=config.size)
 
 
