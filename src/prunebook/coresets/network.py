@@ -77,13 +77,9 @@ def draw(
         name: sample_weights(weight, found[name], _samples(found[name], scale), 1, (*seed, place))[0]
         for place, (name, weight) in enumerate(weights.items())
     }
-    return Draw(
-        weights=made,
-        draws=float(sum(_samples(sensitivity, scale).sum() for sensitivity in found.values())),
-        expected=_expected(found, scale),
-        kept=int(sum((weight != 0).sum() for weight in made.values())),
-        target=target,
-    )
+    draws = float(sum(_samples(sensitivity, scale).sum() for sensitivity in found.values()))
+    kept = int(sum((weight != 0).sum() for weight in made.values()))
+    return Draw(made, draws, _expected(found, scale), kept, target)
 
 
 def _samples(sensitivity: Sensitivity, scale: float) -> Float64[Tensor, "2 n_out"]:

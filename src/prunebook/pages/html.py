@@ -6,6 +6,7 @@ are asked for. All of it works without a server and without a network.
 """
 
 import base64
+import copy
 import json
 import os
 import re
@@ -144,14 +145,8 @@ def _words(element: Tag | None, leave: tuple[str, ...] = ()) -> str:
     """The text of an element on one line, cut after a word; formulas keep their marks."""
     if element is None:
         return ""
-    parts = [
-        text
-        for text in element.find_all(string=True)
-        if not any(
-            parent.name in leave or {"headerlink", "backrefs", "label"} & set(parent.get("class") or ())
-            for parent in text.parents
-            if parent is not element
-        )
-    ]
-    words = " ".join("".join(parts).split())
+    element = copy.copy(element)
+    for part in element.select(", ".join((".headerlink", ".backrefs", ".label", *leave))):
+        part.decompose()
+    words = " ".join(element.get_text().split())
     return words if len(words) <= _LONGEST else words[:_LONGEST].rsplit(" ", 1)[0] + " …"

@@ -57,19 +57,18 @@ def coreset_table(epsilon_first: pd.DataFrame, models: pd.DataFrame, share: floa
             text = mean.map(partial(number, markup="html"))
             items = "units" if kind == "neurons" else "weights"
             never = facts.get(f"{items} of probability zero", pd.Series(dtype=float)).get(label, np.nan)
-            rows.append(
-                {
-                    "case": label,
-                    "kind": KINDS.get(kind, kind),
-                    "ε": text["epsilon"],
-                    "error seen": f"{text['observed']} ± {text['observed_sd']}",
-                    "median": text["observed_median"],
-                    "size": text["size"],
-                    "draws": text["samples"],
-                    "sparsity": percent(mean["sparsity"]),
-                    "never drawn": percent(never / mean["size"]),
-                }
-            )
+            row = {
+                "case": label,
+                "kind": KINDS.get(kind, kind),
+                "ε": text["epsilon"],
+                "error seen": f"{text['observed']} ± {text['observed_sd']}",
+                "median": text["observed_median"],
+                "size": text["size"],
+                "draws": text["samples"],
+                "sparsity": percent(mean["sparsity"]),
+                "never drawn": percent(never / mean["size"]),
+            }
+            rows.append(row)
     return pd.DataFrame(rows)
 
 

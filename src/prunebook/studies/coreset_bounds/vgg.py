@@ -16,13 +16,8 @@ from prunebook.training.sgd import Recipe, outputs, read_checked, write_atomical
 def features(config: OnVgg, seed: int, dataset: DataSet, report) -> dict[str, Tensor]:
     """Outputs of the convolutions for each part, kept beside the weights: all circumstances of a seed need the same."""
     steps = config.trunk_epochs * -(-len(dataset.train) // config.trunk_batch)
-    recipe = Recipe(
-        steps,
-        learning_rate=config.trunk_rate,
-        batch_size=config.trunk_batch,
-        schedule="one-cycle",
-        weight_decay=config.trunk_decay,
-    )
+    own = {"learning_rate": config.trunk_rate, "batch_size": config.trunk_batch, "weight_decay": config.trunk_decay}
+    recipe = Recipe(steps, schedule="one-cycle", **own)
     marks = milestones(steps, max(1, steps // 20))
     model, trajectory = train_on_images(
         config.net, dataset, recipe, seed, marks, batch_norm=True, precision=config.precision, report=report
