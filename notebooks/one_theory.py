@@ -37,13 +37,14 @@ from torch.autograd.functional import hessian
 from torch.func import functional_call
 
 from prunebook import coresets, units, weights
+from prunebook.networks.device import resolve_device
 from prunebook.networks.mlp import mlp
 from prunebook.pages.figures import in_house_style, look
 from prunebook.pages.figures.coreset_parts import LOOKS
 from prunebook.pages.figures.layout import grid, legend_below, log_axis, panel_label
-from prunebook.studies import configuration, study, theory
+from prunebook.studies import configuration, theory
 
-seed, device = configuration.seed_list(1 if seeds is None else seeds)[0], study.resolve_device(device)
+seed, device = configuration.seed_list(1 if seeds is None else seeds)[0], resolve_device(device)
 
 
 def relations(**rows):

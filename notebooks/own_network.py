@@ -56,9 +56,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from prunebook import coresets, units, weights
 from prunebook.data.images import load
 from prunebook.errors import InputError
+from prunebook.networks.device import resolve_device
 from prunebook.pages.figures import in_house_style, look
 from prunebook.pages.figures.layout import grid, legend_below, panel_label
-from prunebook.studies import configuration, study
+from prunebook.studies import configuration
 
 SIZES = {  # training images, held-out images, test images, width of the network, epochs, of fine-tuning
     "smoke": (600, 200, 300, 8, 2, 1),
@@ -68,7 +69,7 @@ scale = scale or os.environ.get("PRUNEBOOK_SCALE") or "laptop"
 if scale not in (*SIZES, "paper"):
     raise InputError(f"scale={scale!r}: choose from {', '.join(SIZES)}, paper")
 limit, dev, tested, width, epochs, tuning = SIZES.get(scale, SIZES["laptop"])
-seed, device = configuration.seed_list(1 if seeds is None else seeds)[0], study.resolve_device(device)
+seed, device = configuration.seed_list(1 if seeds is None else seeds)[0], resolve_device(device)
 pictures = load("cifar10", data=data or None, device=device, dev=dev, limit=limit)
 if pictures.notice:
     display(HTML(f'<div class="pb-banner"><p>{html.escape(pictures.notice)}</p></div>'))

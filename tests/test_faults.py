@@ -32,10 +32,10 @@ from typer.testing import CliRunner
 from prunebook.cli import app
 from prunebook.data import images
 from prunebook.errors import DataError, InputError, ResultError, RunError
+from prunebook.networks.device import resolve_device
 from prunebook.paths import replacing
 from prunebook.store.results import ResultMissing, Store
 from prunebook.studies import STUDIES
-from prunebook.studies import study as studies
 from prunebook.training import snapshots
 from prunebook.training.sgd import Recipe, Trainer, write_atomically
 
@@ -552,4 +552,4 @@ def test_a_driver_that_does_not_fit_is_no_gpu(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", broken)
     with pytest.warns(UserWarning, match="too old"), pytest.raises(InputError, match="device 'cuda' is not available"):
-        studies.resolve_device("cuda")
+        resolve_device("cuda")

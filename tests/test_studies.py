@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from prunebook.errors import DataError, InputError, ResultError
+from prunebook.networks.device import resolve_device
 from prunebook.store import machine
 from prunebook.store.collect import collect, stored
 from prunebook.store.results import Store
 from prunebook.studies import STUDIES
-from prunebook.studies import study as studies
 from prunebook.studies.configuration import describe, seed_list
 from prunebook.studies.study import Study
 
@@ -316,12 +316,12 @@ def test_bad_arguments_are_refused_before_any_work(lab, options, words):
 
 def test_a_gpu_that_is_not_there_is_refused(lab, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert studies.resolve_device("auto") == "cpu"
+    assert resolve_device("auto") == "cpu"
     with pytest.raises(InputError, match=r"torch\.cuda\.is_available\(\) is False"):
         lab.collect(device="cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert studies.resolve_device("auto") == studies.resolve_device("cuda") == "cuda"
-    assert studies.resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") == resolve_device("cuda") == "cuda"
+    assert resolve_device("cpu") == "cpu"
 
 
 def test_a_table_may_not_hide_the_configuration(lab):
