@@ -37,6 +37,7 @@ from prunebook.store.results import Store
 from prunebook.workflow.jobs import shown
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book"))  # its other modules, whoever imports this one
 # Seconds that one cell may take; the paper scale takes as long as it takes.
 CELL_TIMEOUT = {"smoke": 600, "laptop": 1800, "paper": None}
 HEARTBEAT = 15.0
@@ -241,13 +242,12 @@ def execute_all(sources: list[Path], output: Path, scale: str, arguments: list[s
 
 def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     """Lay out in `output/src` what Sphinx reads: settings, prose, and `notebooks` (page → executed file)."""
+    from generated import above_floor, benchmarks, soak, speed
+    from status import drift_table, invariants_table, plans_table, studies_table
+
     from prunebook.pages.figures.card import card
     from prunebook.pages.findings import findings_cards
-    from prunebook.pages.status import drift_table, invariants_table, plans_table, studies_table
     from prunebook.pages.verdicts import markdown_table
-
-    sys.path.insert(0, str(ROOT / "book"))
-    from generated import above_floor, benchmarks, soak, speed
 
     src = output / "src"
     shutil.rmtree(src, ignore_errors=True)
@@ -356,7 +356,8 @@ def contents(src: Path) -> str:
     """A hash of all that Sphinx reads, and of what else has a part in a page: our own code and the pinned packages."""
     digest = hashlib.sha256()
     files = sorted(path for path in src.rglob("*") if path.is_file())
-    for path in [*files, *sorted((ROOT / "src").rglob("*.py")), Path(__file__), ROOT / "requirements.lock"]:
+    code = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "book").glob("*.py")])
+    for path in [*files, *code, ROOT / "requirements.lock"]:
         digest.update(f"{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -366,7 +367,7 @@ def render(src: Path, output: Path) -> Path:
 
     A book of the same pages, made by the same packages, is left alone.
     """
-    from prunebook.pages.html import finish
+    from finishing import finish
 
     work, log, html = output / "work", output / "logs" / "book.log", output / "html"
     now, note = contents(src), output / "html-made-from"

@@ -13,13 +13,13 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from prunebook.pages import findings, status, verdicts
+from prunebook.pages import findings, verdicts
 from prunebook.pages.verdicts import chip
 
 ROOT = Path(__file__).resolve().parents[1]
 
 sys.path.insert(0, str(ROOT / "book"))
-build, generated = importlib.import_module("build"), importlib.import_module("generated")
+build, generated, status = (importlib.import_module(name) for name in ("build", "generated", "status"))
 
 
 def notebook(path, *cells, parameters="scale = None"):

@@ -1,13 +1,18 @@
 """The last touches to built pages: figures in files, claims that are found, previews of what links lead to."""
 
 import base64
+import importlib
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 
 from prunebook.errors import DataError
-from prunebook.pages import html as webpages
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book"))
+webpages = importlib.import_module("finishing")
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 
