@@ -242,6 +242,7 @@ def execute_all(sources: list[Path], output: Path, scale: str, arguments: list[s
 
 def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     """Lay out in `output/src` what Sphinx reads: settings, prose, and `notebooks` (page → executed file)."""
+    import site_data
     from generated import above_floor, benchmarks, soak, speed
     from status import drift_table, invariants_table, plans_table, studies_table
 
@@ -251,7 +252,7 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
 
     src = output / "src"
     shutil.rmtree(src, ignore_errors=True)
-    skipped = shutil.ignore_patterns("*.py", "__pycache__", "_generated")
+    skipped = shutil.ignore_patterns("*.py", "__pycache__", "_generated", "schema")
     shutil.copytree(ROOT / "book", src / "book", ignore=skipped)
     shutil.copy(ROOT / "_toc.yml", src)
     for page, path in notebooks.items():
@@ -284,6 +285,8 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
         config["title"], "What three papers say of pruning, each claim held against a rule.", count_verdicts(verdicts)
     )
     picture.savefig(static / "card.png", dpi=100)
+    site_data.write(src / "book" / "_site")
+    config["sphinx"]["config"]["html_extra_path"] = ["book/_site"]
     where_it_stands(config, os.environ)
     if mathjax(static / "mathjax"):
         config["sphinx"]["config"]["mathjax_path"] = "mathjax/tex-svg.js"
