@@ -465,7 +465,7 @@ def test_arguments_of_other_libraries():
         "ratio is tensor": lambda: bare(model, x, torch.tensor(0.5)),
         "scope is '2:4'": lambda: bare(model, x, 0.5, scope="2:4"),
         "layers is '0'": lambda: bare(model, x, 0.5, layers="0"),
-        "no nn.Linear called '1'": lambda: bare(model, x, 0.5, layers=["1"]),
+        "called '1'": lambda: bare(model, x, 0.5, layers=["1"]),
     }.items():
         with pytest.raises(InputError, match=message):
             call()
@@ -521,10 +521,11 @@ def test_the_report_says_what_happened():
     rows = prune(model, x, 0.05, "wanda")
     assert rows.reached == 0
     assert any("0.0000 in place of 0.0500" in note for note in rows.notes)
-    mixed = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3), nn.Flatten(), nn.Linear(8, 3)).double()
+    mixed = nn.Sequential(nn.ConvTranspose2d(1, 2, 3), nn.Conv2d(2, 2, 3), nn.Flatten(), nn.Linear(72, 3)).double()
     report = prune(mixed, inputs(10, 36).view(10, 1, 6, 6), 0.5)
-    assert report.notes == ("left alone: 2 Conv2d",)
-    assert str(report).splitlines()[-1] == "left alone: 2 Conv2d"
+    assert list(report.masks) == ["1", "3"]
+    assert report.notes == ("left alone: 1 ConvTranspose2d",)
+    assert str(report).splitlines()[-1] == "left alone: 1 ConvTranspose2d"
     assert prune(network((6, 8, 3)), x, 0.5).notes == ()
 
 

@@ -209,7 +209,7 @@ def test_arguments_that_cannot_be_used():
         "part of the calibration: ": lambda: prune(model, None, 0.5, calibration=calibration, seed=1),
         "probes is 0": lambda: prune(model, x, 0.5, probes=0),
         "nonlinear_samples is 0": lambda: Calibration(model, x, nonlinear_samples=0),
-        "no nn.Linear layer": lambda: prune(nn.Sequential(nn.Tanh()), x, 0.5),
+        "layer to prune": lambda: prune(nn.Sequential(nn.Tanh()), x, 0.5),
     }.items():
         with pytest.raises(InputError, match=message):
             call()

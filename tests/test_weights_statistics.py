@@ -37,7 +37,7 @@ def test_input_moments():
     close(first.mean, x.mean(0))
     close(first.square, x.square().mean(0))
     close(first.variance, x.var(0, correction=0))
-    close(known.covariances["0"], torch.cov(x.T, correction=0))
+    close(known.covariances["0"][0], torch.cov(x.T, correction=0))
     assert first.count == 40
     assert first.covariance is None
 
@@ -179,7 +179,7 @@ def test_constant_inputs_give_exact_zeros():
     layer = known.statistics["0"]
     assert (layer.spread[:, 2] == 0).all()
     assert layer.variance[2] == 0
-    assert (known.covariances["0"][2] == 0).all()
+    assert (known.covariances["0"][0, 2] == 0).all()
     close(layer.shift[:, 2], -0.4242 * model[0].weight.detach()[:, 2])
 
 

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from prunebook.errors import InputError
+from prunebook.networks.linear_layers import type_of
 
 
-def is_linear(layer: nn.Linear, a: Tensor, z: Tensor) -> bool:
+def is_linear(layer: nn.Module, a: Tensor, z: Tensor) -> bool:
     """Whether a layer made z = W a + b of its input: it does not where a forward of its own or a hook changes it."""
-    expected = nn.functional.linear(a.to(layer.weight.dtype), layer.weight, layer.bias)
+    expected = type_of(layer).forward(layer, a.to(layer.weight.dtype))
     return z.shape == expected.shape and close(z, expected, size(expected), tolerance(z))
 
 

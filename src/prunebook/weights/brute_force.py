@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunebook.networks.evaluating import evaluating, private_copy
+from prunebook.networks.linear_layers import KINDS, type_of
 from prunebook.weights.calibration import Calibration
 
 BYTES = {"cpu": 8 * 2**20, "cuda": 2**30}  # of one intermediate result: on a CPU it should stay in the cache
@@ -49,10 +50,10 @@ def output_changes(calibration: Calibration, *, fast: bool = True) -> dict[str, 
             )
         found = {}
         for name, layer in layers.items():
-            every = torch.ones_like(layer.weight).nonzero().tolist()
+            every = torch.ones_like(layer.weight).flatten(1).nonzero().tolist()
             mean = calibration.moments[name].mean
             changes = single_changes(calibration.model, x, name, mean, every, calibration.batches.call)
-            found[name] = changes.view_as(layer.weight)
+            found[name] = changes.view(len(layer.weight), -1)
         return found
 
 
@@ -60,23 +61,25 @@ def single_changes(
     model: nn.Module,
     x: Tensor,
     name: str,
-    mean: Float[Tensor, " n_in"],
+    mean: Float[Tensor, "*n_out n_in"],
     entries: Iterable[Sequence[int]],
     call: Callable[[nn.Module, Any], Any] = nn.Module.__call__,
 ) -> Float[Tensor, " n_entries"]:
     """The same for some weights (i, j) of the layer `name`, each by a forward pass of a copy of any model."""
     model = private_copy(model).eval()
-    layer = model.get_submodule(name)
-    shift, changes = torch.zeros_like(layer.weight[:, 0]), []
+    layer, changes = model.get_submodule(name), []
     with torch.no_grad():
+        layer.weight.data = layer.weight.contiguous()
+        weights, axis = layer.weight.data.flatten(1), KINDS[type_of(layer)].axis
+        shift, mean = torch.zeros_like(weights[:, 0]), mean.expand_as(weights)
         before = call(model, x)
-        layer.register_forward_hook(lambda module, args, z: z + shift)
+        layer.register_forward_hook(lambda module, args, z: (z.movedim(axis, -1) + shift).movedim(-1, axis))
         for i, j in entries:
-            weight = layer.weight[i, j].clone()
-            shift[i] = weight * mean[j].to(weight)
-            layer.weight[i, j] = 0
+            weight = weights[i, j].clone()
+            shift[i] = weight * mean[i, j].to(weight)
+            weights[i, j] = 0
             changes.append((call(model, x) - before).double().square().sum() / len(before))
-            layer.weight[i, j], shift[i] = weight, 0
+            weights[i, j], shift[i] = weight, 0
     return torch.stack(changes) if changes else before.new_zeros(0, dtype=torch.float64)
 
 

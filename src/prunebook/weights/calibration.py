@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from prunebook.data.batches import Batches
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import as_written, evaluating, private_copy
-from prunebook.networks.linear_layers import left_alone, prunable_layers
+from prunebook.networks.linear_layers import KINDS, left_alone, prunable_layers
 from prunebook.weights.checks import check_calls, check_derivatives, some
 from prunebook.weights.jacobians import Recorder
 from prunebook.weights.losses import mean_loss
@@ -55,7 +55,7 @@ class Calibration:
     Attributes
     ----------
     layers
-        The `nn.Linear` layers of the private copy by name.
+        The layers of the private copy that can be pruned, by name: `nn.Linear` and convolutions.
     left_alone
         What else has weights, in words.
 
@@ -99,14 +99,14 @@ class Calibration:
         self.loss, self.seed, self.nonlinear_samples = loss, seed, int(nonlinear_samples)
         self.probes = None if probes is None else int(probes)
         self._known: dict[Hashable, Any] = {}
-        self.layers = prunable_layers(self.model, layers)
+        self.layers = prunable_layers(self.model, layers, KINDS)
         self.model.requires_grad_(False)
         self._contents = contents(model)
         self.batches = Batches(batches, self.model, forward=forward, targets=targets)
         self.layers = self._called(named=layers is not None)
         self.left_alone = left_alone(self.model, self.layers)
 
-    def _called(self, named: bool) -> dict[str, nn.Linear]:
+    def _called(self, named: bool) -> dict[str, nn.Module]:
         """The layers that the model calls; checked on the first batch."""
         with self.recorder() as recorder:
             x, _ = self.batches.first()
@@ -129,7 +129,7 @@ class Calibration:
     @property
     def weights(self) -> dict[str, Float[Tensor, "_ _"]]:
         """The weights of each layer in float64, (n_out, n_in)."""
-        return {name: layer.weight.detach().double() for name, layer in self.layers.items()}
+        return {name: layer.weight.detach().double().flatten(1) for name, layer in self.layers.items()}
 
     @cached_property
     @as_written()
@@ -139,8 +139,8 @@ class Calibration:
 
     @cached_property
     @as_written()
-    def covariances(self) -> dict[str, Float[Tensor, "_ _"]]:
-        """Covariance of each layer's inputs, (n_in, n_in), float64, by one forward pass the first time."""
+    def covariances(self) -> dict[str, Float[Tensor, "groups _ _"]]:
+        """Covariance of each layer's inputs, (groups, n_in, n_in), float64, by one forward pass the first time."""
         found = input_moments(self.recorder(), self.batches, covariances=True)
         self.__dict__.setdefault("moments", found)
         return {name: layer.covariance for name, layer in found.items()}
@@ -188,7 +188,7 @@ class Calibration:
                     loss = mean_loss(self.loss, outputs, y)
                     gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
                     for total, gradient in zip(totals.values(), gradients, strict=True):
-                        total.add_(gradient, alpha=len(outputs))
+                        total.add_(gradient.flatten(1), alpha=len(outputs))
                     count += len(outputs)
             finally:
                 for weight in weights:

@@ -1,5 +1,6 @@
 """Is the model what the theory takes it for? Tried on the first batch, and refused with one clear error if not."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from prunebook.errors import InputError
+from prunebook.networks.linear_layers import type_of
 from prunebook.networks.premises import close, is_linear, require_alone, require_same_again, size, tolerance
 from prunebook.weights.jacobians import Recorder
 
@@ -15,6 +17,7 @@ FORWARD_ONLY = ("magnitude", "wanda", "mean-replacement", "layerwise-obs", "rand
 APART = 0.2  # relative; a derivative that differs so much from the difference quotient is none
 
 Calls = dict[str, list[tuple[Tensor, Tensor]]]
+Gradients = dict[str, Sequence[Tensor]]
 
 
 def some(recorder: Recorder, x: Any) -> Any:
@@ -49,44 +52,43 @@ def check_calls(recorder: Recorder, x: Any) -> None:
     try:
         for parameter in every:
             parameter.requires_grad_()
-        found, calls = _gradients(recorder, x, parameters)
+        found, by_calls, total = _gradients(recorder, x, parameters)
     except (RuntimeError, InputError):
         return  # no backward pass to be had; methods that need one will say so
     finally:
         for parameter in every:
             parameter.requires_grad_(False)
-    for name, parts in calls.items():
-        pairs = [(g.reshape(-1, g.shape[-1]).double(), a.reshape(-1, a.shape[-1]).double()) for a, g in parts]
-        pairs = [(g, torch.cat([a, torch.ones_like(a[:, :1])], 1)) for g, a in pairs]  # ones: the bias
-        if not pairs:
-            continue
-        by_calls, total = sum(g.T @ a for g, a in pairs), sum(g.abs().T @ a.abs() for g, a in pairs)
-        for parameter, gradient in zip(parameters[name], found[name], strict=True):
-            what, at = ("weight", slice(-1)) if parameter.ndim == 2 else ("bias", -1)
-            coarse = max(tolerance(g) for _, g in parts)
-            if not close(gradient, by_calls[:, at], size(total[:, at]), coarse):
+    for name in by_calls:
+        for gradient, here, all_in_all in zip(found[name], by_calls[name], total[name], strict=True):
+            if not close(gradient, here, size(all_in_all), tolerance(gradient)):
+                what = "bias" if gradient.ndim == 1 else "weight"
                 raise InputError(
                     f"the {what} of layer {name!r} is used a second time outside of the layer, for example transposed: "
                     "untie the two, or leave it out and name the others with layers="
                 )
 
 
-def _gradients(
-    recorder: Recorder, x: Any, parameters: dict[str, list[Tensor]]
-) -> tuple[dict[str, list[Tensor]], Calls]:
-    """Of a random sum of all outputs: by the parameters, and by each call's pre-activation, whose place it takes."""
+def _gradients(recorder: Recorder, x: Any, parameters: dict[str, list[Tensor]]) -> tuple[Gradients, ...]:
+    """Of a random sum of all outputs by the parameters: as they are, by the recorded calls, and of these in modulus."""
     with torch.enable_grad():
         y, calls = recorder.run(x)
-    tensors = [t for t in tree_leaves(y) if isinstance(t, Tensor)]
-    outputs = [t for t in tensors if t.is_floating_point() and t.requires_grad]
-    if not outputs:
-        return {}, {}
-    wanted = [p for mine in parameters.values() for p in mine]
-    wanted += [z for parts in calls.values() for _, z in parts]
-    seeds = [torch.randn_like(t) for t in outputs]
-    found = iter(torch.autograd.grad(outputs, wanted, seeds, allow_unused=True, materialize_grads=True))
-    by_parameter = {name: [next(found) for _ in mine] for name, mine in parameters.items()}
-    return by_parameter, {name: [(a, next(found)) for a, _ in parts] for name, parts in calls.items()}
+        tensors = [t for t in tree_leaves(y) if isinstance(t, Tensor)]
+        outputs = [t for t in tensors if t.is_floating_point() and t.requires_grad]
+        if not outputs:
+            return {}, {}, {}
+        wanted = [p for mine in parameters.values() for p in mine]
+        wanted += [z for parts in calls.values() for _, z in parts]
+        seeds = [torch.randn_like(t) for t in outputs]
+        pulled = iter(torch.autograd.grad(outputs, wanted, seeds, allow_unused=True, materialize_grads=True))
+        found = {name: [next(pulled) for _ in mine] for name, mine in parameters.items()}
+        by_calls, total = {}, {}
+        for name, parts in calls.items():
+            layer, pairs = recorder.layers[name], [(a, next(pulled)) for a, _ in parts]
+            for sums, signed in ((by_calls, pairs), (total, [(a.abs(), g.abs()) for a, g in pairs])):
+                made = [type_of(layer).forward(layer, a.to(layer.weight.dtype)) for a, _ in signed]
+                if made:
+                    sums[name] = torch.autograd.grad(made, parameters[name], [g for _, g in signed])
+    return found, by_calls, total
 
 
 def check_derivatives(recorder: Recorder, x: Any) -> int:

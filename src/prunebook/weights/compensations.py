@@ -1,7 +1,8 @@
 """Compensations: what the biases, or the kept weights, do to make up for the removed weights.
 
-Each is a function (calibration, masks) -> dict from layer name to `Change`; masks are (n_out, n_in), True =
-kept. A new one is a function with `@compensation(name)`. Notation as in `prunebook.weights.statistics`.
+Each is a function (calibration, masks) -> dict from layer name to `Change`; masks are (n_out, n_in), True = kept. A new
+one is a function with `@compensation(name)`. Notation as in `prunebook.weights.statistics`. The bias of a convolution
+moves all positions at once.
 """
 
 import warnings
@@ -75,7 +76,7 @@ def elimination(calibration: Calibration, masks: Masks) -> Changes:
 def mean(calibration: Calibration, masks: Masks) -> Changes:
     """Each unit's bias moves by the mean of what was removed, the sum of W E[a]: mean replacement."""
     return {
-        name: Change(None, torch.where(mask, 0.0, calibration.weights[name]) @ calibration.moments[name].mean)
+        name: Change(None, (torch.where(mask, 0.0, calibration.weights[name]) * calibration.moments[name].mean).sum(1))
         for name, mask in masks.items()
     }
 
@@ -100,10 +101,10 @@ def obs(calibration: Calibration, masks: Masks, damping: float = DAMPING) -> Cha
         )
     changes = {}
     for name, mask in masks.items():
-        covariance, weight = calibration.covariances[name], calibration.weights[name]
-        removed = torch.where(mask, 0.0, weight)
-        update = _row_updates(covariance, removed, mask, ridge(covariance, damping))
-        changes[name] = Change(update, (removed - update) @ calibration.moments[name].mean)
+        blocks, removed = calibration.covariances[name], torch.where(mask, 0.0, calibration.weights[name])
+        rows = zip(blocks, removed.chunk(len(blocks)), mask.chunk(len(blocks)), strict=True)
+        update = torch.cat([_row_updates(c, gone, kept, ridge(c, damping)) for c, gone, kept in rows])
+        changes[name] = Change(update, ((removed - update) * calibration.moments[name].mean).sum(1))
     return changes
 
 

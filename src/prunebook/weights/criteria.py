@@ -1,7 +1,7 @@
 """Criteria: functions of the calibration that give each weight a score; the lowest are removed first.
 
-Each returns a dict from layer name to scores (n_out, n_in) in float64. A new one is a function with
-`@criterion(name)`. W is the weight, a the layer input, expectations E are over the data.
+Each returns a dict from layer name to scores (n_out, n_in) in float64, for convolutions as in `statistics`. A new one
+is a function with `@criterion(name)`. W is the weight, a the layer input, expectations E are over the data.
 """
 
 from collections.abc import Callable
@@ -108,11 +108,12 @@ def layerwise_obs(calibration: Calibration) -> Scores:
     ridge alone would add is taken off, so that constant inputs score 0.
     """
     scores = {}
-    for name, covariance in calibration.covariances.items():
-        lam = ridge(covariance)
-        eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
-        left = 1 / torch.linalg.inv(covariance + lam * eye).diagonal() - lam
-        scores[name] = calibration.weights[name].square() * left.clamp(min=0)
+    for name, blocks in calibration.covariances.items():
+        lam = torch.stack([ridge(covariance) for covariance in blocks])[:, None]
+        damped = blocks + torch.diag_embed(lam.expand(blocks.shape[:2]))
+        left = (1 / torch.linalg.inv(damped).diagonal(dim1=1, dim2=2) - lam).clamp(min=0)  # (groups, i)
+        weight = calibration.weights[name]
+        scores[name] = (weight.square().unflatten(0, (len(blocks), -1)) * left[:, None]).view_as(weight)
     return scores
 
 

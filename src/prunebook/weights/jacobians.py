@@ -14,17 +14,13 @@ from prunebook.networks.evaluating import evaluating
 
 @dataclass(frozen=True)
 class Recorded:
-    """One batch: outputs y (B, K) and, for each layer and call (none where no sample came), its input and output."""
+    """One batch: outputs y (B, K), and input a and output z of each call of a layer, if there was one."""
 
     y: Tensor
     calls: dict[str, list[tuple[Tensor, Tensor]]]
 
-    def inputs(self, name: str) -> Tensor:
-        """Inputs of a layer at all positions and calls of each sample, (B, T, i)."""
-        return joined([a for a, _ in self.calls[name]])
-
-    def rows(self, probes: int | None = None, generator: Generator | None = None) -> Iterator[dict[str, Tensor]]:
-        """Rows of the output Jacobian: for each output (or probe), d y_k / d z as (B, T, o) for each layer.
+    def rows(self, probes: int | None = None, generator: Generator | None = None) -> Iterator[dict[str, list[Tensor]]]:
+        """Rows of the output Jacobian: for each output (or probe), d y_k / d z for each call of each layer.
 
         With `probes`, each row is v^T J for a random vector v of +1 and -1 for each sample, over sqrt(probes), so that
         sums over the rows of products of two entries estimate the sums over the outputs without bias.
@@ -38,8 +34,7 @@ class Recorded:
                 # drawn on the CPU, so that every device sees the same probes
                 signs = torch.randint(0, 2, self.y.shape, generator=generator)
                 seed = signs.to(self.y).mul_(2).sub_(1).div_(probes**0.5)
-            pulled = self.pulled(seed, retain=k < count - 1)
-            yield {name: joined(parts) for name, parts in pulled.items() if parts}
+            yield self.pulled(seed, retain=k < count - 1)
 
     def pulled(self, seed: Tensor, *, retain: bool = True) -> dict[str, list[Tensor]]:
         """Gradients of sum(seed y) by the pre-activations of each layer, zero where none arrives."""
@@ -58,7 +53,7 @@ class Recorder:
     """
 
     def __init__(
-        self, model: nn.Module, layers: dict[str, nn.Linear], call: Callable[[nn.Module, Any], Any] = nn.Module.__call__
+        self, model: nn.Module, layers: dict[str, nn.Module], call: Callable[[nn.Module, Any], Any] = nn.Module.__call__
     ) -> None:
         self.model, self.layers, self.call = model, layers, call
         self.reached: set[str] = set()
@@ -107,7 +102,7 @@ class Recorder:
             raise InputError("the model's outputs do not depend on any linear layer in a differentiable way")
         for name, parts in calls.items():
             for a, z in parts:
-                if a.ndim < 2 or len(a) != count or len(z) != count:
+                if a.ndim < self.layers[name].weight.ndim or len(a) != count or len(z) != count:
                     raise InputError(
                         f"layer {name!r} sees an input of shape {tuple(a.shape)} for {count} samples: "
                         "the first dimension must be the sample"
@@ -132,9 +127,3 @@ class Recorder:
             return z.clone()  # an activation that works in place must not reach the recorded tensor
 
         return record
-
-
-def joined(calls: list[Tensor]) -> Tensor:
-    """Values at all positions and calls of each sample, (B, T, features)."""
-    parts = [values.reshape(len(values), -1, values.shape[-1]) for values in calls]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)

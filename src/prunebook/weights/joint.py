@@ -1,12 +1,14 @@
 """All biases at once: the linearised optimum, and what changes do to the outputs, to first order and truly."""
 
+import copy
 from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunebook.networks.evaluating import evaluating
+from prunebook.networks.linear_layers import outputs
 from prunebook.weights.calibration import Calibration
 from prunebook.weights.compensations import Change, Changes, Masks, compensation
 from prunebook.weights.masks import apply
@@ -34,7 +36,7 @@ def joint(calibration: Calibration, masks: Masks, cutoff: float = CUTOFF) -> Cha
     changes = {}
     for name, mask in masks.items():
         layer = calibration.statistics[name]
-        removed_mean = torch.where(mask, 0.0, layer.weight) @ layer.mean
+        removed_mean = (torch.where(mask, 0.0, layer.weight) * layer.mean).sum(1)
         changes[name] = Change(None, torch.where(layer.dead, removed_mean, shifts[name]))
     return changes
 
@@ -79,25 +81,21 @@ def _rows(calibration: Calibration, masks: Masks, changes: Changes) -> Iterator[
     """For each batch and output: dy/db of each layer (B, o), and the linearised change of the output (B)."""
     calibration.foretell()
     generator = calibration.generator("probes")
-    step = {}
+    steps = {}  # layers that give the change of what each gives
     for name, mask in masks.items():
-        weight, change = calibration.weights[name], changes[name].weight
-        step[name] = torch.where(mask, 0.0 if change is None else change, -weight)
+        steps[name], change = copy.deepcopy(calibration.layers[name]).double(), changes[name]
+        weight = torch.where(mask, 0.0 if change.weight is None else change.weight, -calibration.weights[name])
+        steps[name].weight = nn.Parameter(weight.view_as(steps[name].weight), requires_grad=False)
+        steps[name].bias = nn.Parameter(change.bias, requires_grad=False)
     with calibration.recorder() as recorder:
         for x, _ in calibration.batches:
             batch = recorder(x)
-            signals = {
-                name: batch.inputs(name).double() @ step[name].T + changes[name].bias
-                for name in masks
-                if batch.calls[name]
-            }
+            signals = {name: [steps[name](a.double()) for a, _ in batch.calls[name]] for name in masks}
             for row in batch.rows(calibration.probes, generator):
                 by_bias, total = {}, torch.zeros(len(batch.y), dtype=torch.float64, device=batch.y.device)
                 for name, mask in masks.items():
-                    if name not in signals:
-                        by_bias[name] = total.new_zeros(len(batch.y), len(mask))
-                        continue
-                    g = row[name].double()
-                    by_bias[name] = g.sum(1)
-                    total = total + (g * signals[name]).sum((1, 2))
+                    by_bias[name] = total.new_zeros(len(batch.y), len(mask))
+                    for g, signal in zip(row[name], signals[name], strict=True):
+                        by_bias[name] += outputs(steps[name], g.double()).sum(1).flatten(1)
+                        total += (g * signal).flatten(1).sum(1)
                 yield by_bias, total

@@ -67,7 +67,7 @@ def check_scope(scope: Any) -> None:
         raise InputError(f"scope is {scope!r}: choose one of {get_args(Scope)}")
 
 
-def sparsity(masks: dict[str, Bool[Tensor, "_ _"]]) -> float:
+def sparsity(masks: dict[str, Bool[Tensor, "..."]]) -> float:
     """Fraction of the weights that the masks remove."""
     return sum(int((~mask).sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
 
@@ -103,18 +103,18 @@ def apply(model: nn.Module, masks: Masks, changes: Changes) -> nn.Module:
         for name, mask in masks.items():
             layer = model.get_submodule(name)
             weight, bias = _changed(name, layer, mask, changes[name])
-            layer.weight.copy_(weight)
+            layer.weight.copy_(weight.view_as(layer.weight))
             if bias is not None and layer.bias is None:
                 layer.bias = nn.Parameter(bias, requires_grad=layer.weight.requires_grad)
             elif bias is not None:
                 layer.bias.copy_(bias)
-            torch_prune.custom_from_mask(layer, "weight", mask)
+            torch_prune.custom_from_mask(layer, "weight", mask.view_as(layer.weight))
     return model
 
 
-def _changed(name: str, layer: nn.Linear, mask: Tensor, change: Change) -> tuple[Tensor, Tensor | None]:
-    """Weight (where pruned as it was) and bias, added in float64 and rounded once."""
-    weight, bias = layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
+def _changed(name: str, layer: nn.Module, mask: Tensor, change: Change) -> tuple[Tensor, Tensor | None]:
+    """Weight (n_out, n_in; where pruned as it was) and bias, added in float64 and rounded once."""
+    weight, bias = layer.weight.detach().flatten(1), None if layer.bias is None else layer.bias.detach()
     if mask.shape != weight.shape:
         raise InputError(f"mask of {name!r} is {tuple(mask.shape)}, the weight {tuple(weight.shape)}")
     if change.weight is not None:

@@ -90,15 +90,15 @@ register(Method("magnitude-compensated", "Magnitude, EC shift", "magnitude", "el
 
 @dataclass(frozen=True)
 class Pruned:
-    """A pruned copy of a network and how it came about; masks, scores and changes by layer name.
+    """A pruned copy of a network and how it came about; masks and scores, shaped as the weights, and changes by layer.
 
     `ratio` is what was asked for, `reached` the fraction of the weights of these layers that the masks remove. `notes`:
     what to know about the result, a sentence each, among them what was left alone. Printing shows them.
     """
 
     model: nn.Module
-    masks: dict[str, Bool[Tensor, "_ _"]]
-    scores: dict[str, Float[Tensor, "_ _"]]
+    masks: dict[str, Bool[Tensor, "..."]]
+    scores: dict[str, Float[Tensor, "..."]]
     changes: dict[str, Change]
     method: Method
     ratio: float
@@ -127,7 +127,10 @@ def prune(
     seed: int | None = None,
     probes: int | None = None,
 ) -> Pruned:
-    """A copy of `model` without the fraction `ratio` of its linear weights, compensated; `model` stays as it is.
+    """A copy of `model` without the fraction `ratio` of its weights, compensated; `model` stays as it is.
+
+    Weights are those of `nn.Linear` and of convolutions. What else has some is left alone and named in `notes`, such as
+    attention that does not call its projections: masks would have no effect there.
 
     The masks are torch's (see `apply`), so fine-tuning with any optimiser keeps the removed weights at zero. Weights
     that are zero already go first: pruning in steps never brings one back, as long as the ratio is not below the share
@@ -136,7 +139,7 @@ def prune(
     Parameters
     ----------
     model
-        Any module with `nn.Linear` layers; whatever else it has is left alone, and named in `notes`.
+        Any module with linear layers or convolutions.
     data
         Inputs, or inputs and targets, in any form that `Batches` takes; a few hundred samples will do.
     ratio
@@ -201,6 +204,10 @@ def prune(
     changes = COMPENSATIONS[method.compensation](calibration, masks)
     pruned = apply(model, masks, changes)
     notes = _notes(calibration, pruned, masks, zeros, ratio)
+    masks, scores = (
+        {name: values.view_as(calibration.layers[name].weight) for name, values in found.items()}
+        for found in (masks, scores)
+    )
     return Pruned(pruned, masks, scores, changes, method, ratio, sparsity(masks), notes)
 
 
