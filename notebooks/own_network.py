@@ -209,10 +209,14 @@ page.glue("units-left", 100 * parameters(small) / parameters(net), ".0f")
 #
 # ## Step 2: remove single weights
 #
-# `weights.prune` takes any `nn.Module` with `nn.Linear` layers, chain or not, and leaves convolutions alone. The default is elimination-compensation: each weight is judged by how much the outputs would move after the best shift of its bias, and those shifts are applied. Labels are not needed, except by methods that use the loss.
+# `weights.prune` takes any `nn.Module` with linear layers or convolutions, chain or not; `layers=` picks some of them, here the dense ones. The default is elimination-compensation: each weight is judged by how much the outputs would move after the best shift of its bias, and those shifts are applied. Labels are not needed, except by methods that use the loss.
 
 # %%
-pruned = weights.prune(small, few, ratio=0.8)
+def linear(model):
+    return [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)]
+
+
+pruned = weights.prune(small, few, ratio=0.8, layers=linear(small))
 at_once = accuracy(pruned.model, test)
 final = train(pruned.model, tuning)  # a copy, with parameters of its own
 for name in pruned.masks:
@@ -225,7 +229,7 @@ for name in pruned.masks:
 dense = {name: layer.weight.detach() for name, layer in final.named_modules() if name in pruned.masks}
 revived = sum(int((weight[~pruned.masks[name]] != 0).sum()) for name, weight in dense.items())
 removed = sum(int((~mask).sum()) for mask in pruned.masks.values())
-by_magnitude = accuracy(weights.prune(small, few, ratio=0.8, method="magnitude").model, test)
+by_magnitude = accuracy(weights.prune(small, few, ratio=0.8, method="magnitude", layers=linear(small)).model, test)
 page.glue("removed", f"{removed:,}")
 page.glue("reached", 100 * pruned.reached, ".2f")
 page.glue("revived", f"{revived}")
@@ -250,7 +254,7 @@ for constants in (None, means):
         variants.append(units.Variant(cut, constants))
 by_units = units.measure(chain, variants, [(pictures.dev.x, pictures.dev.y)])
 
-calibration = weights.Calibration(small, few)
+calibration = weights.Calibration(small, few, layers=linear(small))
 by_weights = {}
 for method in ("elimination-compensation", "ec-ranking-only", "magnitude"):
     for ratio in (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98):
@@ -364,7 +368,7 @@ assert all(checks.values())
 # Four networks, on the same test images: yours, the same with single weights masked and no unit removed, the one without the units, and the one after both steps. Time is that of one batch of 256 images in evaluation mode, the median of interleaved runs.
 
 # %% tags=["hide-input"]
-masked = weights.prune(net, few, ratio=0.8).model
+masked = weights.prune(net, few, ratio=0.8, layers=linear(net)).model
 stages = {
     "as trained": net,
     "80 % of dense weights masked": masked,
@@ -435,7 +439,7 @@ class Residual(nn.Module):
 
 handful = TensorDataset(images[:64], labels[:64])
 gelu = nn.Sequential(nn.Flatten(), nn.Linear(shape.numel(), 16), nn.GELU(), nn.Linear(16, 10)).to(device)
-tuned = weights.prune(small, handful, 0.5).model
+tuned = weights.prune(small, handful, 0.5, layers=linear(small)).model
 tuned(images[:8]).sum().backward()  # as in a training step
 
 MISTAKES = [

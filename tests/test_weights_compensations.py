@@ -179,7 +179,7 @@ def test_obs_beats_bias_shifts_within_each_layer():
 def test_layerwise_obs_score_is_what_the_fit_leaves():
     _, x, calibration, _ = setup()
     scores = CRITERIA["layerwise-obs"](calibration)["0"]
-    lam = ridge(calibration.covariances["0"]).item()
+    lam = ridge(calibration.covariances["0"][0]).item()
     assert lam == pytest.approx(DAMPING * x.var(0, correction=0).mean().item())
     for row, column in ((0, 0), (3, 4)):
         old = calibration.weights["0"][row]

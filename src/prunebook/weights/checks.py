@@ -52,7 +52,7 @@ def check_calls(recorder: Recorder, x: Any) -> None:
     try:
         for parameter in every:
             parameter.requires_grad_()
-        found, by_calls, total = _gradients(recorder, x, parameters)
+        found, by_calls, total, coarse = _gradients(recorder, x, parameters)
     except (RuntimeError, InputError):
         return  # no backward pass to be had; methods that need one will say so
     finally:
@@ -60,7 +60,7 @@ def check_calls(recorder: Recorder, x: Any) -> None:
             parameter.requires_grad_(False)
     for name in by_calls:
         for gradient, here, all_in_all in zip(found[name], by_calls[name], total[name], strict=True):
-            if not close(gradient, here, size(all_in_all), tolerance(gradient)):
+            if not close(gradient, here, size(all_in_all), coarse[name]):
                 what = "bias" if gradient.ndim == 1 else "weight"
                 raise InputError(
                     f"the {what} of layer {name!r} is used a second time outside of the layer, for example transposed: "
@@ -68,27 +68,34 @@ def check_calls(recorder: Recorder, x: Any) -> None:
                 )
 
 
-def _gradients(recorder: Recorder, x: Any, parameters: dict[str, list[Tensor]]) -> tuple[Gradients, ...]:
-    """Of a random sum of all outputs by the parameters: as they are, by the recorded calls, and of these in modulus."""
+def _gradients(
+    recorder: Recorder, x: Any, parameters: dict[str, list[Tensor]]
+) -> tuple[Gradients, Gradients, Gradients, dict[str, float]]:
+    """Of a random sum of all outputs by the parameters: as they are, by the recorded calls, and of these in modulus.
+
+    With them how far rounding may part them, relative to the last.
+    """
     with torch.enable_grad():
         y, calls = recorder.run(x)
         tensors = [t for t in tree_leaves(y) if isinstance(t, Tensor)]
         outputs = [t for t in tensors if t.is_floating_point() and t.requires_grad]
         if not outputs:
-            return {}, {}, {}
+            return {}, {}, {}, {}
         wanted = [p for mine in parameters.values() for p in mine]
         wanted += [z for parts in calls.values() for _, z in parts]
         seeds = [torch.randn_like(t) for t in outputs]
         pulled = iter(torch.autograd.grad(outputs, wanted, seeds, allow_unused=True, materialize_grads=True))
         found = {name: [next(pulled) for _ in mine] for name, mine in parameters.items()}
-        by_calls, total = {}, {}
+        by_calls, total, coarse = {}, {}, {}
         for name, parts in calls.items():
             layer, pairs = recorder.layers[name], [(a, next(pulled)) for a, _ in parts]
             for sums, signed in ((by_calls, pairs), (total, [(a.abs(), g.abs()) for a, g in pairs])):
                 made = [type_of(layer).forward(layer, a.to(layer.weight.dtype)) for a, _ in signed]
                 if made:
-                    sums[name] = torch.autograd.grad(made, parameters[name], [g for _, g in signed])
-    return found, by_calls, total
+                    seeds = [g.to(z.dtype) for (_, g), z in zip(signed, made, strict=True)]
+                    sums[name] = torch.autograd.grad(made, parameters[name], seeds)
+            coarse[name] = max((tolerance(g) for _, g in pairs), default=0.0)
+    return found, by_calls, total, coarse
 
 
 def check_derivatives(recorder: Recorder, x: Any) -> int:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prunebook.networks.evaluating import evaluating
-from prunebook.networks.linear_layers import outputs
+from prunebook.networks.linear_layers import outputs, type_of
 from prunebook.weights.calibration import Calibration
 from prunebook.weights.compensations import Change, Changes, Masks, compensation
 from prunebook.weights.masks import apply
@@ -90,7 +90,7 @@ def _rows(calibration: Calibration, masks: Masks, changes: Changes) -> Iterator[
     with calibration.recorder() as recorder:
         for x, _ in calibration.batches:
             batch = recorder(x)
-            signals = {name: [steps[name](a.double()) for a, _ in batch.calls[name]] for name in masks}
+            signals = {n: [type_of(s).forward(s, a.double()) for a, _ in batch.calls[n]] for n, s in steps.items()}
             for row in batch.rows(calibration.probes, generator):
                 by_bias, total = {}, torch.zeros(len(batch.y), dtype=torch.float64, device=batch.y.device)
                 for name, mask in masks.items():
