@@ -350,6 +350,8 @@ def test_habits_from_other_libraries():
         ({"seed": None}, "seed is None"),
         ({"seed": -1}, "seed is -1"),
         ({"keep": "0.9"}, "keep is '0.9'"),
+        ({"confidence": "0.9"}, "confidence is '0.9'"),
+        ({"confidence": 1}, "1 - confidence is 0"),
         ({"delta": None}, "delta is None"),
         ({"C": 0}, "C is 0"),
         ({"C": float("nan"), "kind": "neurons"}, "C is nan"),
@@ -755,7 +757,7 @@ def test_the_smallest_share_is_one_label():
     model = mlp()
     data = points(model)
     head = find_head(model, data)
-    every = additive_epsilon(head.inputs @ head.layer.weight.T + head.layer.bias, head.labels)
+    every = additive_epsilon(head.inputs.double() @ head.weight.T + head.bias, head.labels)
     assert epsilon_to_keep(every, 1e-12) == float(every.max()) > float(every.min()) == epsilon_to_keep(every, 1)
     assert certify(model, data, keep=1e-12).epsilon >= certify(model, data, keep=0.1).epsilon
     with pytest.raises(InputError, match="below 2"):

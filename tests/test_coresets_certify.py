@@ -56,9 +56,10 @@ def test_weights_are_their_parts():
     found = certify(model, dataset, keep=0.7, delta=0.2, points=50, C=1.5, draws=4)
     _, h, y, first, held = halves(model, dataset)
     w, b = model[5].weight.detach().double(), model[5].bias.detach().double()
-    logits = h[held] @ w.T + b
-    right = correct(logits, y[held])
-    epsilon = epsilon_to_keep(sign_split_epsilon(logits, mass(w, h[held]), y[held])[right], 0.7)
+    logits = h[first] @ w.T + b
+    right = correct(h[held] @ w.T + b, y[held])
+    choice = sign_split_epsilon(logits, mass(w, h[first]), y[first])[correct(logits, y[first])]
+    epsilon = epsilon_to_keep(choice, 0.7)  # held-out points serve no choice
     sensitivity = sensitivities(w, h[first[:50]])
     samples = samples_for(epsilon, sensitivity.total, failure=0.2 / 8, C=1.5)
     assert found.epsilon == pytest.approx(epsilon)
@@ -79,8 +80,8 @@ def test_neurons_are_their_parts():
     found = certify(model, dataset, keep=0.7, delta=0.2, kind="neurons", draws=4)
     h1, h, y, first, held = halves(model, dataset)
     w, b = model[5].weight.detach().double(), model[5].bias.detach().double()
-    logits = h[held] @ w.T + b
-    epsilon = epsilon_to_keep(additive_epsilon(logits, y[held])[correct(logits, y[held])], 0.7)
+    logits = h[first] @ w.T + b
+    epsilon = epsilon_to_keep(additive_epsilon(logits, y[first])[correct(logits, y[first])], 0.7)
     radius = query_radius(h1[first])
     total = neuron_sensitivities(w, model[2].weight.detach(), model[2].bias.detach(), radius).total
     assert found.epsilon == pytest.approx(epsilon)
@@ -159,7 +160,10 @@ def test_refusals():
     dataset = data(model)
     x, y = dataset.tensors
     cases = [
-        (nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 4)), dataset, {}, "go down to .*ReLU"),
+        (nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 4)), dataset, {"kind": "neurons"}, "not the ReLU"),
+        (model, dataset, {"confidence": 1}, "1 - confidence is 0"),
+        (model, dataset, {"after": nn.Linear(8, 3)}, r"outputs are \(200, 3\)|outputs are \(400, 3\)"),
+        (model, dataset, {"after": nn.Linear(7, 4)}, "cannot take a batch"),
         (nn.Sequential(nn.Linear(8, 4), nn.Softmax(1)), dataset, {}, "remove what follows"),
         (nn.Sequential(nn.Flatten()), dataset, {}, "no nn.Linear is called"),
         (model, x, {}, "no labels"),

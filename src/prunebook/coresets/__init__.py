@@ -4,6 +4,7 @@ The modules hold more: labels, corenet, deviations, tightness.
 """
 
 from prunebook.coresets.certify import Certificate, certify
+from prunebook.coresets.held_out import KeptLabels
 from prunebook.coresets.neuron_bounds import NeuronSensitivity, neuron_sensitivities, query_radius
 from prunebook.coresets.sampling import (
     draws_for,
@@ -18,6 +19,7 @@ from prunebook.coresets.weight_bounds import epsilon_for, samples_for
 
 __all__ = [
     "Certificate",
+    "KeptLabels",
     "NeuronSensitivity",
     "Sensitivity",
     "certify",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
 from prunebook.coresets.arguments import require
@@ -15,22 +15,30 @@ from prunebook.networks.premises import is_linear, require_alone, require_same_a
 
 @dataclass(frozen=True)
 class Head:
-    """name and layer: the last linear layer; inputs: what went into it; labels; hidden: the layer before, where
-    the inputs are its ReLU, else None; queries: that one's inputs, or None."""
+    """The last linear layer, at inputs that are not negative.
+
+    name; weight, bias: float64; inputs: what went into it; labels; hidden: the layer before, where the inputs are its
+    ReLU, else None; queries: that one's inputs, or None; split: whether inputs of either sign, x = x+ - x-, were made
+    (x+, x-), and the weights (W, -W). The logits are the same. Derived here: the theorem for non-negative inputs holds
+    for the split layer as it stands. It has twice the weights, so the sensitivities of a class add up to 2n at most in
+    place of n, and as many times the draws may be asked for.
+    """
 
     name: str
-    layer: nn.Linear
+    weight: Float64[Tensor, "classes n"]
+    bias: Float64[Tensor, " classes"]
     inputs: Float[Tensor, "points n"]
     labels: Int[Tensor, " points"]
     hidden: nn.Linear | None
     queries: Float[Tensor, "points d"] | None
+    split: bool
 
 
 def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
     """Runs a copy of the model over the data in evaluation mode; the random state is as before afterwards.
 
-    `layer` names the head; by default it is the nn.Linear that is called last. Raises InputError unless its
-    output is the model's output, its inputs are vectors and not negative, and the data has class labels.
+    `layer` names the head; by default it is the nn.Linear that is called last. Raises InputError unless its output is
+    the model's output, its inputs are vectors, and the data has class labels.
     """
     model = private_copy(model)
     require_values(model)
@@ -68,11 +76,13 @@ def find_head(model: nn.Module, loader: Any, layer: str | None = None) -> Head:
     differ = f"the layers called last differ between batches ({sorted(map(str, names))}): name one"
     require(len(names) == 1, differ)
     name, previous = names.pop()
-    h, y = torch.cat(inputs), torch.cat(labels)
-    remedy = "the guarantee needs inputs >= 0, so put a ReLU before the layer"
-    require(h >= 0, lambda: f"inputs of layer {name!r} go down to {h.min():.3g}: {remedy}")
-    hidden, known = linear.get(previous), previous is not None and all(q.ndim == 2 for q in queries)
-    return Head(name, linear[name], h, y, hidden if known else None, torch.cat(queries) if known else None)
+    h, y, weight = torch.cat(inputs), torch.cat(labels), linear[name].weight.detach().double()
+    bias = weight.new_zeros(len(weight)) if linear[name].bias is None else linear[name].bias.detach().double()
+    if split := bool((h < 0).any()):
+        h, weight = torch.cat([h.relu(), (-h).relu()], 1), torch.cat([weight, -weight], 1)
+    known = previous is not None and all(q.ndim == 2 for q in queries)
+    rest = (linear[previous], torch.cat(queries)) if known else (None, None)
+    return Head(name, weight, bias, h, y, *rest, split)
 
 
 def _check_output(model: nn.Module, calls: list[tuple[str, Tensor, Tensor]], at: int | None, output: Any) -> None:
