@@ -91,7 +91,6 @@ def simultaneous(values: pd.DataFrame, level: float) -> float:
     rows = values.dropna()
     count = len(rows)
     left = (rows - rows.mean()).to_numpy()
-    left /= np.maximum(np.sqrt((left**2).sum(axis=0)), 1e-300)
     drawn = np.random.default_rng(0).standard_normal((DRAWS, count, count)) @ left
     errors = drawn.std(axis=1, ddof=1) / np.sqrt(count)
     largest = np.abs(drawn.mean(axis=1) / np.maximum(errors, 1e-300)).max(axis=1)
