@@ -531,11 +531,6 @@ MISTAKES = [
         "labels decide what has to stay",
     ),
     (
-        "A certificate behind an activation that goes below zero",
-        lambda: coresets.certify(gelu, handful),
-        "there is no guarantee for such a layer",
-    ),
-    (
         "A certificate for a network that ends in a softmax",
         lambda: coresets.certify(nn.Sequential(small, nn.Softmax(1)), handful),
         "take the network that gives logits",

@@ -247,3 +247,15 @@ def test_attention_is_left_alone_and_named_and_no_mask_is_without_effect():
         plain.head.weight.mul_(hollow.head.weight_mask)
         assert bias is not None
         close(hollow(x), plain(x))
+
+
+def test_the_cost_of_statistics_is_foretold_and_noted():
+    model, x = Net(), images()
+    model.head = nn.Linear(model.head.in_features, 501).double()
+    with pytest.warns(UserWarning, match="501 outputs take 501 backward passes for each batch: probes=50 takes 50"):
+        exact = prune(model, x, 0.5)
+    assert exact.notes[-1].startswith("statistics took 501 backward passes for each batch")
+    few = prune(model, x, 0.5, probes=3)
+    assert few.notes[-1] == "statistics took 3 backward passes for each batch; one for each output would be 501"
+    assert prune(model, x, 0.5, "wanda").notes == ()
+    assert prune(Net(), x, 0.5).notes == ()

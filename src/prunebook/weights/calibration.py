@@ -42,8 +42,9 @@ class Calibration:
     seed
         Decides all random draws, each independent of the order in which they are asked for.
     probes
-        Number of random probes that replace the exact output derivatives, one backward pass each (None: exact, one
-        backward pass for each output). Unbiased for d, A1 and A2.
+        Number of random probes that replace the exact output derivatives, one backward pass a batch each (None: exact,
+        one for each output). Unbiased for d, A1 and A2. So the statistics of a ResNet-18 with 1000 outputs take 1000
+        backward passes a batch, or 50 with probes=50. More than 500 are foretold before they are made.
     nonlinear_samples
         Number of inputs for the brute-force ranking.
     layers
@@ -160,6 +161,14 @@ class Calibration:
         """Number of outputs of a sample. Raises InputError where they cannot be differentiated as the theory asks."""
         with self.recorder() as recorder:
             return check_derivatives(recorder, some(recorder, self.batches.first()[0]))
+
+    @property
+    def cost(self) -> str:
+        """What output derivatives have cost, where they were taken and it is worth a word."""
+        if "statistics" not in self.__dict__ or (self.probes is None and self.outputs <= OUTPUTS):
+            return ""
+        made = self.probes or self.outputs
+        return f"statistics took {made} backward passes for each batch; one for each output would be {self.outputs}"
 
     def foretell(self) -> None:
         """A warning where the backward passes to come are many."""

@@ -213,6 +213,7 @@ def prune(
 
 def _notes(calibration: Calibration, pruned: nn.Module, masks: dict, zeros: dict, ratio: float) -> tuple[str, ...]:
     notes = [f"left alone: {calibration.left_alone}"] if calibration.left_alone else []
+    notes += [calibration.cost] if calibration.cost else []
     reached, total = sparsity(masks), sum(mask.numel() for mask in masks.values())
     notes += [f"layer {name!r} is emptied: all its weights are removed" for name, m in masks.items() if not m.any()]
     if abs(reached - ratio) * total > 0.5 + 1e-6:
