@@ -14,6 +14,7 @@ from scipy import stats
 
 from prunebook import evidence
 from prunebook.errors import InputError
+from prunebook.evidence import verdict_table
 from prunebook.evidence.judging import NO_ARGUMENTS
 from prunebook.evidence.statistics import STATISTICS
 from prunebook.evidence.statistics.elimination_compensation import PAPER_METHODS, loss_ratio
@@ -252,6 +253,11 @@ PARTS = "paper: p, short: s, where: w, claim: c, study: s, rule: r, change: h"
     [
         ("A: {claim: x, conditions: []}", "lacks"),
         (f"A: {{{PARTS}, conditions: [{{statistic: odd, below: 1}}]}}", "odd"),
+        (f"A: {{{PARTS}, edition: 2, conditions: []}}", "lacks effect, thresholds"),
+        (f"A: {{{PARTS}, replaces: B, why: x, conditions: []}}", "replaces B"),
+        (f"A: {{{PARTS}, replaces: A, conditions: []}}", "lacks why"),
+        (f"A: {{{PARTS}, kind: guess, conditions: []}}", "guess"),
+        (f"A: {{{PARTS}, conditions: [{{statistic: stability, below: 1, margin: 2}}]}}", "no margin"),
         (f"A: {{{PARTS}, conditions: [{{statistic: stability}}]}}", "above and below"),
         (f"A: {{{PARTS}, conditions: [{{statistic: stability, above: 1, below: 2}}]}}", "above and below"),
     ],
@@ -280,6 +286,84 @@ def test_only_seeds_that_ran_on_every_network_of_a_claim_count():
     results.records = [runs[0], runs[2]]
     assert evidence.complete(study, results, {}) == ()
     assert evidence.complete(study, results, large) == ()
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """Results of a study of two networks, Small with a protocol of more epochs beside, seeds 1 to 9."""
+
+    @dataclass(frozen=True)
+    class Long(Config):
+        epochs: int = 15
+
+    configs = (Long("small"), Long("medium"), Long("small", 100))
+    study = SimpleNamespace(presets={"paper": configs}, seeds={"paper": 9})
+    records = [{"seed": seed, "config": asdict(config)} for config in configs for seed in range(1, 10)]
+    rows = [{"net": r["config"]["net"], "epochs": r["config"]["epochs"], "seed": r["seed"]} for r in records]
+    results = SimpleNamespace(records=records, stand_in=False, tables={"t": pd.DataFrame(rows)})
+    monkeypatch.setitem(verdict_table.STUDIES, "toy", study)
+    found = verdict_table.Measured(Store(tmp_path))
+    found.results = lambda name: results
+    return found, study
+
+
+def runs(tables):
+    return sorted({(row.net, row.epochs, row.seed) for row in tables["t"].itertuples()})
+
+
+def test_fresh_seeds_judge_the_second_edition_and_the_others_stay_with_the_first(measured):
+    found, study = measured
+    short = {"net": "small", "epochs": 15}
+    first, second = {"study": "toy", "only": short}, {"study": "toy", "only": short, "after_seed": 5}
+    assert runs(found.judging(first)) == [("small", 15, seed) for seed in range(1, 10)]
+    assert runs(found.judging(first, [second])) == [("small", 15, seed) for seed in range(1, 6)]
+    assert runs(found.judging(second)) == [("small", 15, seed) for seed in range(6, 10)]
+    some = {**second, "after_seed": 0, "seen_seeds": [1, 2, 3, 6, 8]}
+    assert runs(found.judging(some)) == [("small", 15, seed) for seed in (4, 5, 7, 9)]
+    assert [verdict_table.planned(claim, study) for claim in (first, second, some)] == [9, 4, 4]
+    # Another protocol has configurations of its own; all of their seeds are fresh, and none is taken from the first.
+    protocol = {"study": "toy", "only": {"net": "small", "epochs": {"above": 15}}}
+    assert runs(found.judging(protocol)) == [("small", 100, seed) for seed in range(1, 10)]
+    assert runs(found.judging(first, [protocol])) == [("small", 15, seed) for seed in range(1, 10)]
+    assert found.judging({**second, "after_seed": 9}) is None
+
+
+def test_where_networks_are_told_apart_each_run_is_a_seed(measured):
+    found, study = measured
+    claim = {"study": "toy", "only": {"epochs": 15}, "after_seed": {"small": 8, "medium": 6}}
+    table = found.judging(claim)["t"]
+    assert sorted(table["seed"]) == ["medium 7", "medium 8", "medium 9", "small 9"]
+    assert verdict_table.planned(claim, study) == 4
+    others = found.judging({**claim, "after_seed": {"small": 9, "other": 7}})["t"]
+    assert sorted(others["seed"]) == ["medium 8", "medium 9"]
+
+
+def test_the_latest_edition_stands_at_the_place_of_the_first():
+    rows = [("A", "", "supported"), ("B", "", "inconclusive"), ("A.2", "A", "not tested"), ("C", "", "not tested")]
+    found = evidence.latest(pd.DataFrame(rows, columns=["claim", "replaces", "verdict"]))
+    assert found[["claim", "first"]].to_numpy().tolist() == [["A.2", "supported"], ["B", ""], ["C", ""]]
+
+
+def test_what_changed_is_told_claim_by_claim(tmp_path):
+    found = evidence.changes(Store(tmp_path))
+    ledger = evidence.read()
+    assert len(found) == sum(entry.get("edition", 1) > 1 for entry in ledger.values())
+    row = found.set_index("after").loc["EC-5c.2"]
+    assert row["claim"] == "EC-5a"
+    assert (row["rule_before"], row["why"]) == (ledger["EC-5a"]["rule"], ledger["EC-5c.2"]["why"])
+
+
+def test_a_row_of_the_second_edition_puts_its_effect_into_words():
+    row = {"edition": 2, "verdict": evidence.INCONCLUSIVE, "effect": 0.83, "low": 0.75, "high": 0.92, "beside": ""}
+    row |= {"label": "times the rival's loss", "held": 5, "conditions": 6, "more_seeds": 3, "threshold": math.nan}
+    text = verdicts.evidence(row)
+    assert text == (
+        "0.83 (0.75 to 0.92) times the rival's loss; 5 of 6 conditions hold; "
+        "3 more seeds would give an 80 % chance of a decision"
+    )
+    assert verdicts.evidence(row | {"verdict": evidence.NOT_TESTED, "reason": "no fresh seeds yet"}) == (
+        "no fresh seeds yet."
+    )
 
 
 def test_a_claim_finds_the_records_of_its_configurations():

@@ -10,8 +10,10 @@ from prunebook.store.results import Store
 ROOT = Path(__file__).resolve().parents[1]
 EFFECT = (
     "*Effect* is the mean over seeds, with its 95 % interval, of the condition that decides; mostly a ratio of losses. "
-    "*Rule* says on which side it must lie. EC, CB and MR stand for elimination-compensation, coreset bounds and mean "
-    "replacement, HH for the head-to-head of all methods, and X for a question of our own."
+    "*Rule* says on which side it must lie. A number that ends in .2 is a claim of the second edition: its effect is "
+    "the mean over all conditions of one kind, only fresh seeds judge it, and *Before* is the verdict on the first. "
+    "EC, CB and MR stand for elimination-compensation, coreset bounds and mean replacement, MM for when means help, HH "
+    "for the head-to-head of all methods, and X for a question of our own."
 )
 BEGIN, END = "<!-- verdicts: written by `make readme` -->", "<!-- end of verdicts -->"
 

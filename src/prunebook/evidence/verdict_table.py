@@ -20,7 +20,6 @@ from prunebook.store.reading import Tables
 from prunebook.store.results import Store
 from prunebook.studies import STUDIES
 from prunebook.studies.configuration import config_columns
-from prunebook.studies.study import Study
 
 CONDITION = ["label", "effect", "low", "high", "side", "threshold", "seeds", "outcome"]
 
@@ -150,7 +149,7 @@ def changes(store: Store | None = None, path: Path = CLAIMS_FILE) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def planned(claim: Mapping, study: Study) -> int:
+def planned(claim: Mapping, study) -> int:
     """How many seeds, or runs of the networks that it names, are planned that may judge a claim."""
     after = claim.get("after_seed", 0)
     nets = {config.net for config in study.presets["paper"]} if isinstance(after, Mapping) else {None}
