@@ -61,7 +61,7 @@ def speed(path: Path = ROOT / "data" / "benchmarks.json") -> str:
         "cannot do without, at the rate this machine reaches for nothing else.",
         "A panel for each benchmark with three lines: our way, the straightforward way above it, and the arithmetic "
         "alone below it.",
-        table,
+        None,
         "time-by-size",
     )
     return f"```{{raw}} html\n{picture}\n```\n"

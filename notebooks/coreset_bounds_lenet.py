@@ -27,7 +27,9 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook.pages import figures, notebook, widgets
+from prunebook.pages import notebook, widgets
+from prunebook.pages.figures import coreset_bounds as figures
+from prunebook.pages.figures import coreset_recovery
 from prunebook.pages.tables import coreset_bounds
 
 page = notebook.begin(globals(), study="cb-lenet", notebook="coreset_bounds_lenet")
@@ -88,7 +90,6 @@ page.figure(
     figures.label_bands(main["example"], main["margins"]),
     caption="Left: the logits of the held-out image with the median tolerance, each with a band of that tolerance; the two upper bands touch. Right: share of correct labels that survive an additive error of that size; the vertical line is the image on the left.",
     alt="Left: ten logits with error bands, the two largest just touching. Right: share of labels kept against the error on a log axis, a curve a case.",
-    table=main["margins"],
     name="cb-lenet-bands",
 )
 page.verdict("CB-1", "CB-9")
@@ -104,7 +105,6 @@ page.figure(
     figures.layer_errors(main["layers"]),
     caption="What the error of each pruned layer could do at the output, their sum, and the largest and mean error that was seen.",
     alt="Contributions of three layers to the bound on the output error against pruning ratio, log axis, with the observed error far below.",
-    table=main["layers"],
     name="cb-lenet-layers",
 )
 page.verdict("CB-2")
@@ -181,13 +181,13 @@ page.verdict("CB-3", "CB-4", "CB-5")
 # and {glue:text}`cb-lenet-all-weights-draws` times those of weights. The sparsity that is left then is that of items with a probability of zero, or almost zero.
 
 # %% tags=["hide-input"]
+figure = figures.draws_by_share(main["epsilon_first"])
 page.figure(
-    figures.draws_by_share(main["epsilon_first"]),
-    caption="Error allowed and seen, draws asked for and sparsity reached, against the share of correct labels to keep. Bands of errors are one standard deviation over images, classes and draws; other bands are over seeds. Hollow points lie beyond the million draws at which the paper stopped.",
-    alt="Rows of panels for epsilon and observed error, draws and sparsity, against the share of labels kept, for each training circumstance.",
-    table=main["epsilon_first"],
+    figure,
+    caption="Error allowed and seen, draws asked for and sparsity reached, against the share of correct labels to keep: units above, weights below. Beyond the million draws of the shaded part the paper stopped.",
+    alt="Two rows of three panels, units and weights: error allowed and seen, draws and sparsity against the share of labels kept, a curve for each training circumstance.",
     name="cb-lenet-sweep",
-    interactive=widgets.draws(main["epsilon_first"]),
+    interactive=widgets.explored(figure),
 )
 page.verdict("CB-11", "CB-12")
 
@@ -206,13 +206,13 @@ page.verdict("CB-11", "CB-12")
 # The hybrid makes the deterministic choice nearly everywhere, so the two have the same networks. Its promise is weaker because it is read as an error in both directions, while dropping weights can only shrink a part of a logit.
 
 # %% tags=["hide-input"]
+figure = figures.guaranteed_accuracy(main["sparsity_first"])
 page.figure(
-    figures.guaranteed_accuracy(main["sparsity_first"]),
-    caption="Accuracy and error, seen (solid) and guaranteed (dashed), against the sparsity reached. Bands are over seeds.",
-    alt="Rows of panels, accuracy, error of units and error of weights against sparsity, for four ways of pruning, seen and guaranteed.",
-    table=main["sparsity_first"],
+    figure,
+    caption="Accuracy and error, seen (solid) and guaranteed (dashed), against the sparsity reached: a column a way of pruning.",
+    alt="Two rows of four panels, one a way of pruning: accuracy above and error below against sparsity, seen and guaranteed, a curve for each training circumstance.",
     name="cb-lenet-guaranteed",
-    interactive=widgets.guarantees(main["sparsity_first"]),
+    interactive=widgets.explored(figure),
 )
 page.table(
     coreset_bounds.useful_until(main["sparsity_first"]),
@@ -234,10 +234,9 @@ page.verdict("CB-6", "CB-14", "CB-X3", "CB-X6")
 # %% tags=["hide-input"]
 recovery = main["recovery"]
 page.figure(
-    figures.fine_tuning(recovery),
-    caption="Difficult case, deterministic pruning: accuracy, and logit error raw and centred, before and after fine-tuning. Dotted: the network that was tuned without pruning. Bands are over seeds.",
+    coreset_recovery.fine_tuning(recovery),
+    caption="Difficult case, deterministic pruning: accuracy, and logit error raw and centred, before and after fine-tuning. Dotted: the network that was tuned without pruning.",
     alt="Three panels against sparsity: accuracy, raw logit error and centred logit error, after pruning and after fine-tuning the last layer or all layers.",
-    table=recovery[recovery["method"].isin(["deterministic", "dense"])],
     name="cb-lenet-fine-tuning",
 )
 page.verdict("CB-7", "CB-7b", "CB-8", "CB-8b")
@@ -248,10 +247,9 @@ page.verdict("CB-7", "CB-7b", "CB-8", "CB-8b")
 
 # %% tags=["hide-input"]
 page.figure(
-    figures.error_and_accuracy(recovery),
+    coreset_recovery.error_and_accuracy(recovery),
     caption="Share of wrong labels against the logit error right after pruning. Above: right after pruning. Below: the same networks after fine-tuning all layers. A point a network.",
     alt="Scatter of wrong labels against logit error for several methods, a column a case; the upper row rises steeply, the lower one is nearly flat.",
-    table=recovery,
     name="cb-lenet-error-accuracy",
 )
 page.table(
@@ -269,10 +267,9 @@ page.verdict("CB-X1")
 
 # %% tags=["hide-input"]
 page.figure(
-    figures.heuristics(recovery),
-    caption="Accuracy against sparsity for L0 gates (units) and magnitude (weights), right after pruning and after fine-tuning.",
-    alt="Two rows of panels of accuracy against sparsity, gates and magnitude, a column a case.",
-    table=recovery,
+    coreset_recovery.heuristics(recovery),
+    caption="Share of wrong labels against sparsity for L0 gates (units, above) and magnitude (weights, below), right after pruning and after fine-tuning.",
+    alt="Two rows of panels of wrong labels on a log axis against sparsity, gates and magnitude, a column a case.",
     name="cb-lenet-heuristics",
 )
 page.verdict("CB-10")
@@ -290,9 +287,8 @@ page.verdict("CB-10")
 # %% tags=["hide-input"]
 page.figure(
     figures.waterfall(main["waterfall"]),
-    caption="The bound with one factor after the other replaced by its measured value. Large points are geometric means over cases and seeds; the numbers beside them are the factor to the point above.",
-    alt="Points on a log axis, joined by a line, from the stated bound down to the error at a typical image, for units and for weights.",
-    table=main["waterfall"],
+    caption="The bound with one factor after the other replaced by its measured value, as a multiple of the bound as stated. The numbers at the right are the factor to the step above, geometric means over cases and seeds.",
+    alt="Rows of dots on a log axis, from the stated bound at 1 down to the error at a typical image, for units and for weights, a dot a case.",
     name="cb-lenet-waterfall",
 )
 page.verdict("CB-X2")
@@ -317,9 +313,8 @@ page.verdict("CB-X7")
 # %% tags=["hide-input"]
 page.figure(
     figures.other_inputs(main["inputs"]),
-    caption="Mean (filled) and largest (hollow) error of the same sampled networks on held-out images, in the ball, and in its positive part. Black bars: the error allowed.",
-    alt="Errors on a log axis for data, ball and positive part of the ball, a row a case, with epsilon far to the right.",
-    table=main["inputs"],
+    caption="Mean and largest error of the same sampled networks on held-out images, in the ball, and in its positive part, over the error allowed: at 1 the bound would be tight.",
+    alt="Two panels of dots, mean and largest error over the error allowed on a log axis, for data, ball and positive part of the ball, a row a case; all lie left of 1.",
     name="cb-lenet-inputs",
 )
 page.verdict("CB-17")
@@ -335,9 +330,8 @@ page.verdict("CB-17")
 # %% tags=["hide-input"]
 page.figure(
     figures.scaling(main["scaling"]),
-    caption="Left: draws asked for. Right: largest error over images and classes, averaged over draws, as a multiple of the error allowed. Both against the factor that the last layer is multiplied by; lines are told apart by case.",
-    alt="Left: draws against alpha for three bounds, one falling and two flat. Right: largest error over epsilon, rising above 1 for the stated bound.",
-    table=main["scaling"],
+    caption="Above: draws asked for by each bound. Below: largest error over images and classes, averaged over draws, as a multiple of the error allowed. Both against the factor that the last layer is multiplied by.",
+    alt="Above: draws against alpha, a panel for each of three bounds, one falling and two flat. Below: largest error over epsilon, rising above 1 for the stated bound.",
     name="cb-lenet-scaling",
 )
 page.verdict("CB-18", "CB-19", "CB-X5")
@@ -353,8 +347,7 @@ page.verdict("CB-18", "CB-19", "CB-X5")
 page.figure(
     figures.draws_by_share(rest["epsilon_first"]),
     caption="As the sweep above, for networks trained with dropout and, at the paper scale, with a fifth (moderate) and two fifths (difficult) of the labels drawn anew.",
-    alt="Rows of panels for errors, draws and sparsity against the share of labels kept, for dropout and label noise; sparsity of units is zero.",
-    table=rest["epsilon_first"],
+    alt="Two rows of three panels, units and weights: errors, draws and sparsity against the share of labels kept, a curve each for dropout and label noise; sparsity of units is zero.",
     name="cb-lenet-others",
 )
 page.table(coreset_bounds.facts_table(rest["models"]), caption="These networks, means over seeds.")

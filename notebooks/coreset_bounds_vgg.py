@@ -25,7 +25,9 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook.pages import figures, notebook
+from prunebook.pages import notebook
+from prunebook.pages.figures import coreset_bounds as figures
+from prunebook.pages.figures import coreset_recovery
 from prunebook.pages.tables import coreset_bounds
 
 page = notebook.begin(globals(), study="cb-vgg", notebook="coreset_bounds_vgg")
@@ -79,9 +81,8 @@ page.verdict("CB-3v", "CB-4v", "CB-5v")
 # %% tags=["hide-input"]
 page.figure(
     figures.draws_by_share(page.tables["epsilon_first"]),
-    caption="Error allowed and seen, draws asked for and sparsity reached, against the share of correct labels to keep. Bands of errors are one standard deviation over images, classes and draws. Hollow points lie beyond the million draws at which the paper stopped.",
-    alt="Rows of panels for epsilon and observed error, draws and sparsity, against the share of labels kept, for each training circumstance.",
-    table=page.tables["epsilon_first"],
+    caption="Error allowed and seen, draws asked for and sparsity reached, against the share of correct labels to keep: units above, weights below. Beyond the million draws of the shaded part the paper stopped.",
+    alt="Two rows of three panels, units and weights: error allowed and seen, draws and sparsity against the share of labels kept, a curve for each training circumstance.",
     name="cb-vgg-sweep",
 )
 page.verdict("CB-16")
@@ -95,9 +96,8 @@ page.verdict("CB-16")
 # %% tags=["hide-input"]
 page.figure(
     figures.guaranteed_accuracy(page.tables["sparsity_first"]),
-    caption="Accuracy and error, seen (solid) and guaranteed (dashed), against the sparsity reached. A network that loses only weights of probability zero has no error.",
-    alt="Rows of panels, accuracy, error of units and error of weights against sparsity, for four ways of pruning, seen and guaranteed.",
-    table=page.tables["sparsity_first"],
+    caption="Accuracy and error, seen (solid) and guaranteed (dashed), against the sparsity reached: a column a way of pruning. A network that loses only weights of probability zero has no error.",
+    alt="Two rows of four panels, one a way of pruning: accuracy above and error below against sparsity, seen and guaranteed, a curve for each training circumstance.",
     name="cb-vgg-guaranteed",
 )
 page.table(
@@ -113,10 +113,9 @@ page.table(
 # %% tags=["hide-input"]
 recovery = page.tables["recovery"]
 page.figure(
-    figures.heuristics(recovery),
-    caption="Accuracy against sparsity for L0 gates (units) and magnitude (weights), right after pruning and after fine-tuning.",
-    alt="Two rows of panels of accuracy against sparsity, gates and magnitude, a column a case.",
-    table=recovery,
+    coreset_recovery.heuristics(recovery),
+    caption="Share of wrong labels against sparsity for L0 gates (units, above) and magnitude (weights, below), right after pruning and after fine-tuning.",
+    alt="Two rows of panels of wrong labels on a log axis against sparsity, gates and magnitude, a column a case.",
     name="cb-vgg-heuristics",
 )
 page.verdict("CB-15")
@@ -126,10 +125,9 @@ page.verdict("CB-15")
 
 # %% tags=["hide-input"]
 page.figure(
-    figures.error_and_accuracy(recovery),
+    coreset_recovery.error_and_accuracy(recovery),
     caption="Share of wrong labels against the logit error right after pruning. Above: right after pruning. Below: the same networks after fine-tuning both layers of the head. A point a network.",
     alt="Scatter of wrong labels against logit error for several methods, a column a case; the upper row rises at large errors, the lower one is flat.",
-    table=recovery,
     name="cb-vgg-error-accuracy",
 )
 page.table(
@@ -146,9 +144,8 @@ page.table(
 # %% tags=["hide-input"]
 page.figure(
     figures.waterfall(page.tables["waterfall"]),
-    caption="The bound with one factor after the other replaced by its measured value. Large points are geometric means over cases and seeds; the numbers beside them are the factor to the point above.",
-    alt="Points on a log axis, joined by a line, from the stated bound down to the error at a typical image, for units and for weights.",
-    table=page.tables["waterfall"],
+    caption="The bound with one factor after the other replaced by its measured value, as a multiple of the bound as stated. The numbers at the right are the factor to the step above, geometric means over cases and seeds.",
+    alt="Rows of dots on a log axis, from the stated bound at 1 down to the error at a typical image, for units and for weights, a dot a case.",
     name="cb-vgg-waterfall",
 )
 
@@ -161,16 +158,14 @@ page.figure(
 # %% tags=["hide-input"]
 page.figure(
     figures.other_inputs(page.tables["inputs"]),
-    caption="Mean (filled) and largest (hollow) error of the same sampled networks on held-out images, in the ball, and in its positive part. Black bars: the error allowed.",
-    alt="Errors on a log axis for data, ball and positive part of the ball, a row a case, with epsilon far to the right.",
-    table=page.tables["inputs"],
+    caption="Mean and largest error of the same sampled networks on held-out images, in the ball, and in its positive part, over the error allowed: at 1 the bound would be tight.",
+    alt="Two panels of dots, mean and largest error over the error allowed on a log axis, for data, ball and positive part of the ball, a row a case; all lie left of 1.",
     name="cb-vgg-inputs",
 )
 page.figure(
     figures.scaling(page.tables["scaling"]),
-    caption="Left: draws asked for. Right: largest error over images and classes, averaged over draws, as a multiple of the error allowed. Both against the factor that the last layer is multiplied by.",
-    alt="Left: draws against alpha for three bounds, one falling and two flat. Right: largest error over epsilon, rising above 1 for the stated bound.",
-    table=page.tables["scaling"],
+    caption="Above: draws asked for by each bound. Below: largest error over images and classes, averaged over draws, as a multiple of the error allowed. Both against the factor that the last layer is multiplied by.",
+    alt="Above: draws against alpha, a panel for each of three bounds, one falling and two flat. Below: largest error over epsilon, rising above 1 for the stated bound.",
     name="cb-vgg-scaling",
 )
 

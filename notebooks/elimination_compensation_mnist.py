@@ -28,7 +28,8 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook.pages import figures, notebook, widgets
+from prunebook.pages import notebook, widgets
+from prunebook.pages.figures import elimination_compensation as figures
 from prunebook.pages.tables import elimination_compensation
 
 page = notebook.begin(globals(), study="ec-mnist", notebook="elimination_compensation_mnist")
@@ -92,13 +93,13 @@ page.claims()
 
 # %% tags=["hide-input"]
 losses = page.tables["losses"]
+figure = figures.losses_by_ratio(losses)
 page.figure(
-    figures.losses_by_ratio(losses),
-    caption="Test loss against pruning ratio; rows are networks. Points are means over seeds; bands reach from the lowest to the highest seed. Ratios stand on a logit scale, so that .9 to .95 has room.",
+    figure,
+    caption="Test loss against pruning ratio; rows are networks. Ratios stand on a logit scale, so that .9 to .95 has room.",
     alt="Four panels of test loss on a log axis against pruning ratio for six methods: two networks, right after pruning and after fine-tuning.",
-    table=elimination_compensation.losses_summary(losses),
     name="ec-mnist-losses",
-    interactive=widgets.losses(losses),
+    interactive=widgets.explored(figure),
 )
 
 # %% tags=["remove-cell"]
@@ -127,13 +128,13 @@ page.verdict("EC-1", "EC-2", "EC-3", "EC-4", "EC-9a")
 # The same figure in accuracy. A loss can rise through confident mistakes while the accuracy stays: where the two tell different stories, trust neither alone.
 
 # %% tags=["hide-input"]
+figure = figures.losses_by_ratio(losses, column="accuracy")
 page.figure(
-    figures.losses_by_ratio(losses, column="accuracy"),
+    figure,
     caption="Test accuracy against pruning ratio, as in the figure above.",
     alt="Four panels of test accuracy against pruning ratio for six methods: two networks, right after pruning and after fine-tuning.",
-    table=elimination_compensation.losses_summary(losses, column="accuracy"),
     name="ec-mnist-accuracy",
-    interactive=widgets.losses(losses, "accuracy"),
+    interactive=widgets.explored(figure),
 )
 
 # %% [markdown]
@@ -144,14 +145,9 @@ page.figure(
 
 # %% tags=["hide-input"]
 page.figure(
-    figures.ranking_by_compensation(losses),
-    caption="Loss relative to the dense baseline for two rankings, each with and without the bias shift. Bands show the range over seeds.",
+    figures.relative_losses(losses, figures.ABLATION),
+    caption="Loss relative to the dense baseline for two rankings, each with and without the bias shift.",
     alt="Lines of relative loss against ratio for elimination-compensation and magnitude rankings with and without bias shift.",
-    table=elimination_compensation.losses_summary(
-        losses[
-            losses["method"].isin(["elimination-compensation", "ec-ranking-only", "magnitude", "magnitude-compensated"])
-        ]
-    ),
     name="ec-mnist-two-by-two",
 )
 
@@ -167,10 +163,9 @@ page.verdict("EC-X1", "EC-X2")
 
 # %% tags=["hide-input"]
 page.figure(
-    figures.ours_by_ratio(losses),
+    figures.relative_losses(losses, figures.OURS),
     caption="Loss relative to the dense baseline for methods the paper does not compare with. They were fine-tuned at some of the ratios only.",
     alt="Lines of relative loss against ratio for optimal brain damage, Wanda, layer-wise optimal brain surgeon, mean replacement and joint shifts.",
-    table=elimination_compensation.losses_summary(losses),
     name="ec-mnist-others",
 )
 
@@ -188,7 +183,6 @@ page.figure(
     figures.linearisation(page.tables["linearisation"]),
     caption="Predicted (dashed) and true (solid) mean square change of the logits, and their quotient.",
     alt="Left: predicted and true output change against ratio for no shift, independent shifts and joint shifts. Right: true over predicted.",
-    table=page.tables["linearisation"],
     name="ec-mnist-linearisation",
 )
 
@@ -198,13 +192,13 @@ page.figure(
 # Nothing in a one-shot, network-wide comparison stops a method from emptying a layer.
 
 # %% tags=["hide-input"]
+figure = figures.layers_kept(page.tables["layers"])
 page.figure(
-    figures.layers_kept(page.tables["layers"]),
-    caption="Share of each layer's weights that is kept, mean over seeds.",
+    figure,
+    caption="Share of each layer's weights that is kept.",
     alt="Small panels, one a layer, of the share of kept weights against pruning ratio for several methods.",
-    table=elimination_compensation.layers_summary(page.tables["layers"]),
     name="ec-mnist-layers",
-    interactive=widgets.layers(page.tables["layers"]),
+    interactive=widgets.explored(figure),
 )
 
 # %% [markdown]
@@ -216,9 +210,8 @@ page.figure(
 # %% tags=["hide-input"]
 page.figure(
     figures.stability(page.tables["stability"]),
-    caption="Rank correlation between the rankings from two halves of the training set, a point a seed.",
+    caption="Rank correlation between the rankings from two halves of the training set; the lines are the thresholds of the claim.",
     alt="Points of rank correlation for elimination-compensation and gradient-magnitude on both networks.",
-    table=page.tables["stability"],
     name="ec-mnist-stability",
 )
 page.verdict("EC-10")
@@ -247,9 +240,8 @@ page.verdict("EC-11a", "EC-11b")
 # %% tags=["hide-input"]
 page.figure(
     figures.effect(losses, "elimination-compensation", "dense"),
-    caption="Loss of the network pruned by elimination-compensation over that of the dense network at the same stage; 95 % intervals over seeds.",
+    caption="Loss of the network pruned by elimination-compensation over that of the dense network at the same stage.",
     alt="Two panels of loss ratio to the dense network against pruning ratio for both networks, before and after the second training phase.",
-    table=elimination_compensation.losses_summary(losses[losses["method"].isin(["elimination-compensation", "dense"])]),
     name="ec-mnist-effect",
 )
 page.table(

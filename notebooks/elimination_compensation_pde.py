@@ -28,7 +28,9 @@ fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
 from prunebook.data.diffusion_sorption import convergence
-from prunebook.pages import figures, notebook, widgets
+from prunebook.pages import notebook, widgets
+from prunebook.pages.figures import elimination_compensation as figures
+from prunebook.pages.figures import pde
 from prunebook.pages.tables import elimination_compensation
 
 page = notebook.begin(globals(), study="ec-pde", notebook="elimination_compensation_pde")
@@ -55,12 +57,16 @@ page.claims()
 # %% tags=["hide-input"]
 grids = convergence.grid_convergence()
 page.figure(
-    figures.solver_check(grids, convergence.scheme_difference()),
-    caption="Left: largest error against the number of cells, for our face scheme (order 2) and the ghost-cell scheme (order 1). "
-    "Right: difference of the two on 1,024 cells.",
-    alt="Left: errors of two schemes falling with the number of cells, one with slope 2 and one with slope 1. Right: difference between the two solutions along x at three times.",
-    table=grids,
+    pde.solver_error(grids),
+    caption="Largest error against the number of cells, for our face scheme (order 2) and the ghost-cell scheme (order 1).",
+    alt="Errors of two schemes falling with the number of cells, one with slope 2 and one with slope 1.",
     name="ec-pde-solver",
+)
+page.figure(
+    pde.solver_difference(convergence.scheme_difference()),
+    caption="Difference of the two schemes on 1,024 cells.",
+    alt="Difference between the two solutions along x at three times.",
+    name="ec-pde-schemes",
 )
 
 # %% [markdown]
@@ -86,13 +92,13 @@ page.figure(
 # %% tags=["hide-input"]
 losses, floors = page.tables["losses"], page.tables["floors"]
 for number, (widths, part) in enumerate(losses.groupby("widths", sort=False), start=1):
+    figure = figures.losses_by_ratio(part, floors=floors[floors["widths"] == widths])
     page.figure(
-        figures.losses_by_ratio(part, floors=floors[floors["widths"] == widths], names=("noise", "blind_test")),
-        caption=f"Architecture {number}, {widths}: test loss on noisy targets against pruning ratio. Points are means over seeds.",
+        figure,
+        caption=f"Architecture {number}, {widths}: test loss on noisy targets against pruning ratio.",
         alt=f"Panels of test loss on a log axis against pruning ratio for six methods on architecture {number}: a row for each noise level, right after pruning and after fine-tuning.",
-        table=elimination_compensation.losses_summary(part),
         name=f"ec-pde-losses-{number}",
-        interactive=widgets.losses(part, floors=floors[floors["widths"] == widths]),
+        interactive=widgets.explored(figure),
     )
 
 # %% tags=["hide-input"]
@@ -105,13 +111,13 @@ page.verdict("EC-5a", "EC-5b", "EC-6", "EC-7", "EC-9b")
 
 # %% tags=["hide-input"]
 for number, (widths, part) in enumerate(losses.groupby("widths", sort=False), start=1):
+    figure = figures.losses_by_ratio(part, column="clean_loss")
     page.figure(
-        figures.losses_by_ratio(part, column="clean_loss"),
+        figure,
         caption=f"Architecture {number}, {widths}: test loss on clean targets; the networks are those of the figures above.",
         alt=f"Panels of test loss on clean targets against pruning ratio for six methods on architecture {number}.",
-        table=elimination_compensation.losses_summary(part, column="clean_loss"),
         name=f"ec-pde-clean-{number}",
-        interactive=widgets.losses(part, "clean_loss"),
+        interactive=widgets.explored(figure),
     )
 
 # %% [markdown]
@@ -136,17 +142,15 @@ noise = 0.005 if 0.005 in predictions["noise"].unique() else predictions["noise"
 chosen = predictions[(predictions["widths"] == widths) & (predictions["noise"] == noise)]
 chosen = chosen[chosen["seed"] == chosen["seed"].min()]
 page.figure(
-    figures.profiles(chosen),
+    pde.profiles(chosen),
     caption=f"Profiles of {widths} at noise {noise:g}, pruned at ratio 0.7, for three unseen initial states, and the error against the clean solution. One seed.",
     alt="Concentration against place at four times for three initial states: noisy data, clean solution and the pruned network; below, its error before and after fine-tuning.",
-    table=elimination_compensation.profile_rows(chosen),
     name="ec-pde-profiles",
 )
 page.figure(
-    figures.error_map(chosen),
+    pde.error_map(chosen),
     caption="Root mean square error against the clean solution over all held-out trajectories, by place and time.",
     alt="Three maps of error over place and time: the dense network, the pruned network, and the pruned network after fine-tuning.",
-    table=elimination_compensation.errors_by_place(chosen),
     name="ec-pde-error-map",
 )
 
@@ -178,10 +182,9 @@ page.verdict("EC-X5")
 # %% tags=["hide-input"]
 quiet = losses[losses["noise"] == losses["noise"].min()]
 page.figure(
-    figures.ranking_by_compensation(quiet),
-    caption="Loss relative to the dense baseline without noise for two rankings, each with and without the bias shift. Bands show the range over seeds.",
+    figures.relative_losses(quiet, figures.ABLATION),
+    caption="Loss relative to the dense baseline without noise for two rankings, each with and without the bias shift.",
     alt="Lines of relative loss against ratio for elimination-compensation and magnitude rankings with and without bias shift.",
-    table=elimination_compensation.losses_summary(quiet),
     name="ec-pde-two-by-two",
 )
 
@@ -190,10 +193,9 @@ page.figure(
 
 # %% tags=["hide-input"]
 page.figure(
-    figures.ours_by_ratio(quiet),
+    figures.relative_losses(quiet, figures.OURS),
     caption="Loss relative to the dense baseline without noise for methods that the paper does not compare with.",
     alt="Lines of relative loss against ratio for optimal brain damage, Wanda, layer-wise optimal brain surgeon, mean replacement and joint shifts.",
-    table=elimination_compensation.losses_summary(quiet),
     name="ec-pde-others",
 )
 
@@ -209,7 +211,6 @@ page.figure(
     figures.linearisation(table),
     caption="Predicted (dashed) and true (solid) mean square change of the output without noise, and their quotient.",
     alt="Left: predicted and true output change against ratio for no shift, independent shifts and joint shifts. Right: true over predicted.",
-    table=table,
     name="ec-pde-linearisation",
 )
 

@@ -31,7 +31,6 @@ from IPython.display import HTML, display
 
 from prunebook.pages import notebook
 from prunebook.pages.figures import head_to_head as figures
-from prunebook.pages.figures import head_to_head_costs
 from prunebook.pages.tables import advice, best, head_to_head
 
 page = notebook.begin(globals(), study="head-to-head", notebook="head_to_head")
@@ -78,7 +77,8 @@ page.table(
 # %% [markdown]
 # ## Loss against ratio
 #
-# On the left the network as pruning leaves it, on the right after the same fine-tuning. The dotted line is the lowest loss that any pair reached: the room that a better choice would have. Only the pairs that people use are drawn; all others are in the CSV and in the grids below.
+# On the left the network as pruning leaves it, on the right after the same fine-tuning. The dotted line is the lowest loss that any pair reached: the room that a better choice would have. Only the pairs that people use are drawn; all others are in the grids below.
+# The second figure has the same losses as multiples of the lowest at that ratio.
 
 # %% tags=["hide-input"]
 nets = list(dict.fromkeys(losses["net"]))
@@ -86,10 +86,15 @@ for net in nets:
     name = figures.net_name(net)
     page.figure(
         figures.pairs_by_ratio(losses, net),
-        caption=f"Test loss against the share that is pruned, {name}. Means over seeds of the logarithm; bands from the lowest to the highest seed.",
+        caption=f"Test loss against the share that is pruned, {name}.",
         alt=f"Two panels of test loss on a log axis against pruned share for {name}, right after pruning and after fine-tuning, a line for each method.",
-        table=head_to_head.numbers(losses, net),
         name=f"head-to-head-loss-{net}",
+    )
+    page.figure(
+        figures.times_the_best(losses, net),
+        caption=f"How many times the lowest loss of all pairs each pair that people use has, {name}: a dot a ratio, the lighter the more is pruned.",
+        alt=f"Rows of dots for {name}, a row a method: loss over the lowest loss on a log axis, right after pruning and after fine-tuning, coloured by ratio.",
+        name=f"head-to-head-best-{net}",
     )
 
 # %% [markdown]
@@ -115,7 +120,6 @@ for net in nets:
             figures.pairs_by_ratio(losses, net, column="accuracy"),
             caption=f"Test accuracy against the share that is pruned, {name}; the dotted line is the highest of all pairs.",
             alt=f"Two panels of test accuracy against pruned share for {name}, right after pruning and after fine-tuning, a line for each method.",
-            table=head_to_head.numbers(losses, net),
             name=f"head-to-head-accuracy-{net}",
         )
 
@@ -128,9 +132,8 @@ for net in nets:
 at = {net: head_to_head.middle(losses, net) for net in nets}
 page.figure(
     figures.rankings_by_compensations(losses, at),
-    caption="Loss over the dense network's loss for every pair at one ratio, geometric means over seeds. The colour tells how many times the lowest loss of its panel each one is, on one scale for all panels; white was not measured.",
+    caption="Loss over the dense network's loss for every pair at one ratio. The colour tells how many times the lowest loss of its panel each one is, on one scale for all panels; white was not measured.",
     alt="Grids of numbers on a colour scale, rankings in rows and compensations in columns, right after pruning on the left and after fine-tuning on the right, a row of grids for each network.",
-    table=figures.grid_of_pairs(losses, at),
     name="head-to-head-pairs",
 )
 
@@ -144,10 +147,9 @@ page.verdict("HH-X1a", "HH-X1b", "HH-X2a", "HH-X2b", "HH-X3a", "HH-X3b", "HH-X7a
 
 # %% tags=["hide-input"]
 page.figure(
-    head_to_head_costs.cost_against_loss(losses, cost, at),
-    caption="Seconds of ranking and compensation together against loss over the dense network's loss, at the ratio of the grids above. Left and down is better. Hollow: zeros in place of units. Small grey dots: all other pairs.",
+    figures.cost_against_loss(losses, cost, at),
+    caption="Seconds of ranking and compensation together against loss over the dense network's loss, at the ratio of the grids above. Left and down is better. Numbered: the pairs that no other beats in both. Grey: all others.",
     alt="Scatter plots of loss relative to dense against seconds of the criterion, a column for each network, right after pruning above and after fine-tuning below.",
-    table=head_to_head_costs.prices(losses, cost, at),
     name="head-to-head-cost",
 )
 page.table(head_to_head.cost_table(cost), caption="Seconds of one thread, means over seeds.")
@@ -160,10 +162,9 @@ page.verdict("HH-X5a", "HH-X5b")
 
 # %% tags=["hide-input"]
 page.figure(
-    head_to_head_costs.time_of_a_pass(latency),
+    figures.time_of_a_pass(latency),
     caption="Time of a forward pass over that of the dense network, against the share that is pruned. Below the black line it is faster.",
     alt="A panel for each network of relative time of a forward pass against pruned share: masked, in sparse rows, or with units removed, for one input and for 256 inputs.",
-    table=head_to_head_costs.speeds(latency),
     name="head-to-head-latency",
 )
 page.table(

@@ -26,7 +26,9 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook.pages import figures, notebook, widgets
+from prunebook.pages import notebook, widgets
+from prunebook.pages.figures import mean_replacement as figures
+from prunebook.pages.figures import mr_choices
 from prunebook.pages.tables import mean_replacement
 
 page = notebook.begin(globals(), study="mr-training", notebook="mean_replacement")
@@ -104,22 +106,20 @@ page.glue("end", f"{mean_replacement.at_the_end(of('constants', ours), layer_set
 # Networks measured so far: {glue:text}`mr-training-nets`. The figures that stand for the paper's show {glue:text}`mr-training-net`; our own questions were put to {glue:text}`mr-training-ours`. Medium, which the paper shows most, comes
 # first from four seeds on. The paper's Figures 3, 5 and 9 pool its networks; ours show one, and a claim says which it is about.
 #
-# Lines are means over seeds. Around them are the paper's 80 % interval and, lighter, a 95 % one, wherever there is more than one seed.
+# Lines are means over seeds, and bands are 95 % intervals, as in all of this book; of two seeds, both are shown. The paper's bands are 80 % intervals, about half as wide.
 #
 # ## The penalty through training
 #
 # The paper's Figure 2: a tenth of the units of every layer pruned, with means (solid) and with zeros (dashed). If the paper is right, each solid line runs below the dashed one.
 
 # %% tags=["hide-input"]
+figure = figures.penalties_through_training(penalties, of("network"), net=net)
 page.figure(
-    figures.penalties_through_training(penalties, of("network"), net=net),
+    figure,
     caption=f"{name}: penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed), each score on its own scale; last, loss and accuracy of the unpruned network.",
     alt="A panel for each score, penalty with means and with zeros against training step, then the loss and accuracy of the unpruned network on training and test images.",
-    table=mean_replacement.means_over(
-        widgets.penalty_rows(penalties), ["set", "amount", "score", "replacement", "step"], "penalty"
-    ),
     name="mr-penalties",
-    interactive=widgets.penalties(penalties),
+    interactive=widgets.explored(figure, "Units pruned"),
 )
 page.verdict("MR-1", "MR-1b", "MR-2")
 
@@ -129,9 +129,8 @@ page.verdict("MR-1", "MR-1b", "MR-2")
 # %% tags=["hide-input"]
 page.figure(
     figures.penalties_by_network(everywhere, until=None),
-    caption="Penalty with zeros minus penalty with means, averaged over training with a tenth of all units pruned, for each network measured: right of the line the mean is better. Written above each difference: the penalty with zeros, then the one with means.",
+    caption="Penalty with zeros minus penalty with means, averaged over training with a tenth of all units pruned, for each network measured: right of the line the mean is better. Written beside each difference: the penalty with zeros, then the one with means.",
     alt="A panel for each score: difference of the penalties with zeros and with means, with its interval, a row for each network.",
-    table=mean_replacement.gains(everywhere).query("set == 'all'"),
     name="mr-networks",
 )
 page.verdict("MR-14a", "MR-14b")
@@ -147,14 +146,12 @@ page.figure(
     figures.zero_against_mean(penalties),
     caption=f"{name}: penalty with means against penalty with zeros, by score. The share of points below the diagonal leaves out ties, such as points at which nothing is pruned.",
     alt="Three panels, one a score, of the density of penalties with means over penalties with zeros, with the diagonal.",
-    table=mean_replacement.shares(penalties),
     name="mr-diagonal",
 )
 page.figure(
-    figures.zero_against_mean(penalties, by="set"),
-    caption="The same by set of layers, for the same three scores together.",
-    alt="Five panels, one a set of layers, of the density of penalties with means over penalties with zeros, with the diagonal.",
-    table=mean_replacement.shares(penalties, by="set"),
+    figures.shares_below(penalties),
+    caption="Share of the points below the diagonal, by set of layers and score, ties left out. The lines are at a half and at the nine tenths of the claim.",
+    alt="Rows of dots, one a set of layers: the share of points at which the mean has the lower penalty, for three scores, with intervals, and lines at 0.5 and 0.9.",
     name="mr-diagonal-sets",
 )
 page.table(
@@ -169,9 +166,8 @@ page.verdict("MR-3", "MR-13")
 # %% tags=["hide-input"]
 page.figure(
     figures.penalties_by_set(penalties, until=None),
-    caption=f"{name}: penalty with zeros minus penalty with means, averaged over training with a tenth of the units pruned, for each set of layers. Written above each difference: the penalty with zeros, then the one with means.",
+    caption=f"{name}: penalty with zeros minus penalty with means, averaged over training with a tenth of the units pruned, for each set of layers. Written beside each difference: the penalty with zeros, then the one with means.",
     alt="A panel for each score: difference of the penalties with zeros and with means, with its interval, a row for each set of layers.",
-    table=mean_replacement.gains(penalties),
     name="mr-sets",
 )
 
@@ -179,24 +175,17 @@ page.figure(
 # ## Performance profiles
 #
 # The paper's Figure 5. At each point the twelve methods lie between a best and a worst. The height of a method's profile at $\tau$ is the share of points at which its penalty is below the threshold $\tau\,\text{best} + (1-\tau)\,\text{worst}$; the area
-# under it is the method's mean place, 1 for one that is always the best. Because a single bad method stretches the scale for all others, the second figure leaves out the signed scores.
+# under it is the method's mean place, 1 for one that is always the best. Because a single bad method stretches the scale for all others, the second panel leaves out the signed scores.
 # A profile counts at how many points a method does well, and not how much it costs where it fails: the signed scores can have a better profile than random choice and still a larger penalty on average, as the figures above show.
 
 # %% tags=["hide-input"]
+figure = mr_choices.performance_profiles(penalties)
 page.figure(
-    figures.performance_profiles(penalties),
-    caption=f"{name}: performance profiles of six scores with means (solid) and with zeros (dashed), ordered by the area under each.",
-    alt="Curves of the share of points below the threshold against tau for twelve methods, with their areas in the legend.",
-    table=mean_replacement.areas(penalties),
+    figure,
+    caption=f"{name}: areas under the performance profiles of the scores with means and with zeros; on the right, without the signed scores. The profiles themselves are under Explore.",
+    alt="Two panels of dots, a row a score: the area under its performance profile with means and with zeros, with intervals.",
     name="mr-profiles",
-    interactive=widgets.profiles(penalties),
-)
-page.figure(
-    figures.performance_profiles(penalties, without=("rs", "mrs")),
-    caption="The same without the signed scores.",
-    alt="Curves of the share of points below the threshold against tau for eight methods, with their areas in the legend.",
-    table=mean_replacement.areas(penalties, without=("rs", "mrs")),
-    name="mr-profiles-unsigned",
+    interactive=widgets.explored(figure),
 )
 page.verdict("MR-6a", "MR-6b", "MR-6c", "MR-6d")
 
@@ -206,19 +195,24 @@ page.verdict("MR-6a", "MR-6b", "MR-6c", "MR-6d")
 # The paper's Figures 6 and 7 look at one layer, the middle convolution, with a tenth of its units pruned: the penalties of three scores, how active the chosen units are, and how many different units are ever chosen.
 
 # %% tags=["hide-input"]
+shown = ("abs_mrs", "rand", "mrs")
 page.figure(
-    figures.single_layer(penalties, followed, layer_set=layer_set, amount=amount),
-    caption=f"{name}, left: penalty with means (solid) and with zeros (dashed) when one layer is pruned. Right: squared activations of the units chosen, summed over images and places; marks at the top are medians.",
-    alt="Left: penalties of abs_mrs, rand and mrs against step. Right: distributions of the squared activations of the units they choose.",
-    table=mean_replacement.along_training(penalties, layer_set=layer_set, amount=amount),
+    figures.penalties_through_training(penalties, net=net, layer_set=layer_set, amount=amount, scores=shown),
+    caption=f"{name}: penalty with means (solid) and with zeros (dashed) when one layer is pruned, each score on its own scale.",
+    alt="Three panels of the penalties of abs_mrs, rand and mrs against step, with means and with zeros.",
     name="mr-single-layer",
+)
+page.figure(
+    mr_choices.energies(followed, scores=shown),
+    caption=f"{name}: squared activations of the units chosen, summed over images and places; marks at the top are medians.",
+    alt="Distributions of the squared activations of the units that abs_mrs, rand and mrs choose, on a log axis.",
+    name="mr-energies",
 )
 page.verdict("MR-7", "MR-8", "MR-9")
 page.figure(
-    figures.unit_coverage(followed, since=(0, restart)),
+    mr_choices.unit_coverage(followed, since=(0, restart)),
     caption=f"{name}: share of the layer's units that have been chosen so far, counted from the start and from step {restart:,}.",
     alt="Share of units chosen so far against step for six scores, and what random choices are expected to reach.",
-    table=mean_replacement.coverage_table(followed, since=restart),
     name="mr-coverage",
 )
 page.verdict("MR-10", "MR-11", "MR-12")
@@ -230,10 +224,9 @@ page.verdict("MR-10", "MR-11", "MR-12")
 
 # %% tags=["hide-input"]
 page.figure(
-    figures.multiples_of_mean(of("constants", ours)),
+    mr_choices.multiples_of_mean(of("constants", ours)),
     caption=f"{our_name}: penalty with a multiple of the mean in place of each pruned unit, averaged over the steps measured: 0 is pruning to zero, 1 is mean replacement.",
     alt="Penalty against the multiple of the mean, a line a score, panels by set of layers and kind of score.",
-    table=mean_replacement.means_over(of("constants", ours), ["set", "score", "alpha"], "penalty"),
     name="mr-constant",
 )
 page.verdict("MR-15", "MR-X1")
@@ -250,17 +243,15 @@ page.verdict("MR-15", "MR-X1")
 
 # %% tags=["hide-input"]
 page.figure(
-    figures.signed_signal(of("agreement", ours)),
+    mr_choices.signed_signal(of("agreement", ours)),
     caption=f"{our_name}: sum of the sizes of a signed score over that of its unsigned twin, mean over layers: the part that does not cancel over images.",
     alt="Ratio of signed to unsigned scores against training step, a line for rs and one for mrs.",
-    table=mean_replacement.means_over(of("agreement", ours), ["score", "step"], "signal"),
     name="mr-signal",
 )
 page.figure(
-    figures.single_units(of("single_units", ours)),
-    caption=f"{our_name}: score of single units against the penalty when they alone are pruned, with the rank correlation ρ.",
-    alt="Six panels of the penalty of single units over their scores: rs, abs_rs and norm where the unit goes to zero, mrs, abs_mrs and norm where it goes to its mean.",
-    table=mean_replacement.foresight_table(of("single_units", ours)),
+    mr_choices.foretelling(of("single_units", ours)),
+    caption=f"{our_name}: rank correlation of a score with the penalty when a unit alone is pruned, at the steps measured.",
+    alt="Two panels of dots, pruned to zero and to the mean: rank correlation of the scores with the penalty of single units, a dot a step, with intervals.",
     name="mr-single",
 )
 page.table(
@@ -283,7 +274,6 @@ page.figure(
     figures.train_against_test(of("penalties", ours), net=ours),
     caption=f"{our_name}: penalty with zeros minus penalty with means, a tenth of all units pruned, on the scoring subset (solid) and on test images (dashed), each score on its own scale.",
     alt="A panel for each score: gain of mean replacement against step on training and on test images.",
-    table=mean_replacement.gains_along_training(of("penalties", ours)),
     name="mr-held-out",
 )
 page.verdict("MR-X4")
@@ -335,22 +325,21 @@ for other in others:
         figures.penalties_through_training(rows, of("network", other), net=other),
         caption=f"{other_name}: penalty against training step with a tenth of all units pruned, with means (solid) and with zeros (dashed), and loss and accuracy of the unpruned network.",
         alt=f"{other_name}: a panel for each score, penalty against training step, then the loss and accuracy of the unpruned network.",
-        table=mean_replacement.along_training(rows),
         name=f"mr-penalties-{other}",
     )
     page.figure(
-        figures.zero_against_mean(rows),
-        caption=f"{other_name}: penalty with means against penalty with zeros, by score.",
-        alt=f"{other_name}: density of penalties with means over penalties with zeros, with the diagonal.",
-        table=mean_replacement.shares(rows),
+        figures.shares_below(rows),
+        caption=f"{other_name}: share of the points at which the mean has the lower penalty, by set of layers and score.",
+        alt=f"{other_name}: rows of dots, one a set of layers, of the share of points at which the mean has the lower penalty.",
         name=f"mr-diagonal-{other}",
     )
+    figure = mr_choices.performance_profiles(rows)
     page.figure(
-        figures.performance_profiles(rows),
-        caption=f"{other_name}: performance profiles of the scores with means (solid) and with zeros (dashed).",
-        alt=f"{other_name}: curves of the share of points below the threshold against tau, two for each score.",
-        table=mean_replacement.areas(rows),
+        figure,
+        caption=f"{other_name}: areas under the performance profiles of the scores with means and with zeros.",
+        alt=f"{other_name}: dots of the area under the performance profile, two for each score.",
         name=f"mr-profiles-{other}",
+        interactive=widgets.explored(figure),
     )
 
 # %% [markdown]

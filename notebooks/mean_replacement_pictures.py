@@ -25,8 +25,8 @@ fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
 from prunebook.evidence.statistics.mean_replacement import below_diagonal
-from prunebook.pages import figures, notebook
-from prunebook.pages.tables import mean_replacement
+from prunebook.pages import notebook
+from prunebook.pages.figures import mean_replacement as figures
 
 page = notebook.begin(globals(), study="mr-pictures", notebook="mean_replacement_pictures")
 page.banner()
@@ -62,14 +62,12 @@ page.figure(
     figures.penalties_through_training(penalties, network, net=net),
     caption="Penalty against training step, with means (solid) and zeros (dashed), and the loss of the network itself.",
     alt="Penalties against training step with means and with zeros, and the training and test loss of the unpruned network.",
-    table=mean_replacement.gains(penalties),
     name="mr-pictures-penalties",
 )
 page.figure(
-    figures.zero_against_mean(penalties, by="set"),
-    caption="Penalty with means against penalty with zeros, by set of layers; below the diagonal the mean is better.",
-    alt="Scatter plots of the penalty with means against the penalty with zeros, a panel a set of layers, with the diagonal.",
-    table=mean_replacement.shares(penalties, by="set"),
+    figures.shares_below(penalties),
+    caption="Share of the points at which the mean has the lower penalty, by set of layers and score.",
+    alt="Rows of dots, one a set of layers: the share of points at which the mean has the lower penalty, for three scores.",
     name="mr-pictures-diagonal",
 )
 

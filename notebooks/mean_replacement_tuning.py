@@ -25,7 +25,8 @@ data = None  # folder with the data; None takes PRUNEBOOK_DATA, a download, or a
 fresh = False  # True measures again what is already stored
 
 # %% tags=["hide-input"]
-from prunebook.pages import figures, notebook
+from prunebook.pages import notebook
+from prunebook.pages.figures import mean_replacement as figures
 from prunebook.pages.tables import mean_replacement
 
 page = notebook.begin(globals(), study="mr-tuning", notebook="mean_replacement_tuning")
@@ -67,10 +68,9 @@ page.glue("late", f"{late:,.0f}")
 for net in nets:
     name, rows = mean_replacement.network_name(net), of("tuning", net)
     page.figure(
-        figures.after_tuning(rows, net=net, late=late),
-        caption=f"{name}. Above: penalty with zeros minus penalty with means against steps of fine-tuning, by what was pruned, each on its own scale; bars are 95 % intervals over seeds. Below: every penalty with means over the same with zeros.",
-        alt=f"{name}: advantage of mean replacement against fine-tuning steps, for networks pruned early and late in training, and scatter plots after each number of steps.",
-        table=mean_replacement.advantage(rows, late=late, by=["set", "amount"]),
+        figures.after_tuning(rows, net=net),
+        caption=f"{name}: penalty with zeros minus penalty with means against steps of fine-tuning, by what was pruned and when, averaged over scores. Each panel has its own scale.",
+        alt=f"{name}: panels by set of layers and amount, advantage of mean replacement against fine-tuning steps with intervals, a line for each step of pruning, and a line at zero.",
         name=f"mr-tuning-{net}",
     )
     page.table(

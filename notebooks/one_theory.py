@@ -39,9 +39,8 @@ from torch.func import functional_call
 from prunebook import coresets, units, weights
 from prunebook.networks.device import resolve_device
 from prunebook.networks.mlp import mlp
-from prunebook.pages.figures import in_house_style, look
-from prunebook.pages.figures.coreset_parts import LOOKS
 from prunebook.pages.figures.layout import grid, legend_below, log_axis, panel_label
+from prunebook.pages.figures.style import LOOKS, in_house_style, look
 from prunebook.studies import configuration, theory
 
 seed, device = configuration.seed_list(1 if seeds is None else seeds)[0], resolve_device(device)

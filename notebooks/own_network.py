@@ -57,8 +57,8 @@ from prunebook import coresets, units, weights
 from prunebook.data.images import load
 from prunebook.errors import InputError
 from prunebook.networks.device import resolve_device
-from prunebook.pages.figures import in_house_style, look
 from prunebook.pages.figures.layout import grid, legend_below, panel_label
+from prunebook.pages.figures.style import in_house_style, look
 from prunebook.studies import configuration
 
 SIZES = {  # training images, held-out images, test images, width of the network, epochs, of fine-tuning

@@ -16,8 +16,9 @@ from scipy import stats
 
 from prunebook import weights
 from prunebook.errors import InputError
-from prunebook.pages import figures, numbers, vocabulary
-from prunebook.pages.figures import ec_diagnostics, elimination_compensation, layout, lines
+from prunebook.pages import numbers, vocabulary
+from prunebook.pages.figures import curves, elimination_compensation, layout, pde, style
+from prunebook.pages.figures import elimination_compensation as figures
 
 RATIOS = (0.3, 0.5, 0.9, 0.95)
 WIDTHS = ("784-32-32-10", "784-64-64-10")
@@ -93,7 +94,7 @@ DIFFERENCE = pd.DataFrame(
     columns=["x", "t", "u_face", "u_ghost"],
 )
 FLOORS = pd.DataFrame(
-    {"widths": WIDTHS[0], "noise": [0.0, 0.0], "seed": 0, "name": ["noise", "blind"], "value": [0.0, 0.08]}
+    {"widths": WIDTHS[0], "noise": [0.0, 0.0], "seed": 0, "name": ["noise", "blind_test"], "value": [0.0, 0.08]}
 )
 
 
@@ -108,15 +109,16 @@ def drawn(losses):
     return {
         "losses": figures.losses_by_ratio(losses),
         "accuracy": figures.losses_by_ratio(losses, column="accuracy"),
-        "ablation": figures.ranking_by_compensation(losses),
-        "ours": figures.ours_by_ratio(losses),
+        "ablation": figures.relative_losses(losses, figures.ABLATION),
+        "ours": figures.relative_losses(losses, figures.OURS),
         "effect": figures.effect(losses, "elimination-compensation", "magnitude"),
         "layers": figures.layers_kept(made_layers()),
         "linearisation": figures.linearisation(made_linearisation()),
         "stability": figures.stability(made_stability()),
-        "profiles": figures.profiles(made_predictions()),
-        "error map": figures.error_map(made_predictions()),
-        "solver": figures.solver_check(CONVERGENCE, DIFFERENCE),
+        "profiles": pde.profiles(made_predictions()),
+        "error map": pde.error_map(made_predictions()),
+        "solver": pde.solver_error(CONVERGENCE),
+        "schemes": pde.solver_difference(DIFFERENCE),
     }
 
 
@@ -143,7 +145,7 @@ def band(axis, place):
 
 
 def label(method):
-    return figures.look(method).label
+    return style.look(method).label
 
 
 def chosen(table, **wanted):
@@ -158,7 +160,7 @@ def chosen(table, **wanted):
 def test_nothing_covers_anything_and_all_is_on_the_page(drawn):
     for name, figure in drawn.items():
         renderer = FigureCanvasAgg(figure).get_renderer()
-        with figures.house_style():
+        with style.house_style():
             figure.draw_without_rendering()
         page = figure.bbox
         tight = figure.get_tightbbox(renderer)
@@ -191,13 +193,13 @@ def test_one_look_for_a_method_everywhere(drawn):
         for axis in panels(drawn[name]):
             for drawn_line in axis.lines:
                 if method := by_label.get(drawn_line.get_label()):
-                    assert to_hex(drawn_line.get_color()) == figures.LOOKS[method].colour
-                    assert drawn_line.get_marker() == figures.LOOKS[method].marker
+                    assert to_hex(drawn_line.get_color()) == style.LOOKS[method].colour
+                    assert drawn_line.get_marker() == style.LOOKS[method].marker
                     seen.add((name, method))
     assert {name for name, method in seen if method == "magnitude"} == {"losses", "accuracy", "ablation", "layers"}
-    looks = [(each.colour, each.marker) for name, each in figures.LOOKS.items() if name != "sampling"]
+    looks = [(each.colour, each.marker) for name, each in style.LOOKS.items() if name != "sampling"]
     assert len(set(looks)) == len(looks), "two methods look the same"
-    markers = [figures.LOOKS[name].marker for name in vocabulary.METHODS if name != "dense"]
+    markers = [style.LOOKS[name].marker for name in vocabulary.METHODS if name != "dense"]
     assert len(set(markers)) == len(markers)
 
 
@@ -230,16 +232,16 @@ def lab(rgb):
         elimination_compensation.PAPER_METHODS,
         elimination_compensation.OURS,
         elimination_compensation.ABLATION,
-        ec_diagnostics.MAIN,
+        elimination_compensation.MAIN,
     ],
 )
 def test_colours_stay_apart_for_the_colour_blind(group, kind):
-    seen = [lab(np.clip(BLINDNESS[kind] @ linear(figures.LOOKS[method].colour), 0, 1)) for method in group]
+    seen = [lab(np.clip(BLINDNESS[kind] @ linear(style.LOOKS[method].colour), 0, 1)) for method in group]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 10
 
 
 def test_colours_stand_out_from_white():
-    for method, each in figures.LOOKS.items():
+    for method, each in style.LOOKS.items():
         assert 1.05 / (linear(each.colour) @ TO_XYZ[1] + 0.05) > 2.7, method
 
 
@@ -247,11 +249,11 @@ def test_all_methods_have_a_name_and_a_look():
     """The names stand apart from the methods, so that a page can say them without torch."""
     for method in weights.METHODS.values():
         assert vocabulary.METHODS[method.name] == method.label
-        assert figures.look(method.name).label == method.label
+        assert style.look(method.name).label == method.label
     pairs = {(method.criterion, method.compensation): name for name, method in weights.METHODS.items()}
     assert pairs == vocabulary.PAIRS
     with pytest.raises(InputError, match=r"nonsense.*vocabulary"):
-        figures.look("nonsense")
+        style.look("nonsense")
 
 
 def test_no_figure_loads_torch():
@@ -291,17 +293,36 @@ def test_means_over_seeds_keep_those_without_a_number():
     """seaborn would leave out the seed that exploded, and show the others as if it had not."""
     rows = [(x, seed, 2.0 ** (x + seed)) for x in (1, 2, 3) for seed in (0, 1, 2)]
     table = pd.DataFrame(rows, columns=["x", "seed", "y"])
-    found = lines.over_seeds(table, "x", "y", mean="geometric", bands=(0.95, lines.RANGE))
+    found = curves.over_seeds(table, geometric=True)
     np.testing.assert_allclose(found["mean"], [4, 8, 16])
     logs = np.log(table.loc[table["x"] == 1, "y"])
     interval = np.exp(stats.ttest_1samp(logs, 0).confidence_interval(0.95))
-    np.testing.assert_allclose(found.loc[0, ["low 0", "high 0"]].astype(float), interval)
-    assert tuple(found.loc[0, ["low 1", "high 1"]]) == pytest.approx((2, 8))
+    np.testing.assert_allclose(found.loc[0, ["low", "high"]].astype(float), interval)
+    assert found["seeds"].tolist() == [3, 3, 3]
     table.loc[4, "y"] = np.inf
     _, ((axis,),) = layout.grid(1, 1, 2)
-    lines.mean_line(axis, table, "x", "y", figures.look("magnitude"))
+    curves.curve(axis, table, style.look("magnitude"), curves.Axis("y"))
     assert [part.get_xdata().tolist() for part in axis.lines[:2]] == [[1], [3]], "a gap in the line"
     assert line(axis, "_arrow")[0] == [2], "an arrow where the mean is infinite"
+
+
+def test_a_figure_says_of_how_many_seeds_it_is_and_has_a_row_for_each():
+    rows = [
+        (panel, x, seed, x + seed / 9) for panel in "ab" for x in (1, 2) for seed in range(3 if panel == "a" else 2)
+    ]
+    table = pd.DataFrame(rows, columns=["panel", "x", "seed", "y"]).assign(curve="magnitude")
+    drawn = curves.Curves(table, style.LOOKS, curves.Axis("x"), {"": curves.Axis("y")}).draw()
+    assert "2 to 3 seeds" in drawn.note
+    assert "95 % intervals" in drawn.note
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == [
+        "Magnitude",
+        "95 % interval, n = 3",
+        "The two seeds",
+    ]
+    pd.testing.assert_frame_equal(
+        drawn.numbers[["panel", "x", "y", "seed"]], table[["panel", "x", "y", "seed"]], check_dtype=False
+    )
+    assert curves.seeds_note(table[table["seed"] == 0], "Means", "bands") == "One seed."
 
 
 def test_reader_settings_are_left_alone(losses):
@@ -331,12 +352,10 @@ def test_ticks_of_logarithmic_axes():
 # --- losses -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("column", "mean"), [("loss", "arithmetic"), ("accuracy", "arithmetic"), ("clean_loss", "geometric")]
-)
-def test_means_and_baselines(losses, column, mean):
-    figure = figures.losses_by_ratio(losses, column=column, mean=mean)
-    average = stats.gmean if mean == "geometric" else np.mean
+@pytest.mark.parametrize("column", ["loss", "accuracy", "clean_loss"])
+def test_means_and_baselines(losses, column):
+    figure = figures.losses_by_ratio(losses, column=column)
+    average = np.mean if column == "accuracy" else stats.gmean
     unit = 100 if column == "accuracy" else 1
     cells = itertools.product(WIDTHS, ("pruned", "fine-tuned"))
     for axis, (widths, stage) in zip(panels(figure), cells, strict=True):
@@ -347,9 +366,6 @@ def test_means_and_baselines(losses, column, mean):
         dense = chosen(losses, widths=widths, method="dense")
         trained = average(chosen(dense, stage="trained")[column]) * unit
         np.testing.assert_allclose(line(axis, "Dense, before pruning")[1], trained)
-        level = axis.patches[0].get_window_extent().transformed(axis.transData.inverted())
-        values = chosen(dense, stage="trained")[column] * unit
-        np.testing.assert_allclose([level.y0, level.y1], [values.min(), values.max()], rtol=1e-6)
         if stage == "fine-tuned":
             longer = average(chosen(dense, stage="fine-tuned")[column]) * unit
             np.testing.assert_allclose(line(axis, "Dense, trained on")[1], longer)
@@ -367,21 +383,27 @@ def test_ratios_on_the_axis(drawn):
     np.testing.assert_allclose(line(axis, label("fully-connected"))[0], reached)
 
 
-def test_bands_end_at_the_outermost_seeds(losses, drawn):
+def test_bands_are_intervals_of_the_mean(losses, drawn):
     axis = panels(drawn["losses"])[0]
     for place, method in enumerate(elimination_compensation.PAPER_METHODS):
-        table = chosen(losses, widths=WIDTHS[0], stage="pruned", method=method).groupby("ratio")["loss"]
-        np.testing.assert_allclose(band(axis, place), table.agg(["min", "max"]))
+        table = chosen(losses, widths=WIDTHS[0], stage="pruned", method=method)
+        for ratio, part in table.groupby("ratio"):
+            x = ratio + (0.01 if method == "fully-connected" else 0)
+            expected = np.exp(stats.ttest_1samp(np.log(part["loss"]), 0).confidence_interval(0.95))
+            ends = band(axis, place)
+            np.testing.assert_allclose(ends.iloc[np.abs(ends.index - x).argmin()], expected)
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
-def test_one_seed_has_no_band(losses, seeds):
+def test_two_seeds_are_both_shown_and_one_has_nothing_around_it(losses, seeds):
     few = losses[(losses["seed"] < seeds) & (losses["widths"] == WIDTHS[0])]
-    for draw in (figures.losses_by_ratio, figures.ours_by_ratio):
-        figure = draw(few)
-        assert bool(panels(figure)[0].collections) == (seeds > 1)
+    for figure in (figures.losses_by_ratio(few), figures.relative_losses(few, figures.OURS)):
+        axis = panels(figure)[0]
+        assert not axis.collections
+        own = [drawn for drawn in axis.lines if drawn.get_label() == "_seed"]
+        assert bool(own) == (seeds > 1)
         texts = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert ("Lowest to highest of 2 seeds" in texts) == (seeds > 1)
+        assert ("The two seeds" in texts) == (seeds > 1)
 
 
 def test_identical_seeds_make_no_warning(losses):
@@ -399,28 +421,22 @@ def test_the_axis_is_cut_and_says_so(losses):
     first, tuned, second, _ = panels(figures.losses_by_ratio(wild))
     limit = first.get_ylim()[1]
     assert limit < 1e6
-    means = chosen(wild, widths=WIDTHS[0], stage="pruned", method="gradient-magnitude").groupby("ratio")["loss"].mean()
+    means = chosen(wild, widths=WIDTHS[0], stage="pruned", method="gradient-magnitude")
+    means = means.groupby("ratio")["loss"].apply(stats.gmean)
     (note,) = [text.get_text() for text in first.texts if "above" in text.get_text()]
     assert note.startswith(f"↑ {(means > limit).sum()} means above")
-    assert lines.rounded(means.max()) in note
+    assert curves.rounded(means.max()) in note
     (other,) = [text.get_text() for text in second.texts if "above" in text.get_text()]
     assert re.match("↑ 1 mean above .*, not all finite", other)
     assert not [text for text in tuned.texts if "above" in text.get_text()]
     arrows = [drawn for drawn in first.lines if drawn.get_label() == "_arrow"]
-    assert [to_hex(arrow.get_color()) for arrow in arrows] == [figures.LOOKS["gradient-magnitude"].colour]
-    low = panels(figures.losses_by_ratio(chosen(losses, widths=WIDTHS[0]), top=0.15))[0]
-    table = chosen(losses, widths=WIDTHS[0], stage="pruned")
-    means = (
-        table[table["method"].isin(elimination_compensation.PAPER_METHODS)].groupby(["method", "ratio"])["loss"].mean()
-    )
-    above = (means > 0.15).sum()
-    assert any(text.get_text().startswith(f"↑ {above} means above 0.15") for text in low.texts)
+    assert [to_hex(arrow.get_color()) for arrow in arrows] == [style.LOOKS["gradient-magnitude"].colour]
 
 
 def test_floors_are_drawn_where_they_are_positive(losses):
-    axes = panels(figures.losses_by_ratio(chosen(losses, widths=WIDTHS[0]), floors=FLOORS, names=("noise", "blind")))
+    axes = panels(figures.losses_by_ratio(chosen(losses, widths=WIDTHS[0]), floors=FLOORS))
     for axis in axes:
-        assert line(axis, "Blind")[1] == pytest.approx([0.08, 0.08])
+        assert line(axis, "Blind to the initial state")[1] == pytest.approx([0.08, 0.08])
         assert axis.get_ylim()[0] < 0.08
         assert "Noise floor" not in [drawn.get_label() for drawn in axis.lines]
 
@@ -429,7 +445,7 @@ def test_rows_are_cells_in_order():
     keys = [{"widths": WIDTHS[0], "noise": noise, "seed": 0} for noise in (0.01, 0.0, 0.005)]
     axes = panels(figures.losses_by_ratio(made_losses(keys, ("magnitude",))))
     titles = [axis.get_title(loc="left").split("  ")[1] for axis in axes[::2]]
-    assert titles == ["no noise", "noise ±0.005", "noise ±0.01"]
+    assert [title.split(", ")[0] for title in titles] == ["no noise", "noise ±0.005", "noise ±0.01"]
 
 
 @pytest.mark.parametrize(
@@ -463,13 +479,13 @@ def test_effect_is_a_paired_student_interval(losses, drawn):
                     logs = np.log(mine.set_index("seed")["loss"] / theirs.set_index("seed")["loss"])
                     expected = np.exp(stats.ttest_1samp(logs, 0).confidence_interval(0.95))
                     np.testing.assert_allclose(ends.loc[ratio], expected, rtol=1e-10)
-                    assert axis.lines[place].get_ydata()[tick] == pytest.approx(np.exp(logs.mean()))
+                    assert line(axis, widths)[1][tick] == pytest.approx(np.exp(logs.mean()))
 
 
 def test_effect_of_one_seed_has_no_interval(losses):
     axis = panels(figures.effect(chosen(losses, seed=0), "elimination-compensation", "magnitude"))[0]
     assert not axis.collections
-    assert len(axis.lines[0].get_ydata()) == len(RATIOS)
+    assert len(line(axis, WIDTHS[0])[1]) == len(RATIOS)
 
 
 def test_effect_leaves_out_what_a_seed_did_not_survive(losses):
@@ -477,26 +493,22 @@ def test_effect_leaves_out_what_a_seed_did_not_survive(losses):
     place = (lost["method"] == "magnitude") & (lost["ratio"] == 0.9) & (lost["seed"] == 1)
     lost.loc[place, "loss"] = np.nan
     axis = panels(figures.effect(lost, "magnitude", "random"))[0]
-    assert [part.get_xdata().tolist() for part in axis.lines[:2]] == [[0.3, 0.5], [0.95]]
+    assert [part.get_xdata().tolist() for part in axis.lines[1:3]] == [[0.3, 0.5], [0.95]]
 
 
 def test_what_cannot_be_drawn_is_named(losses):
-    with pytest.raises(InputError, match="larger top"):
-        figures.losses_by_ratio(losses, top=1e-9)
     with pytest.raises(InputError, match="losses is empty"):
         figures.losses_by_ratio(losses.iloc[:0])
     with pytest.raises(InputError, match="brilliance"):
         figures.losses_by_ratio(losses, column="brilliance")
     with pytest.raises(InputError, match="no column reached"):
-        figures.ours_by_ratio(losses.drop(columns="reached"))
+        figures.relative_losses(losses.drop(columns="reached"), figures.OURS)
     with pytest.raises(InputError, match="no values of accuracy"):
         figures.losses_by_ratio(losses.assign(accuracy=np.nan), column="accuracy")
-    with pytest.raises(InputError, match="harmonic"):
-        figures.losses_by_ratio(losses, mean="harmonic")
     with pytest.raises(InputError, match="holds none of wanda"):
-        figures.losses_by_ratio(losses[losses["method"] != "wanda"], methods=["wanda"])
+        figures.relative_losses(losses[losses["method"] != "wanda"], ["wanda"])
     with pytest.raises(InputError, match="no dense network"):
-        figures.ours_by_ratio(losses[losses["method"] != "dense"])
+        figures.relative_losses(losses[losses["method"] != "dense"], figures.OURS)
     with pytest.raises(InputError, match="holds none of snip"):
         figures.effect(losses, "elimination-compensation", "snip")
 
@@ -508,7 +520,7 @@ def test_methods_that_are_missing_are_left_out(losses):
     expected = [
         label(method) for method in elimination_compensation.PAPER_METHODS if method not in ("random", "non-linear")
     ]
-    assert texts == [*expected, "Lowest to highest of 3 seeds"]
+    assert texts == [*expected, "95 % interval, n = 3"]
 
 
 # --- behind the losses --------------------------------------------------------------------------
@@ -533,40 +545,37 @@ def test_shares_of_layers_and_empty_layers():
 def test_linearisation_draws_prediction_and_truth(drawn):
     table = made_linearisation()
     axes = panels(drawn["linearisation"])
-    for name, (method, _) in ec_diagnostics.COMPENSATED.items():
+    for name, method in elimination_compensation.COMPENSATED.items():
         part = chosen(table, widths=WIDTHS[0], compensation=name)
-        solid, dashed = [x for x in axes[0].lines if to_hex(x.get_color()) == figures.LOOKS[method].colour]
+        dashed, solid = [x for x in axes[0].lines if to_hex(x.get_color()) == style.LOOKS[method].colour]
         np.testing.assert_allclose(solid.get_ydata(), part.groupby("ratio")["true"].apply(stats.gmean))
         np.testing.assert_allclose(dashed.get_ydata(), part.groupby("ratio")["predicted"].apply(stats.gmean))
         assert not solid.is_dashed()
         assert dashed.is_dashed()
         quotient = (part["true"] / part["predicted"]).groupby(part["ratio"]).apply(stats.gmean)
-        (line_of_quotients,) = [x for x in axes[1].lines if to_hex(x.get_color()) == figures.LOOKS[method].colour]
+        (line_of_quotients,) = [x for x in axes[1].lines if to_hex(x.get_color()) == style.LOOKS[method].colour]
         np.testing.assert_allclose(line_of_quotients.get_ydata(), quotient)
     with pytest.raises(InputError, match="magic"):
         figures.linearisation(table.assign(compensation="magic"))
     figures.linearisation(chosen(table, seed=0, widths=WIDTHS[0]))
 
 
-@pytest.mark.parametrize("column", ["spearman", "overlap"])
-def test_stability_shows_each_seed(column):
+def test_stability_shows_each_seed_with_its_mean_and_interval():
     table = made_stability()
-    (axis,) = panels(figures.stability(table, column=column))
-    for ranking in ("elimination-compensation", "gradient-magnitude"):
-        colours = figures.LOOKS[ranking].colour
-        points = np.concatenate(
-            [
-                np.asarray(drawn.get_offsets())[[to_hex(c) == colours for c in drawn.get_facecolors()]]
-                for drawn in axis.collections[1:]
-            ]
-        )
-        for row, widths in enumerate(WIDTHS):
-            values = chosen(table, widths=widths, ranking=ranking).sort_values("seed")[column]
-            np.testing.assert_allclose(sorted(points[points[:, 1].round() == row, 0]), sorted(values))
+    figure = figures.stability(table)
+    (axis,) = panels(figure)
+    seeds = np.concatenate([points.get_offsets() for points in axis.collections])
+    np.testing.assert_allclose(np.sort(seeds[:, 0]), np.sort(table["spearman"]))
+    means = table.groupby(["widths", "ranking"])["spearman"].mean()
+    drawn = np.concatenate([mark.get_xdata() for mark in axis.lines if mark.get_linestyle() == "None"])
+    assert set(means.round(9)) <= set(np.round(drawn.astype(float), 9))
+    values = chosen(table, widths=WIDTHS[0], ranking="gradient-magnitude")["spearman"]
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    bars = [np.sort(mark.get_xdata()) for mark in axis.lines if len(mark.get_xdata()) == 2]
+    assert any(np.allclose(bar, expected) for bar in bars)
     assert [text.get_text() for text in axis.get_yticklabels()] == list(WIDTHS)
+    assert len(figure.numbers) == len(table)
     figures.stability(chosen(table, seed=0))
-    with pytest.raises(InputError, match="kendall"):
-        figures.stability(table, column="kendall")
 
 
 # --- diffusion–sorption -------------------------------------------------------------------------
@@ -593,19 +602,19 @@ def test_profiles_and_their_errors(drawn):
 
 def test_profiles_begin_with_the_lowest_state_and_name_what_is_wrong():
     table = made_predictions()
-    figure = figures.profiles(table, times=[300])
+    figure = pde.profiles(table, times=[300])
     part = chosen(table, t=300, u0=table["u0"].min()).sort_values("x")
     np.testing.assert_allclose(panels(figure)[0].lines[1].get_ydata(), part["clean"])
     with pytest.raises(InputError, match="no time 75: choose among 50, 150"):
-        figures.profiles(table, times=[75])
+        pde.profiles(table, times=[75])
     with pytest.raises(InputError, match="several values of seed"):
-        figures.profiles(pd.concat([table, table.assign(seed=1)]))
+        pde.profiles(pd.concat([table, table.assign(seed=1)]))
     with pytest.raises(InputError, match="several values of noise"):
-        figures.error_map(pd.concat([table, table.assign(noise=0.01)]))
+        pde.error_map(pd.concat([table, table.assign(noise=0.01)]))
     with pytest.raises(InputError, match="no column pruned"):
-        figures.error_map(table.drop(columns="pruned"))
+        pde.error_map(table.drop(columns="pruned"))
     with pytest.raises(InputError, match="largest error"):
-        figures.error_map(table.assign(dense=table["clean"]), networks=["dense"])
+        pde.error_map(table.assign(dense=table["clean"]), networks=["dense"])
 
 
 def test_error_maps_are_root_mean_squares(drawn):
@@ -623,23 +632,22 @@ def test_error_maps_are_root_mean_squares(drawn):
                     np.sqrt(np.mean((part[name] - part["clean"]) ** 2)), rel=1e-4
                 )
         total = np.sqrt(np.mean((table[name] - table["clean"]).astype(float) ** 2))
-        assert lines.rounded(total) in axis.get_title(loc="left")
+        assert curves.rounded(total) in axis.get_title(loc="left")
     assert len(norms) == 1, "one colour scale"
 
 
 def test_solver_check(drawn):
-    left, right = panels(drawn["solver"])
+    (left,), (right,) = panels(drawn["solver"]), panels(drawn["schemes"])
     cells = [64, 256, 1024]
     for scheme, name, order in (("face", "Face values (this study)", 2), ("ghost", "Ghost cells", 1)):
         np.testing.assert_allclose(line(left, name)[1], chosen(CONVERGENCE, scheme=scheme)["error"])
-        guides = [x.get_ydata() for x in left.lines if x.is_dashed()]
-        slopes = [round(np.polyfit(np.log(cells), np.log(guide), 1)[0], 6) for guide in guides]
-        assert -order in slopes
-    np.testing.assert_allclose(right.lines[1].get_ydata(), [1e-3, 5e-4, 0], atol=1e-12)
+        slope = np.polyfit(np.log(cells), np.log(line(left, f"Order {order}")[1]), 1)[0]
+        assert slope == pytest.approx(-order)
+    np.testing.assert_allclose(line(right, "t = 1")[1], [1e-3, 5e-4, 0], atol=1e-12)
     with pytest.raises(InputError, match="upwind"):
-        figures.solver_check(CONVERGENCE.assign(scheme="upwind"), DIFFERENCE)
+        pde.solver_error(CONVERGENCE.assign(scheme="upwind"))
     with pytest.raises(InputError, match="difference is empty"):
-        figures.solver_check(CONVERGENCE, DIFFERENCE.iloc[:0])
+        pde.solver_difference(DIFFERENCE.iloc[:0])
 
 
 def test_time_by_size_has_a_panel_for_each_benchmark_with_two_sizes_or_more():

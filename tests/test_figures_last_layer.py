@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
+from scipy import stats
 from test_figures import (
     BLINDNESS,
     TO_XYZ,
-    band,
     lab,
     line,
     linear,
@@ -20,8 +20,8 @@ from test_figures import (
 )
 
 from prunebook.errors import InputError
-from prunebook.pages.figures import coreset_bounds, coreset_parts, coreset_recovery, coreset_tightness, lines
-from prunebook.pages.figures.style import LOOKS
+from prunebook.pages.figures import coreset_bounds, coreset_parts, coreset_recovery
+from prunebook.pages.figures.style import LOOKS, spare
 
 CASES = (
     ("dropout", "dropout"),  # not in the order in which they are drawn
@@ -112,7 +112,7 @@ def sparsity_first(rng):
 def inputs(rng):
     return [
         {"inputs": kind, "epsilon": 3.0, "error": rng.uniform(0.01, 0.1), "error_max": rng.uniform(0.2, 1.0)}
-        for kind in coreset_tightness.INPUTS
+        for kind in coreset_bounds.INPUTS
     ]
 
 
@@ -184,9 +184,9 @@ def drawn_from(cases, seeds, kinds=KINDS[:2], only=None):
         "layers": lambda: coreset_bounds.layer_errors(table(layers)),
         "draws": lambda: coreset_bounds.draws_by_share(table(epsilon_first), kinds),
         "accuracy": lambda: coreset_bounds.guaranteed_accuracy(table(sparsity_first)),
-        "inputs": lambda: coreset_tightness.other_inputs(table(inputs)),
-        "scaling": lambda: coreset_tightness.scaling(table(scaling)),
-        "waterfall": lambda: coreset_tightness.waterfall(table(waterfall)),
+        "inputs": lambda: coreset_bounds.other_inputs(table(inputs)),
+        "scaling": lambda: coreset_bounds.scaling(table(scaling)),
+        "waterfall": lambda: coreset_bounds.waterfall(table(waterfall)),
         "tuning": lambda: coreset_recovery.fine_tuning(table(pruned), case=case),
         "gates tuned": lambda: coreset_recovery.fine_tuning(table(pruned), case=case, method="gates"),
         "heuristics": lambda: coreset_recovery.heuristics(table(pruned)),
@@ -226,10 +226,10 @@ GROUPS = {
     "kinds": [LOOKS[kind] for kind in (*KINDS, "weights, CoreNet")],
     "ways": [LOOKS[way] for way in coreset_parts.WAYS],
     "pruned": [LOOKS[name] for name in ("neurons", "deterministic", "gates", "magnitude")],
-    "bounds": list(coreset_tightness.BOUNDS.values()),
-    "inputs": list(coreset_tightness.INPUTS.values()),
+    "bounds": list(coreset_bounds.BOUNDS.values()),
+    "inputs": list(coreset_bounds.INPUTS.values()),
     "states": [*coreset_recovery.STATES.values(), coreset_recovery.RANDOM],
-    "cases": list(coreset_parts.case_looks([(f"case {n}", None) for n in range(6)]).values()),
+    "cases": list(spare(f"case {n}" for n in range(6)).values()),
 }
 
 
@@ -249,8 +249,7 @@ def test_order_and_names_of_circumstances():
     names = ["easy", "moderate", "difficult", "dropout", "moderate, label noise"]
     assert [label for label, _ in found] == names
     figure = coreset_bounds.layer_errors(made(layers, CASES))
-    heads = [text.get_text() for axis in panels(figure) for text in axis.texts]
-    assert heads == names
+    assert [axis.get_title(loc="left").split("  ")[1] for axis in panels(figure)] == names
     assert len(panels(figure)) == 5
 
 
@@ -267,7 +266,8 @@ def test_bands_of_the_two_largest_logits_touch(drawn):
     np.testing.assert_allclose((low + high) / 2, table["logit"])
     first, second = np.argsort(table["logit"].to_numpy())[[-1, -2]]
     assert low[first] == pytest.approx(high[second])
-    assert line(left, "Logit of the correct class")[0] == [table["label"].iloc[0]]
+    assert line(left, "Largest logit")[0] == [first]
+    assert line(left, "Runner-up")[0] == [second]
     expected = of(made(margins), "easy", unit="additive").groupby("share")["epsilon"].mean()
     x, y = line(right, "Easy")
     np.testing.assert_allclose(x, expected)
@@ -279,10 +279,13 @@ def test_layers_add_up(drawn):
     table = made(layers)
     for axis, case in zip(panels(drawn["layers"]), ("easy", "moderate", "difficult", "dropout"), strict=True):
         data = [line(axis, f"Layer {n}, at the output") for n in (1, 2, 3)]
-        parts = [pd.Series(y, index=x) for x, y in data]
-        assert parts[0].index.tolist() == [0.5, 0.9], "a line has a gap where it is zero"
-        np.testing.assert_allclose(pd.concat(parts, axis=1).sort_index().sum(axis=1), line(axis, "Sum: the bound")[1])
-        expected = of(table, case, layer=1).groupby("ratio")[["observed", "observed_mean"]].mean()
+        assert data[0][0].tolist() == [0.5, 0.9], "a line has a gap where it is zero"
+        for n, (_, y) in enumerate(data, start=1):
+            part = of(table, case, layer=n).groupby("ratio")["at_output"].agg(stats.gmean)
+            np.testing.assert_allclose(y, part[part > 0])
+        whole = of(table, case, layer=1).groupby("ratio")["bound"].agg(stats.gmean)
+        np.testing.assert_allclose(line(axis, "Sum: the bound")[1], whole)
+        expected = of(table, case, layer=1).groupby("ratio")[["observed", "observed_mean"]].agg(stats.gmean)
         np.testing.assert_allclose(line(axis, "Largest error seen")[1], expected["observed"])
         np.testing.assert_allclose(line(axis, "Mean error seen")[1], expected["observed_mean"])
         assert line(axis, "_arrow")[0] == [0.3], "an error of exactly zero is marked"
@@ -291,73 +294,55 @@ def test_layers_add_up(drawn):
 
 def test_draws_and_what_lies_beyond_the_cut(drawn):
     table = made(epsilon_first)
-    axes = np.array(panels(drawn["draws"])).reshape(4, 4)
-    for (units, weights, middle, bottom), case in zip(
-        axes.T, ("easy", "moderate", "difficult", "dropout"), strict=True
-    ):
-        for top, kind in ((units, "neurons"), (weights, "weights")):
-            look = LOOKS[kind]
-            means = of(table, case, kind=kind).groupby("share").mean(numeric_only=True)
+    axes = np.array(panels(drawn["draws"])).reshape(2, 3)
+    for (errors, draws, sparsity), kind, size in zip(axes, ("neurons", "weights"), (100, 1000), strict=True):
+        for case in ("easy", "moderate", "difficult", "dropout"):
+            groups, label = of(table, case, kind=kind).groupby("share"), case.capitalize()
             for axis, name, column in (
-                (top, look.label, "observed"),
-                (top, "_epsilon", "epsilon"),
-                (top, "_largest", "observed_max"),
-                (middle, look.label, "samples"),
-                (bottom, look.label, "sparsity"),
+                (errors, label, "observed"),
+                (errors, f"_Allowed, ε, {label}", "epsilon"),
+                (errors, f"_Seen, largest, {label}", "observed_max"),
+                (draws, label, "samples"),
             ):
-                expected = means[column][np.isfinite(means[column])]
+                expected = groups[column].agg(lambda values: stats.gmean(values))
+                expected = expected[np.isfinite(expected)]
                 np.testing.assert_allclose(line(axis, name), (expected.index, expected))
-            assert to_hex(next(x for x in middle.lines if x.get_label() == look.label).get_color()) == look.colour
-        sizes = [drawn.get_ydata()[0] for drawn in middle.lines if drawn.get_label() == "_size"]
-        assert sizes == [100, 1000]
-        hollow = [drawn for drawn in middle.lines if drawn.get_label() == "_beyond"]
-        # (1.001 - .95)^-2 * 1e4 is 3.8e6: beyond the cut for both kinds. Infinitely many have an arrow instead.
-        assert [list(x.get_xdata()) for x in hollow] == [[0.95, 1.0], [0.95]]
-        unsampled = [list(x.get_xdata()) for x in bottom.lines if x.get_label() == "_unsampled"]
-        assert unsampled == [[], [1.0]]
-        assert line(middle, "_arrow")[0] == [1.0], "infinitely many draws are marked"
-        (zone,) = [x for x in middle.patches if isinstance(x, Rectangle)]
+            shares = 100 * groups["sparsity"].mean()
+            np.testing.assert_allclose(line(sparsity, label)[1], shares[np.isfinite(shares)])
+        assert line(draws, "_size")[1].tolist() == [size, size]
+        assert draws.get_ylim()[0] < size
+        (zone,) = [x for x in draws.patches if isinstance(x, Rectangle)]
         assert zone.get_y() == coreset_bounds.CUT
-        assert zone.get_y() + zone.get_height() == pytest.approx(middle.get_ylim()[1])
+        # Infinitely many draws have an arrow.
+        arrows = [x for x in draws.lines if x.get_label() == "_arrow"]
+        assert bool(arrows) == (kind == "weights")
     texts = [text.get_text() for text in drawn["draws"].legends[0].get_texts()]
     assert "Beyond the paper's cut-off" in texts
-    assert "Not sampled" in texts
-    assert axes[0, 0].get_ylabel() == "Units:\nerror of a logit"
-    assert axes[1, 0].get_ylabel() == "Weights:\nrelative error"
+    assert axes[0, 0].get_ylabel() == "Error of a logit"
+    assert axes[1, 0].get_ylabel() == "Relative error"
 
 
 def test_seen_and_guaranteed(drawn):
     table = made(sparsity_first)
-    axes = np.array(panels(drawn["accuracy"])).reshape(3, 4)
-    for (top, units, weights), case in zip(axes.T, ("easy", "moderate", "difficult", "dropout"), strict=True):
-        for way in coreset_parts.WAYS:
-            means = of(table, case, way=way).groupby("ratio").mean(numeric_only=True)
-            label = LOOKS[way].label
-            below = units if way == "neurons" else weights
+    axes = np.array(panels(drawn["accuracy"])).reshape(2, 4)
+    for (top, below), way in zip(axes.T, coreset_parts.WAYS, strict=True):
+        for case in ("easy", "moderate", "difficult", "dropout"):
+            groups, label = of(table, case, way=way).groupby("ratio"), case.capitalize()
             for axis, name, column in (
                 (top, label, "accuracy"),
-                (top, f"_{way}", "implied_accuracy"),
+                (top, f"_Guaranteed, {label}", "implied_accuracy"),
                 (below, label, "observed"),
-                (below, f"_{way}", "epsilon"),
+                (below, f"_Guaranteed, {label}", "epsilon"),
             ):
-                there = means if axis is top else means[means[column] > 0]
-                np.testing.assert_allclose(line(axis, name), (there["sparsity"], there[column]))
-            (promise,) = [x for x in top.lines if x.get_label() == f"_{way}"]
+                average = np.mean if axis is top else stats.gmean
+                found = pd.DataFrame({"x": groups["sparsity"].mean(), "y": groups[column].agg(average)})
+                there = found if axis is top else found[found["y"] > 0]
+                np.testing.assert_allclose(line(axis, name), (there["x"], there["y"]))
+            (promise,) = [x for x in top.lines if x.get_label() == f"_Guaranteed, {label}"]
             assert promise.is_dashed()
-        assert len(line(weights, "_arrow")[0]) == 1, "a guarantee of exactly zero is marked"
-        ends = of(table, case, way="neurons").groupby("ratio")["accuracy"].agg(["min", "max"])
-        np.testing.assert_allclose(band(top, 0), ends)
-
-
-def test_bands_over_seeds_are_inside_the_panels(drawn):
-    """The range of a logarithmic axis follows the bands, not only the means."""
-    for axis in panels(drawn["accuracy"])[4:]:
-        low, high = axis.get_ylim()
-        for drawn_band in axis.collections:
-            heights = drawn_band.get_paths()[0].vertices[:, 1]
-            heights = heights[heights > 0]
-            assert low < heights.min()
-            assert heights.max() < high
+    arrows = [x for x in axes[1, 2].lines if x.get_label() == "_arrow"]
+    assert len(arrows) == 4, "a guarantee of exactly zero is marked in each circumstance"
+    assert axes[1, 1].get_ylim() == axes[1, 2].get_ylim() != axes[1, 0].get_ylim(), "one scale for one unit"
 
 
 def test_one_seed_has_no_bands():
@@ -365,48 +350,54 @@ def test_one_seed_has_no_bands():
     assert not axis.collections
 
 
+def marks(axis):
+    """Where the means of rows of dots stand."""
+    return np.concatenate(
+        [np.asarray(mark.get_xdata(), float) for mark in axis.lines if mark.get_linestyle() == "None"]
+    )
+
+
 def test_errors_on_other_inputs(drawn):
     table = made(inputs)
-    (axis,) = panels(drawn["inputs"])
-    for kind, look in coreset_tightness.INPUTS.items():
-        means = [drawn.get_xdata()[0] for drawn in axis.lines if drawn.get_label() == look.label]
-        tops = [drawn.get_xdata()[0] for drawn in axis.lines if drawn.get_label() == f"_{kind}"]
-        expected = table[table["inputs"] == kind].groupby("case")[["error", "error_max"]].mean()
-        expected = expected.loc[["easy", "moderate", "difficult", "dropout"]]
-        np.testing.assert_allclose(means, expected["error"])
-        np.testing.assert_allclose(tops, expected["error_max"])
-    assert [x.get_xdata()[0] for x in axis.lines if x.get_label() == "_epsilon"] == [3.0] * 4
+    for axis, column in zip(panels(drawn["inputs"]), ("error", "error_max"), strict=True):
+        expected = (table[column] / table["epsilon"]).groupby([table["case"], table["inputs"]]).agg(stats.gmean)
+        assert set(expected.round(9)) <= set(marks(axis).round(9))
+        assert axis.get_xscale() == "log"
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["easy", "moderate", "difficult", "dropout"]
     with pytest.raises(InputError, match="cube"):
-        coreset_tightness.other_inputs(table.assign(inputs="cube"))
+        coreset_bounds.other_inputs(table.assign(inputs="cube"))
 
 
 def test_scaling_shows_where_the_guarantee_breaks(drawn):
     table = made(scaling)
-    left, right = panels(drawn["scaling"])
-    for bound, look in coreset_tightness.BOUNDS.items():
-        lines = [drawn for drawn in left.lines if drawn.get_label() == look.label]
-        for drawn_line, case in zip(lines, ("easy", "moderate", "difficult", "dropout"), strict=True):
-            expected = of(table, case, bound=bound).groupby("alpha")["samples"].mean()
-            np.testing.assert_allclose(drawn_line.get_ydata(), expected)
-        number = sum(drawn.get_label() == look.label for drawn in right.lines)
-        assert number == (0 if bound == "weights" else 4)
-    assert line(right, "_one")[1].tolist() == [1, 1]
-    assert right.patches[0].get_y() == 1
-    assert left.get_xscale() == left.get_yscale() == right.get_yscale() == "log"
+    axes = panels(drawn["scaling"])
+    assert len(axes) == 5, "no error of the bound that has none"
+    for axis, bound in zip(axes[:3], coreset_bounds.BOUNDS, strict=True):
+        for case in ("easy", "moderate", "difficult", "dropout"):
+            expected = of(table, case, bound=bound).groupby("alpha")["samples"].agg(stats.gmean)
+            np.testing.assert_allclose(line(axis, case.capitalize())[1], expected)
+    for axis in axes[3:]:
+        assert line(axis, "_level")[1].tolist() == [1, 1]
+        assert axis.patches[0].get_y() == 1
+    assert {axis.get_xscale() for axis in axes} == {axis.get_yscale() for axis in axes} == {"log"}
     with pytest.raises(InputError, match="chernoff"):
-        coreset_tightness.scaling(table.assign(bound="chernoff"))
+        coreset_bounds.scaling(table.assign(bound="chernoff"))
 
 
 def test_factors_of_the_waterfall(drawn):
     table = made(waterfall)
     for axis, kind in zip(panels(drawn["waterfall"]), ("neurons", "weights"), strict=True):
-        means = np.exp(np.log(table["epsilon"])[table["kind"] == kind].groupby(table["order"]).mean().to_numpy())
-        np.testing.assert_allclose(line(axis, "_mean")[0], means)
-        texts = [text.get_text() for text in axis.texts]
+        part = table[table["kind"] == kind]
+        means = part.groupby("order")["epsilon"].agg(stats.gmean).to_numpy()
+        texts = [text.get_text() for text in axis.texts if text.get_text()]
         assert texts == [f"× {means[1] / means[0]:.2g}", f"÷ {means[1] / means[2]:.2g}"]
-        points = of(table, "easy", kind=kind).groupby("order")["epsilon"]
-        np.testing.assert_allclose(line(axis, "Easy")[0], points.apply(lambda v: np.sqrt(v.prod())))
-        assert axis.get_yticklabels()[0].get_text() == "Bernstein, all images"
+        keys = ["case", "seed"]
+        first = part[part["order"] == 0].set_index(keys)["epsilon"]
+        share = part.set_index(keys)["epsilon"] / first
+        expected = share.groupby([part.set_index(keys)["order"], share.index.get_level_values("case")]).agg(stats.gmean)
+        assert set(expected.round(9)) <= set(marks(axis).round(9))
+    labels = [tick.get_text() for tick in panels(drawn["waterfall"])[0].get_yticklabels()]
+    assert labels[0] == "Bernstein, all images"
 
 
 # --- recovery -----------------------------------------------------------------------------------
@@ -417,13 +408,13 @@ def test_fine_tuning_beside_its_control(drawn):
     for axis, column in zip(panels(drawn["tuning"]), ("accuracy", "error", "centred_error"), strict=True):
         for state, look in coreset_recovery.STATES.items():
             part = of(table, "difficult", method="deterministic", tuned=state)
-            means = part.groupby("ratio")[["sparsity", column]].mean()
+            groups, average = part.groupby("ratio"), np.mean if column == "accuracy" else stats.gmean
             x, y = line(axis, look.label)
-            np.testing.assert_allclose(x, means["sparsity"])
-            np.testing.assert_allclose(y, means[column])
+            np.testing.assert_allclose(x, groups["sparsity"].mean())
+            np.testing.assert_allclose(y, groups[column].agg(average))
             if state != "none":
-                dense = of(table, "difficult", method="dense", tuned=state)[column].mean()
-                assert line(axis, f"_dense, {state}")[1] == pytest.approx([dense] * 2)
+                dense = average(of(table, "difficult", method="dense", tuned=state)[column])
+                assert line(axis, f"{look.label}, dense")[1] == pytest.approx([dense] * 2)
     with pytest.raises(InputError, match="no case hard: it has easy"):
         coreset_recovery.fine_tuning(table, case="hard")
     with pytest.raises(InputError, match="method gone"):
@@ -443,10 +434,9 @@ def test_gates_are_averaged_between_what_was_measured():
     axis = panels(coreset_recovery.heuristics(table))[0]
     x, y = line(axis, "Right after pruning")
     np.testing.assert_allclose(x, [0.4, 0.6])
-    np.testing.assert_allclose(y, [(0.8 + 0.9) / 2, (0.6 + 0.5) / 2])
-    assert sorted(line(axis, "_measured")[0]) == [0.2, 0.4, 0.6, 0.8]
+    np.testing.assert_allclose(y, [100 * np.sqrt(0.2 * 0.1), 100 * np.sqrt(0.4 * 0.5)])
     alone = panels(coreset_recovery.heuristics(table[table["seed"] == 1]))[0]
-    np.testing.assert_allclose(line(alone, "Right after pruning")[1], [1.0, 0.6])
+    np.testing.assert_allclose(line(alone, "Right after pruning")[0], [0.6])  # nothing is wrong at 0.2: an arrow
     assert not alone.collections
 
 
@@ -456,10 +446,10 @@ def test_heuristics_of_the_first_reading(drawn):
     for axis, case in zip(axes[1], ("easy", "moderate", "difficult"), strict=True):
         for state, look in coreset_recovery.STATES.items():
             part = of(table, case, method="magnitude", tuned=state)
-            expected = part.groupby("ratio")["accuracy"].mean()
+            expected = (100 * (1 - part["accuracy"])).groupby(part["ratio"]).agg(stats.gmean)
             np.testing.assert_allclose(line(axis, look.label)[1], expected)
         assert "Random weights" in [drawn.get_label() for drawn in axis.lines]
-        assert line(axis, "_dense, all layers")[1] == pytest.approx([0.98] * 2)
+        assert line(axis, "All layers tuned, dense")[1] == pytest.approx([2] * 2)
     with pytest.raises(InputError, match="none of gates, magnitude"):
         coreset_recovery.heuristics(table[table["method"] == "neurons"])
 
@@ -478,7 +468,7 @@ def test_each_network_before_and_after(drawn):
                 (cloud,) = axis.collections
                 chosen = [to_hex(colour) == LOOKS[method].colour for colour in cloud.get_facecolors()]
                 drawn_points = np.asarray(cloud.get_offsets())[chosen]
-                expected = sorted(zip(before["error"], 1 - accuracy, strict=True))
+                expected = sorted(zip(before["error"], 100 * (1 - accuracy), strict=True))
                 np.testing.assert_allclose(sorted(map(tuple, drawn_points)), expected)
         assert top.get_xlim() == bottom.get_xlim()
         assert top.get_ylim() == bottom.get_ylim()
@@ -507,9 +497,9 @@ ALL = [
     (coreset_bounds.layer_errors, layers, "bound"),
     (coreset_bounds.draws_by_share, epsilon_first, "beyond_cut"),
     (coreset_bounds.guaranteed_accuracy, sparsity_first, "implied_accuracy"),
-    (coreset_tightness.other_inputs, inputs, "error_max"),
-    (coreset_tightness.scaling, scaling, "samples"),
-    (coreset_tightness.waterfall, waterfall, "order"),
+    (coreset_bounds.other_inputs, inputs, "error_max"),
+    (coreset_bounds.scaling, scaling, "samples"),
+    (coreset_bounds.waterfall, waterfall, "order"),
     (coreset_recovery.fine_tuning, pruned, "centred_error"),
     (coreset_recovery.heuristics, pruned, "tuned"),
     (coreset_recovery.error_and_accuracy, pruned, "error"),
@@ -532,6 +522,5 @@ def test_kinds_that_are_not_there():
         coreset_bounds.draws_by_share(made(epsilon_first), ("edges",))
     with pytest.raises(InputError, match="none of magnitude"):
         coreset_bounds.draws_by_share(made(epsilon_first), ("magnitude",))
-    rows = made(layers).assign(bound=np.inf, observed=np.inf)
     with pytest.raises(InputError, match="no finite positive value"):
-        lines.end_axis([], [pd.DataFrame({"mean": rows["bound"]})], 1.0)
+        coreset_bounds.layer_errors(made(layers).assign(at_output=0.0, bound=0.0, observed=0.0, observed_mean=0.0))

@@ -16,8 +16,7 @@ from prunebook.errors import InputError, RunError
 from prunebook.evidence.statistics import STATISTICS
 from prunebook.networks.mlp import mlp, narrowed, weight_count
 from prunebook.pages import vocabulary
-from prunebook.pages.figures import head_to_head, head_to_head_costs
-from prunebook.pages.figures import head_to_head_parts as names
+from prunebook.pages.figures import head_to_head
 from prunebook.pages.figures.style import look
 from prunebook.pages.tables import advice, best
 from prunebook.pages.tables import head_to_head as head_summaries
@@ -535,10 +534,10 @@ def test_figures_and_tables_of_a_run(tables, small):
         "net == 'lenet' and stage == 'pruned' and ranking == 'magnitude' and compensation == 'mean'"
     )
     assert f"{cell['relative'].iloc[0]:.2f}" in shown
-    points = head_to_head_costs.prices(losses, cost, at)
+    points = head_to_head.prices(losses, cost, at)
     assert points["seconds"].notna().all()
-    assert len(head_to_head_costs.cost_against_loss(losses, cost, at).axes) == 4
-    assert len(head_to_head_costs.time_of_a_pass(both["latency"]).axes) == 2
+    assert len(head_to_head.cost_against_loss(losses, cost, at).axes) == 4
+    assert len(head_to_head.time_of_a_pass(both["latency"]).axes) == 2
     assert set(head_summaries.cost_table(cost)["part"]) == {"ranking", "compensation", "reference"}
     assert head_summaries.draw_table(labelled(tables["draws"]))["comparable"].tolist() == ["yes", "yes"]
     assert len(head_summaries.numbers(losses, "lenet")) == len(tables["losses"])
@@ -550,7 +549,7 @@ def test_pairs_have_names_and_registered_methods_their_own_look():
     assert vocabulary.pair_name("elimination-compensation", "mean") == "EC, mean shift"
     assert vocabulary.pair_name("norm", "none", "units") == "norm, zeros"
     for method in METHODS.values():
-        assert names.pair_look(method.criterion, method.compensation).colour == look(method.name).colour
-    assert names.pair_look("norm", "none", "units").dash != names.pair_look("norm", "mean", "units").dash
-    shown = [names.pair_look(*pair) for pair in names.SHOWN]
+        assert head_to_head.pair_look(method.criterion, method.compensation).colour == look(method.name).colour
+    assert head_to_head.pair_look("norm", "none", "units").dash != head_to_head.pair_look("norm", "mean", "units").dash
+    shown = [head_to_head.pair_look(*pair) for pair in head_to_head.SHOWN]
     assert len({look.marker for look in shown}) == len(shown)

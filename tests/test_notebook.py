@@ -131,7 +131,7 @@ def test_a_figure_is_numbered_described_and_carries_its_table(asked, monkeypatch
     for number in (1, 2):
         figure, axes = plt.subplots()
         axes.plot([0, 1])
-        page.figure(figure, "What <it> shows.", 'A "line".', table, "a-name")
+        page.figure(figure, "What <it> shows.", 'A "line".', table, name="a-name")
         text = shown[-1].data
         assert f"Figure {number}." in text
         assert 'alt="A &quot;line&quot;."' in text
@@ -147,7 +147,7 @@ def test_an_interactive_figure_carries_its_numbers_and_cannot_end_its_element(as
     figure, axes = plt.subplots(figsize=(6, 3))
     axes.plot(np.linspace(0, 1, 50), np.random.default_rng(0).random(50))
     spec = {"x": {"title": "</script><b>"}, "curves": [[0, [], 0, 0, 0, [1.5, None], [], []]]}
-    begin().figure(figure, "What it shows.", "A line.", pd.DataFrame({"a": [1]}), "a-name", interactive=spec)
+    begin().figure(figure, "What it shows.", "A line.", pd.DataFrame({"a": [1]}), name="a-name", interactive=spec)
     text = shown[-1].data
     (inside,) = re.findall(r'<script type="application/json" class="pb-spec">(.*?)</script>', text)
     assert json.loads(inside) == spec

@@ -1,8 +1,12 @@
-"""Write what the committed results say: README.md gets findings and verdicts, data/verdicts.csv all conditions."""
+"""Write what the committed results say: README.md gets findings and verdicts, data/verdicts.csv all conditions, and
+``book/_static`` a forest plot for each paper.
+"""
 
 from pathlib import Path
 
-from prunebook.evidence import all_conditions
+from prunebook.evidence import all_conditions, verdicts
+from prunebook.evidence.claims import read
+from prunebook.pages.figures.forest import pictures
 from prunebook.pages.findings import findings_text
 from prunebook.pages.verdicts import markdown_table
 from prunebook.store.results import Store
@@ -32,4 +36,6 @@ if __name__ == "__main__":
     readme.write_text(with_verdicts(readme.read_text(encoding="utf-8")), encoding="utf-8")
     conditions = all_conditions(Store(ROOT / "data" / "results"))
     conditions.to_csv(ROOT / "data" / "verdicts.csv", index=False, float_format="%.12g", lineterminator="\n")
-    print("README.md and data/verdicts.csv written")
+    for paper, svg in pictures(verdicts(Store(ROOT / "data" / "results")), read()).items():
+        (ROOT / "book" / "_static" / f"forest-{paper}.svg").write_text(svg, encoding="utf-8")
+    print("README.md, data/verdicts.csv and the forest plots written")

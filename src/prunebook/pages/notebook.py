@@ -79,17 +79,25 @@ class Page:
             display(HTML("".join(f'<div class="pb-banner"><p>{line}</p></div>' for line in lines)))
 
     def figure(
-        self, figure, caption: str, alt: str, table: pd.DataFrame, name: str, interactive: dict | None = None
+        self,
+        figure,
+        caption: str,
+        alt: str,
+        table: pd.DataFrame | None = None,
+        *,
+        name: str,
+        interactive: dict | None = None,
     ) -> None:
         """Show a numbered figure with caption, alternative text and its numbers as CSV.
 
         Args:
-            figure: a matplotlib figure; it is closed.
+            figure: a matplotlib figure; it is closed. One of the library's own says in the caption of how many seeds it
+                is, and what its bands are.
             caption, alt: plain text. ``alt`` says what is drawn to somebody who does not see it.
-            table: the numbers that are drawn.
             name: file name of the CSV, without suffix; also the anchor of the figure.
-            interactive: the same figure from ``prunebook.pages.widgets``; a button shows it in place of the static one
-                where scripts run.
+            table: the numbers that are drawn; left out, those that the figure brings itself.
+            interactive: what ``prunebook.pages.widgets.explored`` makes of the figure; a button shows it in place of
+                the static one where scripts run.
         """
         self.figures += 1
         display(HTML(figure_html(figure, self.figures, caption, alt, table, name, interactive)))

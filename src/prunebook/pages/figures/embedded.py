@@ -8,20 +8,24 @@ import re
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from prunebook.pages.figures.style import house_style
 
 
 def figure_html(
-    figure, number: int, caption: str, alt: str, table: pd.DataFrame, name: str, interactive: dict | None = None
+    figure: Figure,
+    number: int,
+    caption: str,
+    alt: str,
+    table: pd.DataFrame | None,
+    name: str,
+    interactive: dict | None = None,
 ) -> str:
     """A figure as one piece of HTML that carries its picture and its numbers. Arguments as for ``Page.figure``."""
-    buffer = io.StringIO()
-    with house_style():
-        # The layout leaves no margins: a tight save would draw it twice. A date would make each build a new book.
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    plt.close(figure)
-    svg = _short_numbers(buffer.getvalue())
+    table = figure.numbers if table is None else table
+    caption = f"{caption} {getattr(figure, 'note', '')}".strip()
+    svg = picture(figure)
     image = base64.b64encode(svg.encode()).decode()
     csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
     return (
@@ -33,6 +37,16 @@ def figure_html(
         f'<a download="{html.escape(name)}.csv" href="data:text/csv;base64,{csv}">Numbers (CSV)</a>'
         "</figcaption></figure>"
     )
+
+
+def picture(figure: Figure) -> str:
+    """The figure as SVG, the same for the same figure; it is closed."""
+    buffer = io.StringIO()
+    with house_style():
+        # The layout leaves no margins: a tight save would draw it twice. A date would make each build a new book.
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    return _short_numbers(buffer.getvalue())
 
 
 def _short_numbers(svg: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,18 +15,30 @@ WIDTH = 7.2  # inches
 _DIGITS = ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9))
 
 
-def grid(rows: int, columns: int, height: float | int, **options) -> tuple[Figure, np.ndarray]:
+class Drawing(Figure):
+    """A figure that knows the numbers it shows, a row a seed where it shows an interval, and what its bands are.
+
+    ``curves`` is what it was drawn from, if it can be explored.
+    """
+
+    numbers: pd.DataFrame | None = None
+    note: str = ""
+    curves = None
+
+
+def grid(rows: int, columns: int, height: float | int, **options) -> tuple[Drawing, np.ndarray]:
     """A page-wide figure with rows of ``height`` inches, and its axes as a two-dimensional array.
 
     Pyplot forgets the figure at once: a notebook shows it where a cell returns it, and only there.
     """
     size = (WIDTH, rows * height + 0.7)  # room for a legend
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
+    made = {"FigureClass": Drawing, "squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(rows, columns, figsize=size, **made, **options)
     plt.close(figure)
     return figure, axes
 
 
-def wrapped(count: int, height: float | int, across: int = 3, **options) -> tuple[Figure, list[Axes]]:
+def wrapped(count: int, height: float | int, across: int = 3, **options) -> tuple[Drawing, list[Axes]]:
     """As :func:`grid`, with so many panels in rows of ``across``; the lowest of each column shows its x axis."""
     across = min(across, count)
     figure, axes = grid(-(-count // across), across, height, **options)
@@ -110,8 +123,7 @@ def ratio_axis(panels: Iterable[Axes], ratios: Iterable, label: str = "Pruning r
         axis.xaxis.set_major_locator(ticker.FixedLocator(ratios))
         axis.xaxis.set_major_formatter(ticker.FixedFormatter(texts))
         axis.xaxis.set_minor_locator(ticker.NullLocator())
-        if axis.get_subplotspec().is_last_row():
-            axis.set_xlabel(label)
+        axis.set_xlabel(label)
 
 
 def share_axis(panels: Iterable[Axes], which: str = "y", *, few: bool = False) -> None:
@@ -123,3 +135,27 @@ def share_axis(panels: Iterable[Axes], which: str = "y", *, few: bool = False) -
         else:
             ticks = (0, 0.5, 1) if few else (0, 0.25, 0.5, 0.75, 1)
             axis.set_xticks(ticks, [f"{value:g}".lstrip("0") or "0" for value in ticks])
+
+
+def x_axis(panels: Sequence[Axes], scale: str, label: str, points: Iterable) -> None:
+    """The horizontal axis of all panels: linear, log, share, ratio, even (about as far apart
+    from 0 to 10 as from there on), or step, which counts in thousands if it can.
+
+    Its label stands below the lowest panel of each column.
+    """
+    unit = 1000 if scale == "step" and max(points) >= 2000 else 1
+    if scale == "ratio":
+        ratio_axis(panels, points, label)
+    elif scale == "share":
+        share_axis(panels, "x")
+    for axis in panels:
+        if scale == "log":
+            log_axis(axis, "x", 5)
+        elif scale == "even":
+            axis.set_xscale("asinh", linear_width=4)
+            axis.set_xticks(sorted(set(points)), [f"{point:g}" for point in sorted(set(points))], minor=False)
+        elif scale == "step":
+            axis.xaxis.set_major_locator(ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+            axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda step, _: f"{step / unit:g}"))
+        lowest = axis.xaxis.get_tick_params().get("labelbottom", True)
+        axis.set_xlabel(f"{label} (thousands)" * (unit > 1) or label if lowest else "")

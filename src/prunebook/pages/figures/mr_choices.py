@@ -1,24 +1,29 @@
-"""Which units a score chooses: how good the choices are, how active the units, and how many there are over time.
-
-Lines, bands, networks and ``until`` as in ``prunebook.pages.figures.mr_parts``.
-"""
+"""Which units a score chooses: how good the choices are, how active the units, what a score tells of one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.mean_replacement import KEYS, profile_areas
+from prunebook.evidence.statistics.ranks import spearman
+from prunebook.pages.figures import layout
 from prunebook.pages.figures import mr_parts as parts
-from prunebook.pages.figures.layout import grid, log_axis, panel_label, share_axis
-from prunebook.pages.figures.lines import mean_line, t_bands
-from prunebook.pages.figures.style import DOTS, INK, LOOKS, grey, handle, in_house_style
+from prunebook.pages.figures.curves import Axis, Curves, finish, over_seeds
+from prunebook.pages.figures.dots import dots
+from prunebook.pages.figures.layout import Drawing, log_axis
+from prunebook.pages.figures.mean_replacement import STEP
+from prunebook.pages.figures.mr_parts import PAPER_END
+from prunebook.pages.figures.style import INK, Look, grey, handle, in_house_style, spare
+from prunebook.pages.vocabulary import REPLACED, SETS
 
-TAUS = np.linspace(0, 1, 201)
+TAUS = np.linspace(0, 1, 51)
+REPLACING = {"mean": Look("#0072b2", "o", (), REPLACED["mean"]), "zero": Look("#d55e00", "D", (), REPLACED["zero"])}
+RANDOM = Look(INK, "", (1, 1.5), "Expected of random choices")
+RING = {"marker": "o", "linestyle": "", "markersize": 10, "markeredgewidth": 1.3, "markerfacecolor": "none"}
 
 
 def profile_curves(penalties: pd.DataFrame, taus: np.ndarray = TAUS) -> pd.DataFrame:
@@ -48,100 +53,71 @@ def profile_curves(penalties: pd.DataFrame, taus: np.ndarray = TAUS) -> pd.DataF
 
 
 @in_house_style
-def performance_profiles(penalties: pd.DataFrame, *, without: Sequence[str] = ()) -> Figure:
-    """Performance profiles of all scores, with means (solid) and zeros (dashed), and the areas below them.
+def performance_profiles(penalties: pd.DataFrame) -> Drawing:
+    """Areas under the performance profiles of all scores, with means and with zeros; the profiles can be explored.
 
-    The height at tau is the share of points at which a method's penalty is below tau * best + (1 - tau) * worst of
-    all methods there. Every network, seed, step, layer set and amount of the table is a point, unless all methods
-    are equal there. Scores in ``without`` are left out before the best and the worst are sought. No bands: they would
-    cover the other lines.
+    The height of a profile at tau is the share of points at which a method's penalty is below
+    tau * best + (1 - tau) * worst of all methods there; the area is the method's mean place between the worst and the
+    best. The second panel leaves out the signed scores before the best and the worst are sought.
     """
-    shown = [score for score in parts.scores_in(penalties) if score not in without]
-    if not shown:
-        raise InputError(f"no score is left without {', '.join(without)}")
-    rows = parts.named(penalties[penalties["score"].isin(shown)])
-    curves = profile_curves(rows).groupby(level=["score", "replacement"]).mean()
-    areas = profile_areas(rows).groupby(["score", "replacement"])["area"].mean().sort_values(ascending=False)
-    figure, axes = grid(1, 1, 4.0)
-    handles = []
-    for score, kind in areas.index:
-        style = LOOKS[score].line | ({"linestyle": parts.DASHED["linestyle"]} if kind == "zero" else {})
-        style |= {"label": f"{score}, {kind}: {areas[score, kind]:.3f}", "linewidth": 1.6}
-        style |= {"markevery": (7 + 5 * shown.index(score), 40)}
-        sns.lineplot(x=curves.columns, y=curves.loc[(score, kind)], ax=axes[0, 0], legend=False, **style)
-        handles.append(axes[0, 0].lines[-1])
-    axes[0, 0].set(xlabel="τ: 0 is the worst of all, 1 the best", ylabel="Share of points below threshold")
-    share_axis(axes.flat)
-    axes[0, 0].set_xlim(0, 1)
-    return parts.finish(figure, handles)
+    shown, areas, profiles = parts.scores_in(penalties), [], []
+    for panel, left_out in (("All scores", ()), ("Without the signed scores", parts.SIGNED)):
+        kept = [score for score in shown if score not in left_out]
+        if (kept == shown and left_out) or len(kept) < 2:
+            continue
+        rows = parts.named(penalties[penalties["score"].isin(kept)])
+        areas.append(profile_areas(rows, kept).rename(columns={"area": "x"}).assign(panel=panel))
+        found = (
+            profile_curves(rows)
+            .reset_index()
+            .melt(["net", "seed", "score", "replacement"], var_name="x", value_name="y")
+        )
+        profiles.append(found.assign(panel=panel, kind=found["replacement"].map(REPLACED), curve=found["score"]))
+    rows = pd.concat(areas).assign(row=lambda rows: rows["score"], curve=lambda rows: rows["replacement"])
+    rows = rows.sort_values("score", key=lambda scores: scores.map(shown.index), kind="stable")
+    figure = dots(rows, REPLACING, Axis("Area: 0 is always the worst, 1 the best"), across=2)
+    looks = {score: replace(parts.LOOKS[score], marker="") for score in shown}
+    x, y = Axis("τ: 0 is the worst of all, 1 the best", "share"), Axis("Share of points below threshold", "share")
+    figure.curves = Curves(pd.concat(profiles).sort_values("replacement", kind="stable"), looks, x, {"": y}, 2)
+    return figure
 
 
 @in_house_style
-def single_layer(
-    penalties: pd.DataFrame,
-    followed: pd.DataFrame,
-    *,
-    net: str | None = None,
-    layer_set: str = "midconv",
-    amount: float | int = 0.1,
-    scores: Sequence[str] = ("abs_mrs", "rand", "mrs"),
-    until: int | None = parts.PAPER_END,
-) -> Figure:
-    """Penalties along training in one layer set, and how loud the units are that each score chose there.
+def energies(
+    followed: pd.DataFrame, *, net: str | None = None, scores: Sequence[str] = ("abs_mrs", "rand", "mrs"),
+    until: int | None = PAPER_END,
+) -> Drawing:  # fmt: skip
+    """How loud the units are that each score chose: every unit chosen at every step and seed.
 
-    Left: with means (solid) and with zeros (dashed), logarithmic on both sides of zero where they span much. Right:
-    every unit chosen at every step and seed, by its sum of squared activations over samples and places; a line at the
-    top marks the median. Units that are silent have no place on the axis: their share is told.
+    By its sum of squared activations over samples and places; a mark at the top is the median. Units that are silent
+    have no place on the axis: their share is told.
     """
-    rows = parts.choose(penalties, "penalties", net=net, until=until, set=layer_set, amount=float(amount))
     units = parts.choose(followed, "followed", net=net, until=until)
-    shown = parts.scores_in(rows, scores)
-    figure, axes = grid(1, 2, 3.0)
-    left, right = axes[0]
-    left.axhline(0, **parts.ZERO_LINE)
-    for score in shown:
-        for kind, change in (("zero", parts.DASHED | {"label": f"_{score}"}), ("mean", {})):
-            part = rows[(rows["score"] == score) & (rows["replacement"] == kind)]
-            mean_line(left, part, "step", "penalty", LOOKS[score], bands=t_bands(part), **change)
-    mine = rows[rows["score"].isin(shown)].groupby(["step", "score", "replacement"])["penalty"]
-    parts.symlog_axis(left, mine.mean())
-    parts.step_axis([left])
-    left.set_ylabel("Penalty")
-    panel_label(left, 0, "Penalty")
-    _energies(right, units, parts.scores_in(units, shown))
-    panel_label(right, 1, "Units chosen")
-    kinds = [
-        grey("Mean replacement", marker="o"),
-        grey("Zero", **parts.DASHED),
-        grey("Median", linestyle="", marker="v"),
-    ]
-    return parts.finish(figure, [*(handle(score) for score in shown), *kinds], rows)
-
-
-def _energies(axis: Axes, units: pd.DataFrame, shown: Sequence[str]) -> None:
-    """Histograms of the logarithm of the energies, as shares of all that a score chose."""
-    loud = units[units["score"].isin(shown) & (units["energy"] > 0)]
+    shown = parts.scores_in(units, scores)
+    units = units[units["score"].isin(shown)]
+    loud = units[units["energy"] > 0]
     if loud.empty:
         raise InputError("the table followed holds no unit with an energy above zero")
-    of_all = loud["score"].map(1 / units["score"].value_counts())
-    colours = {score: LOOKS[score].colour for score in shown}
+    figure, ((axis,),) = layout.grid(1, 1, 2.6)
+    colours = {score: parts.LOOKS[score].colour for score in shown}
     bars = {"hue": "score", "hue_order": shown, "palette": colours, "element": "step", "alpha": 0.15}
+    of_all = loud["score"].map(1 / units["score"].value_counts())
     sns.histplot(loud, x="energy", weights=of_all, bins=40, log_scale=True, ax=axis, legend=False, **bars)
-    silent = []
-    for score in shown:
-        energy = units.loc[units["score"] == score, "energy"]
-        mark = {"color": colours[score], "marker": "v", "linestyle": "", "clip_on": False}
-        if energy.median() > 0:
-            mark |= {"transform": axis.get_xaxis_transform(), "label": f"_median {score}"}
-            axis.plot(energy.median(), 1, **mark)
-        if (energy == 0).any():
-            silent.append(f"{score} {(energy == 0).mean():.1%}")
+    silent = (units["energy"] == 0).groupby(units["score"]).mean()
+    for score, median in units.groupby("score")["energy"].median().items():
+        mark = {"color": colours[score], "marker": "v", "linestyle": "", "clip_on": False, "label": f"_median {score}"}
+        axis.plot(median or np.nan, 1, transform=axis.get_xaxis_transform(), **mark)
     axis.set(xlabel="Sum of squared activations", ylabel="Share of choices")
     log_axis(axis, "x", 5)
-    axis.set_ylim(0, axis.get_ylim()[1] * 1.1)
-    if silent:
-        text = "Silent: " + ", ".join(silent)
-        axis.text(0.03, 0.9, text, va="top", fontsize=8.5, transform=axis.transAxes, bbox=parts.GROUND)
+    edges = np.geomspace(loud["energy"].min(), loud["energy"].max(), 41)
+    counts = of_all.groupby(
+        [loud["score"], pd.cut(loud["energy"], edges, labels=edges[:-1], include_lowest=True)], observed=False
+    ).sum()
+    figure.numbers = counts.rename("share").rename_axis(["score", "energy_from"]).reset_index()
+    told = ", ".join(f"{score} {silent[score]:.1%}" for score in shown)
+    figure.note = f"{units['seed'].nunique()} seeds together. Silent units, which have no place on the axis: {told}."
+    marks = [grey("Median", linestyle="", marker="v")]
+    return finish(figure, [*(handle(score, marker="", linewidth=4, alpha=0.6) for score in shown), *marks])
 
 
 def chosen_so_far(followed: pd.DataFrame, since: int = 0) -> tuple[pd.DataFrame, pd.Series]:
@@ -171,28 +147,83 @@ def chosen_so_far(followed: pd.DataFrame, since: int = 0) -> tuple[pd.DataFrame,
 
 @in_house_style
 def unit_coverage(
-    followed: pd.DataFrame,
-    *,
-    net: str | None = None,
-    since: Sequence[int] = (0, 10_000),
-    until: int | None = parts.PAPER_END,
-) -> Figure:
+    followed: pd.DataFrame, *, net: str | None = None, since: Sequence[int] = (0, 10_000), until: int | None = PAPER_END
+) -> Drawing:
     """Share of a layer's units that each score has chosen at least once, against step; a panel for each start.
 
     Dotted: what fresh random choices would reach.
     """
-    rows = parts.choose(followed, "followed", net=net, until=until)
-    shown = parts.scores_in(rows)
-    figure, axes = grid(1, len(since), 3.0, sharex=True, sharey=True)
-    for place, (axis, start) in enumerate(zip(axes[0], since, strict=True)):
+    rows, found = parts.choose(followed, "followed", net=net, until=until), []
+    parts.scores_in(rows)
+    for start in since:
         share, random = chosen_so_far(rows, start)
-        axis.plot(random.index, random, color=INK, linestyle=DOTS, linewidth=1.6, label="_random", zorder=4)
-        for score in shown:
-            mine = share[share["score"] == score]
-            mean_line(axis, mine, "step", "share", LOOKS[score], bands=t_bands(mine))
-        panel_label(axis, place, "From the start" if start == 0 else f"From step {start:,}")
-    share_axis(axes[0])
-    parts.step_axis(axes[0])
-    axes[0, 0].set_ylabel("Units chosen so far")
-    expected = grey("Expected of random choices", color=INK, linestyle=DOTS, linewidth=1.6)
-    return parts.finish(figure, [*(handle(score) for score in shown), expected], rows)
+        random = (
+            random.rename_axis("step").rename("share").reset_index().assign(score="random", seed=rows["seed"].min())
+        )
+        panel = "From the start" if start == 0 else f"From step {start:,}"
+        found += [share.assign(panel=panel), random.assign(panel=panel)]
+    found = pd.concat(found).rename(columns={"score": "curve", "step": "x", "share": "y"})
+    y = {"": Axis("Units chosen so far", "share")}
+    return Curves(found, parts.LOOKS | {"random": RANDOM}, STEP, y, 2, 3.0).draw()
+
+
+@in_house_style
+def multiples_of_mean(constants: pd.DataFrame, *, net: str | None = None) -> Drawing:
+    """Penalty with the constant alpha times the mean, averaged over the steps measured: is alpha = 1 the best?
+
+    A ring marks the lowest mean on the grid. Panels are layer sets, apart for signed scores.
+    """
+    rows = parts.choose(constants, "constants", net=net)
+    parts.scores_in(rows)
+    rows = rows.assign(sign=rows["score"].isin(parts.SIGNED), place=rows["set"].map(list(SETS).index))
+    rows = rows.sort_values(["sign", "place"], kind="stable").assign(
+        curve=rows["score"], x=rows["alpha"], y=rows["penalty"]
+    )
+    rows["panel"] = rows["set"].map(SETS) + rows["sign"].map({False: ", unsigned", True: ", signed"})
+    axis = Axis("Penalty", own=True)
+    curves = Curves(rows, parts.LOOKS, Axis("Constant / mean activation"), {"": axis}, rows["set"].nunique(), 2.4)
+    marks = [grey("Least on this grid", **RING), grey("The mean", color=INK, linewidth=1, linestyle=(0, (1, 1.5)))]
+    figure = curves.draw(*marks)
+    for panel, (_, part) in zip(figure.axes, curves.drawn.groupby("panel", sort=False), strict=True):
+        panel.axvline(1, color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)), label="_mean")
+        for score, found in over_seeds(part, ("curve",)).dropna(subset="mean").groupby("curve"):
+            least = found.loc[found["mean"].idxmin()]
+            panel.plot(least["x"], least["mean"], color=parts.LOOKS[score].colour, label="_least", **RING)
+    return figure
+
+
+@in_house_style
+def signed_signal(agreement: pd.DataFrame, *, net: str | None = None) -> Drawing:
+    """How much of a signed score is left of its unsigned twin along training, averaged over layers.
+
+    The sum of |score| over that of the unsigned scores: near 0, samples cancel each other in the signed score.
+    """
+    rows = parts.choose(agreement, "agreement", net=net)
+    looks = {
+        score: replace(parts.LOOKS[score], label=f"|{score}| / abs_{score}")
+        for score in parts.scores_in(rows, parts.SIGNED)
+    }
+    rows = rows.assign(panel="", curve=rows["score"], x=rows["step"], y=rows["signal"])
+    return Curves(rows, looks, STEP, {"": Axis("Signed / unsigned score", "log")}, height=2.8).draw()
+
+
+@in_house_style
+def foretelling(table: pd.DataFrame, *, net: str | None = None) -> Drawing:
+    """What a score says of the penalty when one unit alone is pruned: Spearman's rank correlation, a dot a step.
+
+    Within a seed and step, over all units; which score is held against which replacement is ``mr_parts.FORETOLD``.
+    """
+    rows, found = parts.choose(table, "single_units", net=net), []
+    for score, replacement in parts.FORETOLD:
+        there = rows[rows["replacement"] == replacement]
+        if there.empty:
+            raise InputError(f"the table single_units has no replacement {replacement}")
+        found += [
+            {"panel": f"Pruned to {replacement}", "row": score, "curve": step, "seed": seed,
+             "x": spearman(part[f"score_{score}"], part["penalty"])}
+            for (step, seed), part in there.groupby(["step", "seed"])
+        ]  # fmt: skip
+    looks = spare(f"step {step:,}" for step in sorted(rows["step"].unique()))
+    looks = dict(zip(sorted(rows["step"].unique()), looks.values(), strict=True))
+    axis = Axis("Rank correlation of score and penalty")
+    return dots(pd.DataFrame(found), looks, axis, levels=(0,), across=2, height=0.6)

@@ -1,23 +1,19 @@
 """Diffusion–sorption: solutions and networks side by side, where the errors lie, and whether the solver is right."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib import colormaps
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from prunebook.errors import InputError
-from prunebook.pages.figures.layout import grid, log_axis, panel_label
-from prunebook.pages.figures.lines import finish, rounded
-from prunebook.pages.figures.style import INK, Look, grey, handle, in_house_style
+from prunebook.pages.figures.curves import Axis, Curves, finish, rounded
+from prunebook.pages.figures.layout import Drawing, grid, log_axis, panel_label
+from prunebook.pages.figures.style import INK, SPARE, Look, grey, in_house_style
 from prunebook.pages.figures.tables import one_cell
-from prunebook.pages.numbers import tick
 
 NETWORKS = {"dense": "Dense", "pruned": "Right after pruning", "fine_tuned": "After fine-tuning"}
 SCHEMES = {
@@ -25,6 +21,7 @@ SCHEMES = {
     "ghost": Look("#d55e00", "s", (), "Ghost cells"),
 }
 ORDERS = {"face": 2, "ghost": 1}
+GUIDES = {f"order {order}": Look("#888888", "", dash, f"Order {order}") for order, dash in ((1, (1, 1.5)), (2, (4, 2)))}
 _STATES = ("#6a3d9a", "#0b7a75", "#c98a00")  # low, middle and high initial state
 _NOISY = {"color": "#555555", "marker": ".", "markersize": 3, "linestyle": "", "label": "Noisy data"}
 _CLEAN = {"color": INK, "linewidth": 0.7, "label": "Clean solution"}
@@ -32,7 +29,7 @@ _LINES = {"pruned": {"linestyle": (0, (3, 1.5)), "linewidth": 1.3}, "fine_tuned"
 
 
 @in_house_style
-def profiles(predictions: pd.DataFrame, *, times: Sequence[float | int] = (50, 150, 300, 500)) -> Figure:
+def profiles(predictions: pd.DataFrame, *, times: Sequence[float | int] = (50, 150, 300, 500)) -> Drawing:
     """Profiles in space at several times of the lowest, middle and highest initial state, and what the network misses.
 
     The first row shows the solution, the other two the error against the clean solution, right after pruning and
@@ -74,11 +71,13 @@ def profiles(predictions: pd.DataFrame, *, times: Sequence[float | int] = (50, 1
     handles += [Line2D([], [], **_NOISY), Line2D([], [], **_CLEAN)]
     if half_width:
         handles.append(Patch(color=INK, alpha=0.12, linewidth=0, label=f"Noise, ±{half_width:g}"))
+    drawn = np.isclose(predictions["t"].to_numpy()[:, None], times).any(axis=1) & predictions["u0"].isin(states)
+    figure.numbers = predictions.loc[drawn, ["u0", "t", "x", "noisy", "clean", *_LINES]].sort_values(["t", "u0", "x"])
     return finish(figure, handles)
 
 
 @in_house_style
-def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORKS)) -> Figure:
+def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORKS)) -> Drawing:
     """Root mean square error against the clean solution at each point of space and time, over test trajectories.
 
     One colour scale for all panels; the number in a panel's title is the error over the whole map.
@@ -109,45 +108,33 @@ def error_map(predictions: pd.DataFrame, networks: Sequence[str] = tuple(NETWORK
     style = {"location": "bottom", "aspect": 40, "shrink": 0.7, "label": "rms error"}
     ends = "min" if least < low else "neither"
     log_axis(figure.colorbar(mesh, ax=list(axes[0]), extend=ends, **style).ax, "x")
+    figure.numbers = pd.concat(
+        table.reset_index().melt("t", value_name="rms").assign(network=name) for name, table in maps.items()
+    )
     return figure
 
 
 @in_house_style
-def solver_check(convergence: pd.DataFrame, difference: pd.DataFrame) -> Figure:
-    """Error of both discretisations by grid, with lines of order 1 and 2, and their difference along x.
+def solver_error(convergence: pd.DataFrame) -> Drawing:
+    """Largest error of both discretisations by grid, with lines of order 1 and 2.
 
-    Args:
-        convergence: columns ``scheme`` ("face" or "ghost"), ``cells``, ``error``.
-        difference: columns ``x``, ``t``, ``u_face``, ``u_ghost``; a line for each time.
+    ``convergence`` has columns ``scheme`` ("face" or "ghost"), ``cells``, ``error``.
     """
     if unknown := set(convergence["scheme"]) - set(SCHEMES):
         raise InputError(f"no scheme {sorted(unknown)} to draw: choose among {sorted(SCHEMES)}")
-    figure, ((left, right),) = grid(1, 2, 3.0)
-    shown = [scheme for scheme in SCHEMES if scheme in set(convergence["scheme"])]
-    for scheme in shown:
-        part = convergence[convergence["scheme"] == scheme].sort_values("cells")
-        sns.lineplot(part, x="cells", y="error", ax=left, legend=False, **SCHEMES[scheme].line)
-        guide = part["error"].iloc[0] * (part["cells"].iloc[0] / part["cells"]) ** ORDERS[scheme] / 1.6
-        left.plot(part["cells"], guide, color="#888888", linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-        middle = (part["cells"].iloc[len(part) // 2], guide.iloc[len(part) // 2])
-        words = {"textcoords": "offset points", "ha": "right", "va": "top"}
-        left.annotate(f"order {ORDERS[scheme]}", middle, (-5, -3), **words)
-    log_axis(left, "x"), log_axis(left, "y")
-    sizes = sorted(convergence["cells"].unique())
-    left.set_xticks(sizes, [f"{count:,}" for count in sizes], rotation=30)
-    left.set(xlabel="Cells", ylabel="Largest error")
-    panel_label(left, 0, "Error by grid")
-    difference = difference.assign(gap=difference["u_ghost"] - difference["u_face"])
+    found = convergence.assign(curve=convergence["scheme"])
+    for scheme, part in convergence.sort_values("cells").groupby("scheme"):
+        first = part.iloc[0]
+        guide = first["error"] * (first["cells"] / part["cells"]) ** ORDERS[scheme] / 1.6
+        found = pd.concat([found, part.assign(curve=f"order {ORDERS[scheme]}", error=guide)])
+    rows = found.assign(panel="", x=found["cells"], y=found["error"])
+    return Curves(rows, SCHEMES | GUIDES, Axis("Cells", "log"), {"": Axis("Largest error", "log")}, height=2.8).draw()
+
+
+@in_house_style
+def solver_difference(difference: pd.DataFrame) -> Drawing:
+    """What the ghost scheme gives beyond the face scheme, along x; columns ``x``, ``t``, ``u_face``, ``u_ghost``."""
     times = sorted(difference["t"].unique())
-    shades = dict(zip(times, colormaps["viridis"](np.linspace(0.1, 0.8, len(times))), strict=True))
-    lines = {"hue": "t", "palette": shades, "estimator": None, "legend": False}
-    sns.lineplot(difference, x="x", y="gap", ax=right, **lines)
-    right.axhline(0, color=INK, linewidth=0.8)
-    right.yaxis.set_major_locator(MaxNLocator(6))
-    largest = difference["gap"].abs().max()
-    power = int(np.floor(np.log10(largest))) if largest > 0 else 0
-    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(float(f"{value / 10.0**power:.3g}"))))
-    right.set(xlabel="x", ylabel=rf"u, ghost − face  ($\times\,10^{{{power}}}$)")
-    right.legend(handles=[Line2D([], [], color=shades[t], label=f"t = {t:g}") for t in times], loc="best")
-    panel_label(right, 1, "Difference of the solutions")
-    return finish(figure, [handle(SCHEMES[scheme]) for scheme in shown])
+    looks = {t: replace(look, marker="", label=f"t = {t:g}") for t, look in zip(times, SPARE, strict=False)}
+    rows = difference.assign(panel="", curve=difference["t"], y=difference["u_ghost"] - difference["u_face"])
+    return Curves(rows, looks, Axis("x"), {"": Axis("u, ghost − face", level=0)}, height=2.4).draw()

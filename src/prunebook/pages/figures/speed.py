@@ -1,14 +1,10 @@
 """How the time of our way, and of the straightforward way, grows with the size of the problem."""
 
-from textwrap import fill
-
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
 
-from prunebook.pages.figures.layout import log_axis, wrapped
-from prunebook.pages.figures.lines import finish
-from prunebook.pages.figures.style import Look, handle, in_house_style
+from prunebook.pages.figures.curves import Axis, Curves
+from prunebook.pages.figures.layout import Drawing
+from prunebook.pages.figures.style import Look, in_house_style
 
 LOOKS = {
     "seconds": Look("#0072b2", "o", (), "Our way"),
@@ -34,14 +30,10 @@ def sizes(rows: list[dict]) -> pd.DataFrame:
 
 
 @in_house_style
-def time_by_size(table: pd.DataFrame) -> Figure:
+def time_by_size(table: pd.DataFrame) -> Drawing:
     """A panel a benchmark: seconds against size, both logarithmic. Raises InputError for a table without rows."""
-    groups = list(table.groupby("panel"))
-    figure, panels = wrapped(len(groups), 2.1)
-    for axis, (panel, rows) in zip(panels, groups, strict=True):
-        for column, look in LOOKS.items():
-            sns.lineplot(rows, x="size", y=column, errorbar=None, ax=axis, legend=False, **look.line)
-        axis.set_title(fill(panel[0].upper() + panel[1:], 26), loc="left")
-        axis.set(xlabel=rows["of"].iloc[0], ylabel="seconds" if axis.get_subplotspec().is_first_col() else "")
-        log_axis(axis, "x", 4), log_axis(axis, "y", 5)
-    return finish(figure, map(handle, LOOKS.values()))
+    rows = table.melt(["panel", "of", "size"], list(LOOKS), "curve", "y")
+    rows["panel"] = rows["panel"].str.capitalize().str.wrap(26) + "\nby " + rows["of"]
+    return Curves(
+        rows.assign(x=rows["size"]), LOOKS, Axis("Size", "log", own=True), {"": Axis("Seconds", "log", own=True)}
+    ).draw()

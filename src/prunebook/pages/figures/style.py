@@ -5,15 +5,16 @@ those of one figure stay apart under simulated colour blindness. No two looks sh
 told apart is so without colour too.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from prunebook.errors import InputError
 from prunebook.pages import vocabulary
@@ -55,12 +56,6 @@ class Look:
         """Keyword arguments for points joined by a line."""
         return self.points | {"linestyle": (0, self.dash) if self.dash else "-"}
 
-    @property
-    def hollow(self) -> dict:
-        """Keyword arguments for points with an outline only."""
-        outline = {"markerfacecolor": "white", "markeredgecolor": self.colour, "markeredgewidth": 1.2}
-        return self.points | outline
-
 
 _SIZES = {"*": 9, "P": 7, "d": 7, "D": 5, "X": 6.5, "p": 6.5, "h": 6.5}  # to look equally large
 _NAMES = vocabulary.METHODS | vocabulary.KINDS | {score: score for score in vocabulary.SCORES}
@@ -90,13 +85,21 @@ LOOKS = {
         ("deterministic", "#5f3d1b", "P", ()),
         ("hybrid", "#882255", "^", ()),
         ("gates", "#332288", "v", ()),
-        ("norm", "#4d4d4d", ">", ()),
-        ("rand", "#999999", "H", ()),
-        ("rs", "#b8578f", "<", ()),
-        ("abs_rs", "#0072b2", "8", ()),
-        ("mrs", "#d55e00", "v", ()),
-        ("abs_mrs", "#009e73", "D", ()),
+        # Scores of units have hues of their own: teal for zeros, brown for means; signed ones are pale.
+        ("norm", "#1f1f5c", "s", ()),
+        ("rand", "#8c8c8c", "H", ()),
+        ("rs", "#2c98a6", "<", ()),
+        ("abs_rs", "#006d77", "o", ()),
+        ("mrs", "#cf7a2a", "v", ()),
+        ("abs_mrs", "#8a3f0c", "D", ()),
     )
+}
+LEVEL_LOOKS = {  # lines across a panel, to compare with
+    "trained": Look(INK, "", (), vocabulary.LEVELS["dense"]),
+    "fine-tuned": Look(INK, "", (5, 2), vocabulary.LEVELS["dense-on"]),
+    "noise": Look("#b30000", "", (1, 1.5), vocabulary.FLOORS["noise"]),
+    "blind_test": Look("#b30000", "", (4, 1.5, 1, 1.5), vocabulary.FLOORS["blind_test"]),
+    "even": Look(INK, "", (1.2, 1.8), "Same share in every layer"),
 }
 # For what has no name of its own, such as circumstances and layers: in this order.
 SPARE = [
@@ -179,10 +182,27 @@ def in_house_style(function: Callable[..., Figure]) -> Callable[..., Figure]:
     return styled
 
 
+def spare(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each name, by its place."""
+    return {
+        name: replace(SPARE[place % len(SPARE)], label=name[:1].upper() + name[1:]) for place, name in enumerate(names)
+    }
+
+
 def handle(what: str | Look, **changes) -> Line2D:
     """Entry of a look, or of a method's look, in a legend."""
     style = look(what) if isinstance(what, str) else what
     return Line2D([], [], **(style.line | changes))
+
+
+def band_handle(label: str) -> Patch:
+    """Entry of what bands are."""
+    return Patch(color=GREY, alpha=0.25, linewidth=0, label=label)
+
+
+def zone_handle(label: str) -> Patch:
+    """Entry of a zone that is shaded red."""
+    return Patch(**ZONE, label=label)
 
 
 def grey(label: str, **style) -> Line2D:

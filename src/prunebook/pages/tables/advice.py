@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from prunebook.pages.figures.head_to_head import CONTROLS
-from prunebook.pages.figures.head_to_head_costs import price_of, speeds
+from prunebook.pages.figures.head_to_head import CONTROLS, price_of, speeds
 from prunebook.pages.numbers import percent
 from prunebook.pages.tables.best import best, valued
 from prunebook.pages.vocabulary import STAGES, compensation_name, net_name, pair_name, ranking_name

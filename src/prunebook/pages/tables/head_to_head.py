@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from prunebook.pages.figures.head_to_head_costs import speeds
+from prunebook.pages.figures.head_to_head import speeds
 from prunebook.pages.figures.tables import checked
 from prunebook.pages.tables.best import once
 from prunebook.pages.vocabulary import compensation_name, net_name, ranking_name
