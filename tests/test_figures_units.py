@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from prunebook.errors import InputError
 from prunebook.evidence.statistics.mean_replacement import below_diagonal, covered, foresight, profile_areas
-from prunebook.pages.figures import layout, mean_replacement, mr_choices, mr_parts, mr_probes, mr_scatter, mr_tuning
+from prunebook.pages.figures import layout, mean_replacement, mr_choices, mr_parts
+from prunebook.pages.figures.style import house_style
 from prunebook.pages.numbers import number
 
 SCORES = ("norm", "rand", "rs", "abs_rs", "mrs", "abs_mrs")
@@ -104,22 +105,22 @@ def drawn(penalties, followed):
         "through, unsigned": mean_replacement.penalties_through_training(
             unsigned, made_network(1).assign(net="vgg11"), net="vgg11"
         ),
-        "scatter, unsigned": mr_scatter.zero_against_mean(unsigned),
+        "scatter, unsigned": mean_replacement.zero_against_mean(unsigned),
         "profiles, unsigned": mr_choices.performance_profiles(unsigned),
-        "constant, unsigned": mr_probes.multiples_of_mean(made_constants().query("score not in ['rs', 'mrs']")),
+        "constant, unsigned": mr_choices.multiples_of_mean(made_constants().query("score not in ['rs', 'mrs']")),
         "through": mean_replacement.penalties_through_training(penalties, made_network(), net="medium"),
-        "scatter": mr_scatter.zero_against_mean(penalties),
-        "scatter by set": mr_scatter.zero_against_mean(penalties, by="set"),
+        "scatter": mean_replacement.zero_against_mean(penalties),
+        "shares": mean_replacement.shares_below(penalties),
         "profiles": mr_choices.performance_profiles(penalties),
-        "followed": mr_choices.single_layer(penalties, followed),
+        "energies": mr_choices.energies(followed),
         "coverage": mr_choices.unit_coverage(followed),
-        "single layer": mean_replacement.penalties_by_set(penalties),
-        "constant": mr_probes.multiples_of_mean(made_constants()),
-        "signal": mr_probes.signed_signal(made_agreement()),
-        "single units": mr_probes.single_units(made_single_units()),
+        "by set": mean_replacement.penalties_by_set(penalties),
+        "constant": mr_choices.multiples_of_mean(made_constants()),
+        "signal": mr_choices.signed_signal(made_agreement()),
+        "single units": mr_choices.foretelling(made_single_units()),
         "by network": mean_replacement.penalties_by_network(made_penalties(3, ("small", "medium", "vgg11"))),
         "test": mean_replacement.train_against_test(penalties),
-        "tuning": mr_tuning.after_tuning(made_tuning()),
+        "tuning": mean_replacement.after_tuning(made_tuning()),
     }
 
 
@@ -147,7 +148,8 @@ def chosen(table, **wanted):
 def test_nothing_covers_anything_and_all_is_on_the_page(drawn):
     for name, figure in drawn.items():
         renderer = FigureCanvasAgg(figure).get_renderer()
-        figure.draw_without_rendering()
+        with house_style():
+            figure.draw_without_rendering()
         tight = figure.get_tightbbox(renderer)
         assert tight.x0 >= -0.02, name
         assert tight.x1 <= layout.WIDTH + 0.02, name
@@ -172,14 +174,14 @@ def test_text_is_large_enough_and_every_score_has_one_look(drawn):
         assert figure.get_figwidth() == layout.WIDTH
         for axis in panels(figure):
             for found in axis.lines:
-                if found.get_label() in SCORES:
+                if found.get_label() in SCORES and name != "signal":
                     assert found.get_color() == mr_parts.LOOKS[found.get_label()].colour, name
     assert len({look.marker for look in mr_parts.LOOKS.values()}) == len(SCORES)
 
 
 def test_penalties_through_training(drawn, penalties):
     for score in SCORES:
-        for replacement, label in (("mean", score), ("zero", f"_{score}")):
+        for replacement, label in (("mean", score), ("zero", f"_Zero, {score}")):
             part = chosen(penalties, score=score, replacement=replacement, set="all", amount=0.1)
             part = part[part["step"] <= 35_000]
             x, y = line(panel(drawn["through"], f" {score}"), label)
@@ -188,44 +190,56 @@ def test_penalties_through_training(drawn, penalties):
     loss, accuracy = panels(drawn["through"])[-2:]
     own = made_network()
     own = own[own["step"] <= 35_000].groupby("step").mean(numeric_only=True)
-    np.testing.assert_allclose(line(loss, "Test subset")[1], own["test_loss"], rtol=1e-12)
-    np.testing.assert_allclose(line(accuracy, "Scoring subset")[1], own["accuracy"], rtol=1e-12)
+    np.testing.assert_allclose(line(loss, "_Test subset, The network itself")[1], own["test_loss"], rtol=1e-12)
+    np.testing.assert_allclose(line(accuracy, "The network itself")[1], own["accuracy"], rtol=1e-12)
     ticks = {tick.get_position()[0]: tick.get_text() for tick in loss.get_xticklabels()}
     assert ticks[0] == "0"
     assert ticks[10_000] == "10"
     assert len(panels(drawn["through, unsigned"])) == len(panels(drawn["through"])) - 2
 
 
-@pytest.mark.parametrize(
-    ("seeds", "text"), [(1, None), (2, "Band: the two seeds"), (3, "Bands: 80 and 95 % intervals")]
-)
+def marks(axis):
+    """Where the means of rows of dots stand: their places and rows."""
+    found = [mark for mark in axis.lines if mark.get_linestyle() == "None"]
+    return np.concatenate([np.asarray(mark.get_xydata(), float) for mark in found])
+
+
+def bars(axis):
+    """The ends of the intervals of rows of dots, sorted."""
+    return sorted(tuple(sorted(mark.get_xdata())) for mark in axis.lines if mark.get_linestyle() != "None")
+
+
+@pytest.mark.parametrize(("seeds", "text"), [(1, None), (2, "The two seeds"), (3, "95 % interval, n = 3")])
 def test_the_legend_says_what_bands_are(seeds, text):
-    figure = mr_choices.single_layer(made_penalties(seeds), made_followed(seeds))
+    figure = mean_replacement.train_against_test(made_penalties(seeds))
     labels = [entry.get_text() for entry in figure.legends[0].get_texts()]
-    assert [label for label in labels if label.startswith("Band")] == ([text] if text else [])
-
-
-def test_few_round_ticks_on_both_sides_of_zero():
-    _, axes = layout.grid(1, 1, 2.0)
-    axis = axes[0, 0]
-    mr_parts.symlog_axis(axis, [-0.02, 0.5, 30])
-    assert axis.get_yscale() == "symlog"
-    assert list(axis.get_yticks()) == [0, 0.1, 1, 10]
-    mr_parts.power_axis(axis, "y", -2, (-50.0, 50.0), apart=0.06)
-    assert list(axis.get_yticks()) == [-10, -1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10]
-    mr_parts.power_axis(axis, "y", -2, (-50.0, 50.0), apart=0.18)
-    assert list(axis.get_yticks()) == [-10, -0.1, 0, 0.1, 10]
-    _, axes = layout.grid(1, 1, 2.0)
-    mr_parts.symlog_axis(axes[0, 0], [1, 2, 5])
-    assert axes[0, 0].get_yscale() == "linear"
+    assert [label for label in labels if "seeds" in label or "interval" in label] == ([text] if text else [])
 
 
 def test_a_seed_without_a_number_leaves_a_gap(penalties):
     broken = penalties.copy()
     broken.loc[(broken["seed"] == 1) & (broken["step"] == 20_000), "penalty"] = np.nan
-    axis = panels(mr_choices.single_layer(broken, made_followed()))[0]
+    axis = panel(mean_replacement.penalties_through_training(broken, net="medium"), " rand")
     steps = np.concatenate([found.get_xdata() for found in axis.lines if found.get_label() == "rand"])
     assert list(steps) == [0, 10_000, 30_000]
+
+
+def test_other_sets_and_amounts_can_be_explored(drawn, penalties):
+    curves = drawn["through"].curves
+    rows = curves.rows[curves.rows["choice"] == "Middle conv., 10% of units"]
+    assert curves.drawn["choice"].unique().tolist() == ["All layers, 10% of units"]
+    want = chosen(penalties, set="midconv", amount=0.1)
+    assert len(rows) == (want["step"] <= 35_000).sum()
+
+
+def test_shares_by_set_are_those_of_the_statistic(drawn, penalties):
+    (axis,) = panels(drawn["shares"])
+    drawn_shares = marks(axis)[:, 0].round(9)
+    for layer_set, score in itertools.product(("all", "midconv"), ("norm", "abs_rs", "abs_mrs")):
+        rows = chosen(penalties, set=layer_set)
+        assert below_diagonal({"penalties": rows}, scores=[score])["value"].mean().round(9) in drawn_shares
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["All layers", "Middle conv."]
+    assert len(drawn["shares"].numbers) == 2 * 3 * 3, "a row a seed"
 
 
 def test_shares_below_the_diagonal_are_those_of_the_statistic(drawn, penalties):
@@ -247,6 +261,8 @@ def test_cells_count_the_points_in_them(drawn, penalties):
         assert counts.sum() == len(points)
         np.testing.assert_array_equal(mesh.get_array().filled(0), counts.T)
         assert axis.get_xlim() == axis.get_ylim()
+        told = drawn["scatter"].numbers
+        assert told.loc[told["score"] == score, "points"].sum() == len(points)
 
 
 def test_profiles_are_those_of_brute_force_and_areas_those_of_the_statistic(drawn, penalties):
@@ -268,19 +284,20 @@ def test_profiles_are_those_of_brute_force_and_areas_those_of_the_statistic(draw
     integral = pd.Series(np.trapezoid(fine, fine.columns, axis=1), index=fine.index)
     areas = profile_areas(penalties).set_index(["net", "seed", "score", "replacement"])["area"]
     np.testing.assert_allclose(integral, areas.loc[integral.index], atol=5e-4)
-    labels = [text.get_text() for text in drawn["profiles"].legends[0].get_texts()]
-    mean = areas.groupby(level=["score", "replacement"]).mean().sort_values(ascending=False)
-    assert labels == [f"{score}, {kind}: {area:.3f}" for (score, kind), area in mean.items()]
+    mean = areas.groupby(level=["score", "replacement"]).mean()
+    everything, rest = panels(drawn["profiles"])
+    assert set(mean.round(9)) == set(marks(everything)[:, 0].round(9))
+    anew = profile_areas(penalties, [score for score in SCORES if score not in mr_parts.SIGNED])
+    anew = anew.groupby(["score", "replacement"])["area"].mean()
+    assert set(anew.round(9)) == set(marks(rest)[:, 0].round(9))
 
 
-def test_profiles_without_signed_scores_seek_the_best_and_the_worst_anew(penalties):
-    axis = panels(mr_choices.performance_profiles(penalties, without=("rs", "mrs")))[0]
-    rest = penalties[~penalties["score"].isin(["rs", "mrs"])]
-    curves = mr_choices.profile_curves(rest).groupby(level=["score", "replacement"]).mean()
-    assert len(axis.lines) == 8
-    for found in axis.lines:
-        score, kind = found.get_label().split(":")[0].split(", ")
-        np.testing.assert_allclose(found.get_ydata(), curves.loc[(score, kind)])
+def test_profiles_can_be_explored_as_curves(drawn, penalties):
+    rows = drawn["profiles"].curves.rows
+    means = mr_choices.profile_curves(penalties).groupby(["score", "replacement"]).mean()
+    for (score, replacement), want in means.iterrows():
+        part = chosen(rows, panel="All scores", score=score, replacement=replacement)
+        np.testing.assert_allclose(part.groupby("x")["y"].mean(), want)
 
 
 def test_units_chosen_so_far(followed):
@@ -307,24 +324,15 @@ def test_coverage_has_a_panel_for_each_start(drawn, followed):
 
 
 def test_energies_of_chosen_units(drawn, followed):
-    left, right = panels(drawn["followed"])
+    (axis,) = panels(drawn["energies"])
     early = followed[followed["step"] <= 35_000]
     for score in ("abs_mrs", "rand", "mrs"):
         energy = chosen(early, score=score)["energy"]
-        assert line(right, f"_median {score}")[0][0] == pytest.approx(energy.median())
-        assert f"{score} {(energy == 0).mean():.1%}" in right.texts[0].get_text()
-    # Of a histogram's outline, the heights of all bins add up to the share of loud choices.
-    heights = {
-        mpl.colors.to_hex(found.get_facecolor()[0]): np.unique(found.get_paths()[0].vertices, axis=0)
-        for found in right.collections
-    }
-    assert len(heights) == 3
-    shown = {"abs_mrs", "rand", "mrs"}
-    assert {found.get_label() for found in left.lines} == {"_zero", *shown, *(f"_{score}" for score in shown)}
-    own = chosen(made_penalties(), set="midconv", amount=0.1, score="mrs")
-    for label, replacement in (("mrs", "mean"), ("_mrs", "zero")):
-        means = chosen(own, replacement=replacement).groupby("step")["penalty"].mean()
-        np.testing.assert_allclose(line(left, label)[1], means[means.index <= 35_000], rtol=1e-9)
+        assert line(axis, f"_median {score}")[0][0] == pytest.approx(energy.median())
+        assert f"{score} {(energy == 0).mean():.1%}" in drawn["energies"].note
+        told = chosen(drawn["energies"].numbers, score=score)["share"].sum()
+        assert told == pytest.approx((energy > 0).mean())
+    assert len(axis.collections) == 3
 
 
 def forest(table, score):
@@ -335,25 +343,24 @@ def forest(table, score):
 
 def test_gains_by_layer_set(drawn, penalties):
     for score in SCORES:
-        axis = panel(drawn["single layer"], f" {score}")
+        axis = panel(drawn["by set"], f" {score}")
         for row, layer_set in enumerate(("all", "midconv")):
             gain, words = forest(chosen(penalties, set=layer_set), score)
-            x, y = line(axis, score, row)
-            assert (x[0], y[0]) == (pytest.approx(gain), row)
+            assert (round(gain, 9), row) in {(round(x, 9), y) for x, y in marks(axis)}
             assert axis.texts[row].get_text() == words
             pairs = mr_parts.paired(chosen(penalties, set=layer_set, score=score, amount=0.1))
             seeds = pairs[pairs["step"] <= 35_000].groupby("seed")["gain"].mean()
             half = 4.302653 * seeds.std() / np.sqrt(3)
-            np.testing.assert_allclose(line(axis, "_interval", 2 * row)[0], [gain - half, gain + half], rtol=1e-5)
+            assert any(np.allclose(bar, (gain - half, gain + half), rtol=1e-5) for bar in bars(axis))
 
 
 def test_gains_by_network():
     table = pd.concat([made_penalties(2), made_penalties(2).assign(batch_norm=True, penalty=3.0)])
     axis = panel(mean_replacement.penalties_by_network(table, layer_set="midconv"), " norm")
-    names = [tick.get_text() for tick in axis.get_yticklabels()]
-    assert names == ["Medium, n = 2", "Medium\nwith batch norm, n = 2"]
+    names = [tick.get_text().replace("\n", " ") for tick in axis.get_yticklabels()]
+    assert names == ["Medium, n = 2", "Medium with batch norm, n = 2"]
     gain, words = forest(chosen(table, set="midconv", batch_norm=False), "norm")
-    assert line(axis, "norm", 0)[0][0] == pytest.approx(gain)
+    assert marks(axis)[0, 0] == pytest.approx(gain)
     assert [text.get_text() for text in axis.texts] == [words, "3 → 3"]
 
 
@@ -372,33 +379,27 @@ def test_constants_without_signed_scores_leave_no_empty_row(drawn):
 
 def test_signal_is_the_mean_over_layers(drawn):
     part = chosen(made_agreement(), score="mrs")
-    x, y = line(panels(drawn["signal"])[0], "mrs")
-    np.testing.assert_allclose(y, part.groupby("step")["signal"].mean(), rtol=1e-12)
-    assert x[-1] == 40_000
+    x, y = line(panels(drawn["signal"])[0], "|mrs| / abs_mrs")
+    within = part.groupby(["step", "seed"])["signal"].mean()
+    want = np.exp(np.log(part["signal"]).groupby([part["step"], part["seed"]]).mean().groupby("step").mean())
+    assert within.groupby("step").mean().index.tolist() == list(x)
+    np.testing.assert_allclose(y, want, rtol=1e-12)
 
 
-def test_single_units_and_their_rank_correlation(drawn):
+def test_rank_correlations_of_single_units(drawn):
     table = made_single_units()
-    for axis, (score, kind) in zip(
-        panels(drawn["single units"]),
-        (("rs", "zero"), ("abs_rs", "zero"), ("norm", "zero"), ("mrs", "mean"), ("abs_mrs", "mean"), ("norm", "mean")),
-        strict=True,
-    ):
-        found = foresight({"single_units": table}, scores=[score], replacement=kind)["value"].mean()
-        assert axis.texts[0].get_text() == f"ρ = {found:.2f}"
-        part = chosen(table, replacement=kind)
-        part = part if score in ("rs", "mrs") else part[part[f"score_{score}"] > 0]
-        points = np.concatenate([found.get_offsets() for found in axis.collections])
-        want = part[[f"score_{score}", "penalty"]].to_numpy()
-        np.testing.assert_allclose(points[np.argsort(points[:, 1])], want[np.argsort(want[:, 1])], rtol=1e-12)
-        arrow = any(found.get_label() == "_arrow" for found in axis.lines)
-        assert arrow == (score not in ("rs", "mrs"))  # one unit's score is zero: off a logarithmic axis alone
+    axes = dict(zip(("zero", "mean"), panels(drawn["single units"]), strict=True))
+    for score, kind in mr_parts.FORETOLD:
+        for step in (5000, 25_000):
+            rows = chosen(table, step=step)
+            found = foresight({"single_units": rows}, scores=[score], replacement=kind)["value"].mean()
+            assert round(found, 9) in marks(axes[kind])[:, 0].round(9)
 
 
 def test_gains_on_both_subsets(drawn, penalties):
     axis = panel(drawn["test"], " abs_rs")
     part = chosen(penalties, set="all", amount=0.1, score="abs_rs")
-    for label, column in (("abs_rs", "penalty"), ("_abs_rs", "test_penalty")):
+    for label, column in (("abs_rs", "penalty"), ("_Test subset, abs_rs", "test_penalty")):
         means = part.groupby(["replacement", "step"])[column].mean()
         np.testing.assert_allclose(line(axis, label)[1], (means["zero"] - means["mean"])[:4], rtol=1e-9)
 
@@ -407,37 +408,28 @@ def test_advantage_after_tuning(drawn):
     table = chosen(made_tuning(), set="midconv")
     axis = panel(drawn["tuning"], "Middle conv.\n10% of units")
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0", "10", "100", "500"]
-    halves = table[table["step"] < 25_000], table[table["step"] >= 25_000]
-    for bars, half in zip(axis.containers, halves, strict=True):
+    for step, half in table.groupby("step"):
         means = half.groupby(["replacement", "tuned"])["penalty"].mean()
-        np.testing.assert_allclose(np.asarray(bars[0].get_ydata(), float), means["zero"] - means["mean"], rtol=1e-9)
-        gains = mr_parts.paired(half, keys=("tuned",)).groupby(["tuned", "seed"])["gain"].mean()
-        sizes = 4.302653 * gains.groupby("tuned").std() / np.sqrt(3)
-        ends = np.array([segment[:, 1] for segment in bars[2][0].get_segments()], float)
-        np.testing.assert_allclose(np.ptp(ends, axis=1), 2 * sizes, rtol=1e-5)
+        x, y = line(axis, f"Pruned at step {step:,}")
+        assert list(x) == [0, 10, 100, 500]
+        np.testing.assert_allclose(y, means["zero"] - means["mean"], rtol=1e-9)
+    first = table[table["step"] == 5000]
+    gains = mr_parts.paired(first, keys=("tuned",)).groupby(["tuned", "seed"])["gain"].mean()
+    sizes = 4.302653 * gains.groupby("tuned").std() / np.sqrt(3)
+    edge = pd.DataFrame(axis.collections[0].get_paths()[0].vertices, columns=["x", "y"]).groupby("x")["y"]
+    np.testing.assert_allclose(edge.max() - edge.min(), 2 * sizes, rtol=1e-5)
 
 
-def test_every_pair_after_tuning(drawn):
+def test_tuning_with_one_seed_and_one_start():
     table = made_tuning()
-    axis = panel(drawn["tuning"], "After 100 steps")
-    points = np.concatenate([found.get_offsets() for found in axis.collections])
-    want = mr_parts.paired(table[table["tuned"] == 100], keys=("tuned",))[["zero", "mean"]].to_numpy()
-    np.testing.assert_allclose(points[np.argsort(points[:, 1])], want[np.argsort(want[:, 1])], rtol=1e-12)
-    assert axis.get_xlim() == axis.get_ylim()
-
-
-def test_tuning_with_one_seed_two_scores_and_early_starts_only():
-    table = made_tuning()
-    table = table[(table["seed"] == 0) & (table["step"] < 25_000) & (table["score"] != "norm")]
-    figure = mr_tuning.after_tuning(table[table["tuned"] <= 10], net="medium", late=25_000.0)
-    assert len(panels(figure)) == 3
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Pruned before step 25,000"]
-    assert len(panels(mr_tuning.after_tuning(table[table["tuned"] == 0]))) == 2
+    table = table[(table["seed"] == 0) & (table["step"] == 5000) & (table["score"] != "norm")]
+    figure = mean_replacement.after_tuning(table[table["tuned"] <= 10], net="medium")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Pruned at step 5,000"]
 
 
 def test_wrong_tables_are_refused(penalties, followed):
     with pytest.raises(InputError, match="no column amount"):
-        mr_scatter.zero_against_mean(penalties.drop(columns="amount"))
+        mean_replacement.zero_against_mean(penalties.drop(columns="amount"))
     with pytest.raises(InputError, match="is empty"):
         mr_choices.performance_profiles(penalties[:0])
     with pytest.raises(InputError, match="several networks"):
@@ -448,14 +440,12 @@ def test_wrong_tables_are_refused(penalties, followed):
         mean_replacement.penalties_through_training(penalties, made_network(), net="vgg11")
     with pytest.raises(InputError, match="until=-1"):
         mr_choices.unit_coverage(followed, until=-1)
-    with pytest.raises(InputError, match="must be score or set"):
-        mr_scatter.zero_against_mean(penalties, by="net")
     with pytest.raises(InputError, match="no score"):
         mr_choices.performance_profiles(penalties.assign(score="obd"))
     with pytest.raises(InputError, match="no place on the axes"):
-        mr_scatter.zero_against_mean(penalties.assign(penalty=np.inf))
+        mean_replacement.zero_against_mean(penalties.assign(penalty=np.inf))
     with pytest.raises(InputError, match="several rows"):
-        mr_scatter.zero_against_mean(pd.concat([penalties, penalties]))
+        mean_replacement.zero_against_mean(pd.concat([penalties, penalties]))
     with pytest.raises(InputError, match="each method once"):
         mr_choices.performance_profiles(penalties[1:])
     with pytest.raises(InputError, match="not finite"):

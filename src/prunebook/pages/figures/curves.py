@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from prunebook.errors import InputError
 from prunebook.evidence.intervals import half_width
@@ -62,7 +62,7 @@ class Curves:
     y: Mapping[str, Axis]
     across: int = 3
     height: float | int = 2.2
-    shown: Collection[str] = ()
+    shown: Collection[Hashable] = ()
     kinds: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class Curves:
         rows = self.rows[self.rows["choice"] == self.rows["choice"].iloc[0]]
         return rows[rows["curve"].isin(list(self.shown or self.looks))]
 
-    def draw(self, *handles: Line2D) -> Drawing:
+    def draw(self, *handles: Artist) -> Drawing:
         """The figure, with its legend; ``handles`` are further entries."""
         rows = self.drawn
         if rows.empty:
