@@ -127,7 +127,7 @@ def test_the_pooled_effect_is_the_mean_over_cells_of_the_first_condition():
     values = np.random.default_rng(0).normal(1, 0.2, (6, 3))
     means = values.mean(axis=1)
     low, high = stats.t.interval(0.95, 5, means.mean(), stats.sem(means))
-    judgement = judge_again(claim({"above": 0.0}, {"above": 5.0}), tables(values))
+    judgement = judge_again(claim({"above": 0.0}, {"above": 5.0, "column": "other"}), tables(values, other=9.0))
     assert judgement.pooled == pytest.approx((means.mean(), low, high))
 
 

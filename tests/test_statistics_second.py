@@ -43,6 +43,8 @@ def test_agreement_is_counted_from_what_another_seed_reaches():
     assert beyond_attainable(-orders, orders).tolist() == [-2, -2, -2]
     mixed = pd.DataFrame([[1, 2, 3], [1, 3, 2], [2, 1, 3]], index=SEEDS)
     assert beyond_attainable(mixed, mixed).abs().max() == 0
+    turned = mixed * np.array([[-1], [1], [1]])  # seed 1 agrees with the others to 1/3, turned round to -1/3
+    assert beyond_attainable(turned, mixed).tolist() == pytest.approx([-2 / 3, 0, 0])
 
 
 @pytest.mark.parametrize(("turned", "gap"), [(1, 0), (-1, -2)])
