@@ -77,7 +77,7 @@ def _judge_all(store: Store, path: Path) -> dict:
             | {"held": sum(c.outcome == SUPPORTED for c in judgement.conditions)}
             | {"conditions": len(judgement.conditions)}
             | _shown(claim, judgement)
-            | {"planned": planned(claim, study) if study else 0, "after_seed": _after(claim)}
+            | {"planned": planned(claim, study) if study else 0, "after_seed": claim.get("after_seed", 0)}
             | {"more_seeds": seeds_to_decide(claim, tables) if judgement.verdict == INCONCLUSIVE else None}
             | {"reason": judgement.reason, "beside": _beside(claim, tables)}
             | {"stale": bool(found and not found.stand_in and found.stale)}
@@ -94,14 +94,12 @@ def judged(claim: Mapping, tables: Mapping | None, level: float | None = None) -
 
 def _shown(claim: Mapping, judgement: Judgement) -> dict:
     """The number that stands for all conditions."""
-    found = judgement.conditions
-    row = {"label": "", "effect": math.nan, "low": math.nan, "high": math.nan, "side": "", "threshold": math.nan}
+    empty = {"label": "", "effect": math.nan, "low": math.nan, "high": math.nan, "side": "", "threshold": math.nan}
+    key, seeds = deciding(judgement.conditions), min((c.seeds for c in judgement.conditions), default=0)
     if judgement.pooled:
-        row |= {"label": claim["effect"], **dict(zip(("effect", "low", "high"), judgement.pooled, strict=True))}
-    elif key := deciding(found):
-        row = {column: getattr(key, column) for column in row}
-        return row | {"seeds": key.seeds}
-    return row | {"seeds": min((condition.seeds for condition in found), default=0)}
+        numbers = dict(zip(("effect", "low", "high"), judgement.pooled, strict=True))
+        return empty | numbers | {"label": claim["effect"], "seeds": seeds}
+    return {column: getattr(key, column) if key else nothing for column, nothing in (empty | {"seeds": 0}).items()}
 
 
 def _beside(claim: Mapping, tables: Mapping | None) -> str:
@@ -111,12 +109,6 @@ def _beside(claim: Mapping, tables: Mapping | None) -> str:
     found = judged(claim, tables, further[0])
     held = sum(condition.outcome == SUPPORTED for condition in found.conditions)
     return f"{found.verdict} at {further[0]:.0%} intervals, where {held} of {len(found.conditions)} conditions hold"
-
-
-def _after(claim: Mapping) -> int:
-    """The last seed that the question came from; 0 where networks are told apart or seeds are named one by one."""
-    after = claim.get("after_seed", 0)
-    return 0 if isinstance(after, Mapping) else after
 
 
 def latest(found: pd.DataFrame) -> pd.DataFrame:
@@ -198,18 +190,12 @@ class Measured:
 
 def joined(runs: Mapping[str, Tables]) -> Tables | None:
     """The tables of several networks in one, in which each run has a seed of its own, such as "small 9"."""
-    parts = [dict.fromkeys(tables, (net, tables)) for net, tables in runs.items()]
-    if not parts:
-        return None
 
     def make(name: str) -> pd.DataFrame:
-        found = [part[name] for part in parts if name in part]
-        return pd.concat(
-            [tables[name].assign(seed=net + " " + tables[name]["seed"].astype(str)) for net, tables in found],
-            ignore_index=True,
-        )
+        parts = {net: tables[name] for net, tables in runs.items() if name in tables}
+        return pd.concat([t.assign(seed=f"{net} " + t["seed"].astype(str)) for net, t in parts.items()])
 
-    return Tables(dict.fromkeys(name for part in parts for name in part), make)
+    return Tables((name for tables in runs.values() for name in tables), make) if runs else None
 
 
 def complete(study, results, only: Mapping, counts: Callable[[dict], bool] = bool) -> tuple[int, ...]:

@@ -94,20 +94,11 @@ def share_of_range(tables, *, table, column, by, at_most, where=None, cells=(), 
 
     Where nothing is removed, at 0, the column is 1.
     """
-    rows, grid = (
-        chosen(tables[table], where or {}, [*cells, "seed", column, by]).sort_values(by),
-        np.linspace(0, most, 951),
-    )
-    keys = [*cells, "seed"]
-    found = [
-        {**dict(zip(keys, key, strict=True)), "value": np.mean(_at(grid, group[by], group[column]) <= at_most)}
-        for key, group in rows.groupby(keys, sort=False)
-    ]
-    return pooled(pd.DataFrame(found, columns=[*keys, "value"]), cells)
-
-
-def _at(grid: np.ndarray, x: pd.Series, y: pd.Series) -> np.ndarray:
-    return np.interp(grid, [0.0, *x], [1.0, *y])
+    rows = chosen(tables[table], where or {}, [*cells, "seed", column, by]).sort_values(by)
+    grid, groups = np.linspace(0, most, 951), rows.set_index([*cells, "seed"]).groupby([*cells, "seed"], sort=False)
+    curve = lambda group: np.interp(grid, [0.0, *group[by]], [1.0, *group[column]])  # noqa: E731
+    shares = groups.apply(lambda group: np.mean(curve(group) <= at_most))
+    return pooled(shares.rename("value").reset_index(), cells)
 
 
 @statistic(log=True)

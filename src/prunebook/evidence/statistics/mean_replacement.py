@@ -13,24 +13,13 @@ KEYS = ["net", "seed", "step", "set", "amount"]  # one point: scores and replace
 
 @statistic(log=False, scale="share")
 def below_diagonal(
-    tables,
-    *,
-    scores,
-    sets=None,
-    amounts=None,
-    tolerance=1e-6,
-    cells=("net",),
-    column="penalty",
-    table="penalties",
-    where=None,
-    slack=0.0,
+    tables, *, scores, table="penalties", column="penalty", where=None, tolerance=1e-6, slack=0.0, cells=("net",)
 ):
     """Share of points at which the mean leaves no larger penalty than zero, ties within the tolerance left out.
 
     With ``slack``, of points at which the mean's penalty is larger by no more than that.
     """
-    where = {"score": list(scores), **(where or {})} | ({"set": list(sets)} if sets else {})
-    where |= {"amount": [float(amount) for amount in amounts]} if amounts else {}
+    where = {"score": list(scores), **(where or {})}
     rows = chosen(tables[table], where, [*KEYS, "score", "replacement", column])
     pairs = rows.pivot_table(index=[*KEYS, "score"], columns="replacement", values=column).reset_index()
     pairs = pairs[(pairs["zero"] - pairs["mean"]).abs() > tolerance]
@@ -38,21 +27,13 @@ def below_diagonal(
 
 
 @statistic(log=False)
-def diagonal_early(tables, *, late, scores, tolerance, where, cells=("net",), column="penalty"):
-    """Share of points below the diagonal, of networks pruned before step ``late`` minus of those pruned from it on."""
-    shares = [
-        below_diagonal(
-            tables,
-            scores=scores,
-            tolerance=tolerance,
-            where={**where, "step": steps},
-            cells=cells,
-            column=column,
-            table="tuning",
-        )
+def diagonal_early(tables, *, late, where, **options):
+    """The share of ``below_diagonal`` of networks pruned before step ``late``, minus that of those pruned later."""
+    early, after = (
+        below_diagonal(tables, table="tuning", where={**where, "step": steps}, **options)
         for steps in ({"below": late}, {"above": late - 1})
-    ]
-    both = shares[0].merge(shares[1], on=["cell", "seed"])
+    )
+    both = early.merge(after, on=["cell", "seed"])
     return both.assign(value=both["value_x"] - both["value_y"])[["cell", "seed", "value"]]
 
 
