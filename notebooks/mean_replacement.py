@@ -239,7 +239,7 @@ page.verdict("MR-15", "MR-X1")
 # The first figure asks how much of the signal cancels over images.
 #
 # The paper's explanation is another: the estimate holds for a unit and fails for many, since the terms that it neglects add up. The second figure prunes one unit at a time, and sets each signed score beside its unsigned twin.
-# The correlation is over all units; those that would be pruned are at the left end, and the table has their penalty.
+# The correlation is over all units; the table has the penalty of those that would be pruned.
 
 # %% tags=["hide-input"]
 page.figure(
