@@ -17,7 +17,9 @@ def claims() -> dict:
     entries = [
         {"claim": name, "paper": claim["paper"], "where": claim["where"], "short": claim["short"]}
         | {"statement": claim["claim"], "study": claim["study"], "rule": claim["rule"], "caveat": claim["change"]}
-        | {"page": f"{PAGES[claim['study']]}.html#claim-{name}"}
+        | {"edition": claim.get("edition", 1), "kind": claim.get("kind", "claim")}
+        | {part: claim[part] for part in ("replaces", "why") if part in claim}
+        | ({"page": f"{PAGES[claim['study']]}.html#claim-{name}"} if claim["study"] in PAGES else {})
         for name, claim in read().items()
     ]
     return {"schema": "claims.schema.json", "version": version("prunebook"), "claims": entries}
