@@ -102,7 +102,7 @@ def test_what_is_proven_must_hold_in_every_seed():
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_holm_is_that_of_statsmodels(count):
     rng = np.random.default_rng(count)
-    for _ in range(50):
+    for _ in range(10):
         chances = rng.uniform(0, 0.1, count).round(3)
         assert holm(chances, 0.025).tolist() == multipletests(chances, 0.025, method="holm")[0].tolist()
 
