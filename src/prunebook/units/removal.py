@@ -28,16 +28,17 @@ class PrunedUnits:
     """A smaller network and how it came about; everything by the name of the site.
 
     model: of the class of the one given; masks: True where a unit was removed; scores: the lowest went; means: what
-    took the place of each unit, None for zero; reached: the share of units removed in each site that was pruned;
+    took the place of each unit, None for zero, and in a network that is no chain, of each input channel of the layers
+    that read them; reached: the share of units removed in each site that was pruned;
     left_alone: layers from which nothing was taken, each with the reason; notes: what one should know, such as emptied
     layers; difference: the largest between its outputs and those of the network with the same units overwritten while
     it runs, relative to the largest output; rounding, if all is well.
     """
 
-    model: nn.Sequential
+    model: nn.Module
     masks: dict[str, Bool[Tensor, " units"]]
     scores: dict[str, Float[Tensor, " units"]]
-    means: dict[str, Float[Tensor, " units"]] | None
+    means: dict[str, Float[Tensor, " channels"]] | None
     reached: dict[str, float]
     left_alone: dict[str, str]
     notes: tuple[str, ...]
