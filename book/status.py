@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from prunebook.evidence.invariants import invariants
+from prunebook.pages.run_card import versions_text
 from prunebook.pages.verdicts import PAGES, markdown
 from prunebook.store import machine
 from prunebook.store.collect import Collected, stored
@@ -50,6 +51,8 @@ def _row(study: Study, results: Collected | None, link: str | None) -> tuple:
     seeds = ", ".join(map(str, sorted({record["seed"] for record in records})))
     data = "; ".join(dict.fromkeys(record["data"]["name"] for record in records))
     state = f"outdated: {'; '.join(results.changes)}" if results.stale else "up to date"
+    if mixed := versions_text(results.versions, study):
+        state = f"{state}; {mixed}" if results.stale else mixed
     return name, f"{len(records)} of {planned}", seeds, f"{hours:.1f}", data, state
 
 

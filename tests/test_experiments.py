@@ -1,19 +1,24 @@
 """The study for one seed on a small problem: its tables, its invariants, and that a seed decides everything."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
+from torch.nn.functional import cross_entropy
 
 from prunebook import studies
-from prunebook.data.tasks import Problem
-from prunebook.errors import RunError
+from prunebook.data.tasks import Problem, images, pde
+from prunebook.errors import InputError, RunError
 from prunebook.networks.mlp import mlp, narrowed, weight_count
+from prunebook.studies import STUDIES
 from prunebook.studies.elimination_compensation import pde as ec_pde
 from prunebook.studies.elimination_compensation import run
-from prunebook.training.stacked import StackedMLP, train
+from prunebook.training.choosing import BestOfStack
+from prunebook.training.stacked import StackedMLP, evaluate, train
 from prunebook.weights import METHODS
 
 WIDTHS = (6, 8, 7, 1)
@@ -137,6 +142,107 @@ def test_other_peoples_random_state_does_not_matter(tables, problem):
     assert again["losses"][again["losses"]["method"] == "random"]["loss"].tolist() == pytest.approx(mine, rel=1e-6)
 
 
+@pytest.fixture(scope="module")
+def with_held_out(problem):
+    """Fine-tuning makes it worse on these: the targets are those of other inputs."""
+    held = problem.x_train[:100].flip(0)
+    return replace(problem, x_held=held, y_held=problem.y_train[:100])
+
+
+def test_best_is_the_epoch_with_the_lowest_held_out_loss_and_changes_nothing_else(tables, problem, with_held_out):
+    config = replace(CONFIG, methods=("elimination-compensation", "random"), epochs=3)
+    plain = run.run(config, 1, problem, torch.device("cpu"), str)["losses"]
+    found = run.run(config, 1, with_held_out, torch.device("cpu"), str)["losses"]
+    best = found[found["stage"] == "best"].reset_index(drop=True)
+    assert "step" not in plain
+    assert not (plain["stage"] == "best").any()
+    pd.testing.assert_frame_equal(found[found["stage"] != "best"].drop(columns="step"), plain)
+    assert set(best["step"]) <= {0, 10, 20, 30}  # ends of epochs of 300 samples in batches of 32
+    before, after = (
+        plain[plain["stage"] == stage].set_index(["method", "ratio"])["loss"] for stage in ("pruned", "fine-tuned")
+    )
+    for row in best.itertuples():
+        key = (row.method, row.ratio)
+        if row.step == 30:
+            assert row.loss == after[key]
+        elif row.step == 0 and row.method != "dense":
+            assert row.loss == before[key]
+        else:
+            assert row.loss != after[key]
+    assert best["step"].nunique() > 1, "the case decides nothing"
+
+
+def test_a_stack_keeps_the_best_of_each_variant():
+    generator = torch.Generator().manual_seed(3)
+    x, y = torch.rand(200, 6, generator=generator), torch.randint(3, (200,), generator=generator)
+    net = StackedMLP.from_models([mlp((6, 5, 3), seed=seed) for seed in (1, 2, 3)])
+    best, seen = BestOfStack(net, x[150:], y[150:], "cross_entropy"), {}
+
+    def look(now, step):
+        seen[step] = evaluate(now, x[150:], y[150:], loss="cross_entropy")[0]
+        best.look(now, step)
+
+    seen[0] = evaluate(net, x[150:], y[150:], loss="cross_entropy")[0]
+    train(net, x[:150], y[:150], loss="cross_entropy", epochs=8, batch_size=50, learning_rate=0.1, looks=3, look=look)
+    assert sorted(seen) == list(range(25))
+    losses = torch.stack([seen[step] for step in sorted(seen)])
+    assert best.step.tolist() == losses.argmin(0).tolist()
+    assert len(set(best.step.tolist())) > 1
+    held = evaluate(best.net, x[150:], y[150:], loss="cross_entropy")[0]
+    assert torch.equal(held, losses.min(0).values)
+
+
+def test_a_rate_that_falls_to_zero_ends_flat():
+    generator = torch.Generator().manual_seed(4)
+    x = torch.rand(128, 6, generator=generator)
+    y, ends = x[:, :1] * x[:, 1:2], {}
+    for schedule in ("constant", "cosine"):
+        net, steps = StackedMLP.from_models([mlp(WIDTHS, seed=1)]), []
+        look = lambda now, step, steps=steps: steps.append(now.weights[0].clone())  # noqa: E731
+        train(net, x, y, loss="mse", epochs=20, batch_size=32, schedule=schedule, looks=4, look=look)
+        ends[schedule] = [float((b - a).abs().max()) for a, b in pairwise(steps)]
+    assert ends["cosine"][-1] < 0.01 * ends["constant"][-1]
+    assert ends["cosine"][0] == pytest.approx(ends["constant"][0], rel=0.05)
+    with pytest.raises(InputError, match="unknown schedule 'linear'"):
+        train(net, x, y, loss="mse", epochs=1, schedule="linear")
+
+
+def test_what_stands_beside_a_loss_is_that_of_the_network_by_itself():
+    config, found = run.prepare(
+        replace(STUDIES["ec-mnist"].presets["smoke"][0], dataset="digits", limit=400), None, "cpu"
+    )
+    net = StackedMLP.from_models([mlp(config.widths, seed=seed) for seed in (1, 2)])
+    train(net, found.x_train, found.y_train, loss="cross_entropy", epochs=5, learning_rate=0.01)
+    told = run.losses_of(net, found, slice(100))
+    for place in (0, 1):
+        model = net.write_to(place, mlp(config.widths))
+        with torch.no_grad():
+            logits, held = model(found.x_test), model(found.x_held)
+        wrong = (logits.argmax(1) != found.y_test).double().mean()
+
+        def scaled(b, z, y):
+            return float(cross_entropy(float(b) * z.double(), y))
+
+        factor = minimize_scalar(scaled, bracket=(0.1, 1), args=(held, found.y_held), tol=1e-12).x
+        assert told["error"][place] == pytest.approx(float(wrong)) == 1 - told["accuracy"][place]
+        assert told["scaled_nll"][place] == pytest.approx(scaled(factor, logits, found.y_test), rel=1e-5)
+        assert told["loss"][place] == pytest.approx(scaled(1, logits, found.y_test), rel=1e-5)
+
+
+def test_held_out_samples_are_neither_trained_nor_tested_on():
+    problem = images("digits", limit=400)
+    rows = [{tuple(x.tolist()) for x in part} for part in (problem.x_train, problem.x_held, problem.x_test)]
+    assert len(problem.x_train) == 400
+    assert not rows[0] & rows[1]
+    assert not rows[2] & rows[1]
+    whole, part = pde(0.01, trajectories=5), pde(0.01, trajectories=5, held_out=0.2)
+    assert len(part.x_held) == 640  # one of four trajectories, whole
+    assert torch.equal(torch.cat([part.y_train, part.y_held]), whole.y_train)
+    assert torch.equal(part.y_test, whole.y_test)
+    with pytest.raises(InputError, match="2 trajectories: use more"):
+        pde(0.01, trajectories=2, held_out=0.2)
+
+
 def test_a_revived_weight_and_a_changed_mask_stop_the_run(problem, monkeypatch):
     net = StackedMLP.from_models([mlp(WIDTHS, seed=0)])
     before = [mask.clone() for mask in net.masks]
@@ -177,7 +283,7 @@ def test_paper_presets_are_the_papers_protocol():
     }
     assert all(len(config.scores) * len(config.sets) * len(config.amounts) * 2 == 36 for config in tuned)
     seeds = {name: study.seeds["paper"] for name, study in studies.STUDIES.items()}
-    others = {"mr-training": 8, "mr-tuning": 4, "mr-pictures": 2, "head-to-head": 8}
+    others = {"mr-training": 8, "mr-tuning": 4, "mr-pictures": 2, "head-to-head": 8, "ec-pde-converged": 4}
     assert {name: number for name, number in seeds.items() if number != 5} == others
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -78,13 +79,30 @@ def test_an_outdated_result_tells_what_has_changed(monkeypatch):
     monkeypatch.setattr(notebook, "display", lambda shown: said.append(shown.data))
     told = ("Ties < go by index",)
     records = [{"seed": 1}, {"seed": 2}]
-    results = SimpleNamespace(notices=(), scale="paper", records=records, stale={"a": told}, changes=told)
-    study = SimpleNamespace(presets={"paper": (1,)}, seeds={"paper": 2})
+    versions = {1: (1,), 2: (2,)}
+    results = SimpleNamespace(
+        notices=(), scale="paper", records=records, stale={"a": told}, changes=told, versions=versions
+    )
+    study = STUDIES["ec-pde"]
     page = notebook.Page.__new__(notebook.Page)
     page.__dict__.update(results=results, study=study, parameters=GOOD)
     page.banner()
     assert "1 of the 2 results are <b>outdated</b>" in said[0]
     assert "the protocol has changed: Ties &lt; go by index." in said[0]
+
+
+def test_a_page_says_which_seeds_are_of_which_version(monkeypatch):
+    said = []
+    monkeypatch.setattr(notebook, "display", lambda shown: said.append(shown.data))
+    records = [{"seed": seed} for seed in range(1, 9)]
+    versions = {1: (1, 2, 3, 4, 5), 2: (6, 8)}
+    results = SimpleNamespace(notices=(), scale="paper", records=records, stale={}, changes=(), versions=versions)
+    study = replace(STUDIES["ec-mnist"], changes={2: "Ties < go"})
+    page = notebook.Page.__new__(notebook.Page)
+    page.__dict__.update(results=results, study=study, parameters=GOOD)
+    page.banner()
+    assert "outdated" not in said[0]
+    assert "seeds 1 to 5 are of version 1 and seeds 6 and 8 are of version 2. What changed: Ties &lt; go." in said[0]
 
 
 def test_a_missing_parameter_is_named(asked):

@@ -381,6 +381,17 @@ def test_an_outdated_result_is_told_what_has_changed(store):
     assert results.outdated(dataclasses.replace(result, record=old), study) == tuple(changes.values())
 
 
+def test_a_version_that_is_kept_is_not_outdated(store):
+    result = save(store)
+    changes = {2: "counts are rounded", 3: "ties go by index"}
+    study = dataclasses.replace(STUDIES["ec-pde"], version=3, changes=changes, kept=(1,))
+    assert results.outdated(result, study) == ()
+    newer = dataclasses.replace(result, record={**result.record, "protocol": 2})
+    assert results.outdated(newer, study) == ("ties go by index",)
+    with pytest.raises(InputError, match="kept names version 3"):
+        dataclasses.replace(study, kept=(1, 3))
+
+
 def test_records_of_earlier_releases_stay_readable(store):
     """They have the hashes of the code, and neither version nor precision."""
     path = save(store).path

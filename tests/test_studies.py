@@ -15,6 +15,7 @@ import torch
 
 from prunebook.errors import DataError, InputError, ResultError
 from prunebook.networks.device import resolve_device
+from prunebook.pages.run_card import versions_text
 from prunebook.store import machine
 from prunebook.store.collect import collect, stored
 from prunebook.store.results import Store
@@ -234,6 +235,30 @@ def test_outdated_results_are_used_and_named(lab):
     assert again.changes == ("ties go by index",)
     anew = collect(newer, "smoke", device="cpu", store=lab.store, fresh=True, report=lab.said.append)
     assert (anew.measured, anew.stale, anew.records[0]["protocol"]) == (1, {}, 2)
+
+
+def test_seeds_of_two_versions_stand_side_by_side(lab):
+    """The earlier ones lack a column, and are neither outdated nor measured again."""
+    first = lab.collect("smoke", seeds=[1, 2])
+    newer = lab.study(version=2, changes={2: "counts are rounded"}, kept=(1,))
+
+    def run(*given):
+        return {name: table.assign(error=0.5) for name, table in lab.run(*given).items()}
+
+    options = {"seeds": [1, 2, 3], "device": "cpu", "store": lab.store, "report": lab.said.append}
+    both = collect(replace(newer, run=run), "smoke", **options)
+    assert (both.measured, both.stale, both.changes) == (1, {}, ())
+    assert both.versions == {1: (1, 2), 2: (3,)}
+    assert first.versions == {1: (1, 2)}
+    for table in both.tables.values():
+        assert table.loc[table["seed"] < 3, "error"].isna().all()
+        assert (table.loc[table["seed"] == 3, "error"] == 0.5).all()
+    text = versions_text(both.versions, newer)
+    assert "seeds 1 and 2 are of version 1 and seed 3 is of version 2" in text
+    assert "What changed: counts are rounded." in text
+    assert versions_text(collect(newer, "smoke", **{**options, "seeds": [3]}).versions, newer) == ""
+    anew = collect(replace(newer, run=run), "smoke", **options, fresh=True)
+    assert (anew.measured, anew.versions) == (3, {2: (1, 2, 3)})
 
 
 def test_seeds_come_as_text_too():

@@ -25,6 +25,8 @@ class Problem:
     y_train: Float[Tensor, "n n_out"] | Int[Tensor, " n"]
     x_test: Float[Tensor, "m n_in"]
     y_test: Float[Tensor, "m n_out"] | Int[Tensor, " m"]
+    x_held: Float[Tensor, "k n_in"] | None = None  # neither trained nor tested on
+    y_held: Float[Tensor, "k n_out"] | Int[Tensor, " k"] | None = None
     y_clean: Float[Tensor, "m n_out"] | None = None  # the test target without noise, where the task has such a thing
     coordinates: dict[str, Tensor] | None = None  # columns of the test samples that figures plot against
     floor: dict[str, float] | None = None  # losses that tell what a loss means, such as the variance of the noise

@@ -96,6 +96,7 @@ def left_kept(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
 CHECKS: dict[str, tuple[Check, ...]] = {
     "ec-mnist": (ratio_reached, weights_kept),
     "ec-pde": (ratio_reached, weights_kept),
+    "ec-pde-converged": (ratio_reached, weights_kept),
     "cb-lenet": (sparsity_kept, kept_within_draws),
     "cb-vgg": (sparsity_kept, kept_within_draws),
     "mr-training": (nothing_removed, same_units, history_whole),

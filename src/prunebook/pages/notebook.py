@@ -20,7 +20,7 @@ from prunebook import evidence as claims
 from prunebook.errors import InputError
 from prunebook.pages.figures.embedded import figure_html
 from prunebook.pages.findings import findings_of
-from prunebook.pages.run_card import run_card_html
+from prunebook.pages.run_card import run_card_html, versions_text
 from prunebook.pages.verdicts import chip, coverage, evidence, measured_text, rule_text
 from prunebook.store.collect import Collected, collect, stored
 from prunebook.studies import STUDIES
@@ -75,6 +75,8 @@ class Page:
                 f"{which} results are <b>outdated</b>. Since they were measured, the protocol has changed: "
                 f"{html.escape('; '.join(results.changes))}."
             )
+        if mixed := versions_text(self.results.versions, self.study):
+            lines.append(html.escape(mixed))
         if lines:
             display(HTML("".join(f'<div class="pb-banner"><p>{line}</p></div>' for line in lines)))
 

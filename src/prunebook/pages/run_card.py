@@ -4,6 +4,30 @@ import html
 from collections.abc import Mapping
 
 from prunebook.store.collect import Collected
+from prunebook.studies.study import Study
+
+
+def versions_text(versions: Mapping[int, tuple[int, ...]], study: Study) -> str:
+    """Which seeds are of which version of the protocol, where some are of an earlier one that is kept, in sentences."""
+    if not set(versions) & set(study.kept):
+        return ""
+    each = [f"{_seeds(seeds)} of version {version}" for version, seeds in versions.items()]
+    text = f"The protocol has several versions: {' and '.join(each)}."
+    since = [study.changes[version] for version in range(min(versions) + 1, study.version + 1)]
+    return f"{text} What changed: {'; '.join(since)}. Claims are judged by the seeds of the version they were made for."
+
+
+def _seeds(seeds: tuple[int, ...]) -> str:
+    """In words, with runs of three and more as such: "seed 2 is", "seeds 1 to 5 and 8 are"."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    parts = [part for run in runs for part in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run))]
+    told = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    return f"seed {told} is" if len(seeds) == 1 else f"seeds {told} are"
 
 
 def run_card_html(results: Collected, parameters: Mapping) -> str:
@@ -22,6 +46,7 @@ def run_card_html(results: Collected, parameters: Mapping) -> str:
         "Study and scale": f"{results.study}, {results.scale}",
         "Configurations": f"{len(configs)} ({', '.join(configs)})",
         "Seeds": each(seeds),
+        "Version of the protocol": each(results.versions),
         "Commit of the code": each(r["commit"][:12] + (" with changes" if r["dirty"] else "") for r in records),
         "Precision": each(record.get("precision", "not recorded") for record in records),
         "Hardware": each(_hardware(record["hardware"]) for record in records),

@@ -12,6 +12,7 @@ from prunebook.evidence.verdict_table import latest, verdicts
 PAGES = {
     "ec-mnist": "notebooks/elimination_compensation_mnist",
     "ec-pde": "notebooks/elimination_compensation_pde",
+    "ec-pde-converged": "notebooks/elimination_compensation_pde",
     "cb-lenet": "notebooks/coreset_bounds_lenet",
     "cb-vgg": "notebooks/coreset_bounds_vgg",
     "mr-training": "notebooks/mean_replacement",

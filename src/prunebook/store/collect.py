@@ -19,7 +19,7 @@ from prunebook.errors import DataError, InputError, ResultError
 from prunebook.networks.device import check_precision, resolve_device
 from prunebook.store import machine
 from prunebook.store.reading import Tables
-from prunebook.store.results import Result, ResultMissing, Store, outdated
+from prunebook.store.results import Result, ResultMissing, Store, outdated, version_of
 from prunebook.studies.configuration import canonical, config_columns, describe, seed_list
 from prunebook.studies.study import Study
 
@@ -43,6 +43,14 @@ class Collected:
     def changes(self) -> tuple[str, ...]:
         """What has changed in the protocol since any of the results was measured, each sentence once."""
         return tuple(dict.fromkeys(text for texts in self.stale.values() for text in texts))
+
+    @property
+    def versions(self) -> dict[int, tuple[int, ...]]:
+        """The seeds by the version of the protocol that they were measured by, versions and seeds in order."""
+        found: dict[int, set[int]] = {}
+        for result in self.results:
+            found.setdefault(version_of(result), set()).add(result.record["seed"])
+        return {version: tuple(sorted(found[version])) for version in sorted(found)}
 
     @property
     def records(self) -> list[dict]:
@@ -108,7 +116,8 @@ class _Collection:
             if self.fresh:
                 return None
             raise
-        old = datetime.fromisoformat(result.record["finished"]) < self.began or outdated(result, self.study)
+        finished = datetime.fromisoformat(result.record["finished"])
+        old = finished < self.began or version_of(result) != self.study.version
         return None if self.fresh and old else result
 
     def prepare(self, index: int, seed: int) -> tuple:

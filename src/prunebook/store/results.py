@@ -283,12 +283,17 @@ def _read_record(path: Path) -> dict:
     return record
 
 
-def outdated(result: Result, study: Study) -> tuple[str, ...]:
-    """What has changed in the protocol of ``study`` since ``result`` was measured; empty if nothing has.
+def version_of(result: Result) -> int:
+    """Of the protocol that ``result`` was measured by. Records of before there were versions are of version 1."""
+    return result.record.get("protocol", 1)
 
-    Records of before there were versions are of version 1.
-    """
-    then = result.record.get("protocol", 1)
+
+def outdated(result: Result, study: Study) -> tuple[str, ...]:
+    """What has changed in the protocol of ``study`` since ``result`` was measured; empty if nothing has, or if the
+    study keeps results of that version."""
+    then = version_of(result)
+    if then in study.kept:
+        return ()
     if then > study.version:
         return (f"it was measured with version {then} of the protocol, and this is version {study.version}",)
     return tuple(study.changes[version] for version in range(then + 1, study.version + 1))

@@ -8,5 +8,5 @@ from prunebook.studies.elimination_compensation import mnist, pde
 from prunebook.studies.head_to_head.presets import STUDY as HEAD_TO_HEAD
 from prunebook.studies.mean_replacement.presets import PICTURES, TRAINING, TUNING
 
-_ALL = (LENET, VGG, TRAINING, TUNING, PICTURES, mnist.STUDY, pde.STUDY, HEAD_TO_HEAD)
+_ALL = (LENET, VGG, TRAINING, TUNING, PICTURES, mnist.STUDY, pde.STUDY, pde.CONVERGED, HEAD_TO_HEAD)
 STUDIES = {study.name: study for study in _ALL}

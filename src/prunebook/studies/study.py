@@ -26,6 +26,7 @@ class Study:
     - ``version``: of the protocol. Raise it when a number may come out differently; results of another
       version are then outdated, and stay readable.
     - ``changes``: version → a sentence for readers on what it changed, for every version from 2 on.
+    - ``kept``: earlier versions whose results are not outdated, as they judge claims that were made for them.
     - ``probes``: tiny configurations that together reach every line that measures.
     """
 
@@ -37,6 +38,7 @@ class Study:
     module: str
     version: int = 1
     changes: Mapping[int, str] = field(default_factory=dict)
+    kept: tuple[int, ...] = ()
     probes: tuple = ()
     prepare: Callable | None = None
     run: Callable | None = None
@@ -57,6 +59,8 @@ class Study:
             )
         if silent := [number for number, text in self.changes.items() if not str(text).strip()]:
             raise InputError(f"study {self.name}: changes[{silent[0]}] is empty: say what has changed")
+        if unknown := sorted(set(self.kept) - set(range(1, self.version))):
+            raise InputError(f"study {self.name}: kept names version {unknown[0]}, which is none before {self.version}")
         for name in ("presets", "seeds", "changes"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         for name in ("prepare", "run"):

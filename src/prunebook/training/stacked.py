@@ -11,6 +11,7 @@ in buffers that are allocated once, because allocating them anew costs as much a
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from prunebook.errors import InputError
 
 LOSSES = ("cross_entropy", "mse")
+SCHEDULES = ("constant", "cosine")
 Part = tuple[Tensor, Tensor, Tensor]  # mask, weight and bias of a layer: (n_out, n_in) twice, (n_out,)
 
 
@@ -222,32 +224,45 @@ def train(
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    schedule: str = "constant",
+    looks: int = 1,
+    look: Callable[[StackedMLP, int], None] | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Float[Tensor, "epochs variants"]:
-    """Train all variants in place with Adam (default betas, constant learning rate, fresh state).
+    """Train all variants in place with Adam (default betas, fresh state).
 
     Every variant sees the same minibatches. Pruned weights stay exactly zero; biases and slopes are free. ``loss`` is
     "cross_entropy" with class indices ``y``, or "mse" with targets ``y``. ``report`` is told ten times how far it is.
     Returned is the loss of each variant over the samples of each epoch, while it was running.
 
-    Raises InputError for an unknown loss, a non-positive batch size, or data of unequal length.
+    ``schedule`` of the learning rate is "constant", or "cosine", from its full value down to zero at the last step.
+    ``look`` is called with the stack and the number of steps done, ``looks`` times an epoch, at its end the last time.
+
+    Raises InputError for an unknown loss or schedule, a non-positive batch size, or data of unequal length.
     """
     _check_loss(loss)
     if batch_size < 1 or epochs < 0:
         raise InputError(f"batch_size {batch_size} and epochs {epochs} must be positive")
     if len(x) != len(y):
         raise InputError(f"{len(x)} inputs but {len(y)} targets")
+    if schedule not in SCHEDULES:
+        raise InputError(f"unknown schedule {schedule!r}: choose from {', '.join(SCHEDULES)}")
     for tensor in net.parameters:
         tensor.grad = torch.zeros_like(tensor)
     optimiser = torch.optim.Adam(net.parameters, lr=learning_rate, fused=True)
     gradient = functools.cache(lambda batch: _Gradient(net, loss, batch))
     history = torch.zeros(epochs, len(net), dtype=x.dtype, device=x.device)
-    steps, every = 0, max(1, epochs // 10)
-    for epoch, index in minibatches(len(x), batch_size, epochs, seed, x.device):
+    every, batches = max(1, epochs // 10), -(-len(x) // batch_size)
+    watched = {batches * place // looks for place in range(1, looks + 1)}
+    for step, (epoch, index) in enumerate(minibatches(len(x), batch_size, epochs, seed, x.device), 1):
+        if schedule == "cosine":
+            share = (step - 1) / (batches * epochs)
+            optimiser.param_groups[0]["lr"] = learning_rate * (1 + math.cos(math.pi * share)) / 2
         history[epoch] += gradient(len(index))(x[index], y[index]) * (len(index) / len(x))
         optimiser.step()
-        steps += len(index)
-        if steps % len(x) == 0 and (epoch + 1) % every == 0:
+        if look is not None and step - epoch * batches in watched:
+            look(net, step)
+        if step % batches == 0 and (epoch + 1) % every == 0:
             report(f"epoch {epoch + 1}/{epochs}, median training loss {history[epoch].median():.3g}")
     return history
 

@@ -22,7 +22,7 @@ from prunebook.networks.device import resolve_device
 from prunebook.paths import DATA, replacing
 from prunebook.store import machine
 from prunebook.store.comparison import TOLERANCES_FILE, compare, read_tolerances
-from prunebook.store.results import Result, Store
+from prunebook.store.results import Result, Store, version_of
 from prunebook.studies.configuration import config_hash, describe
 from prunebook.studies.study import Study
 from prunebook.workflow.costs import from_nothing
@@ -32,13 +32,16 @@ _RESULT = ("study", "scale", "address", "seed")
 
 
 def there(study: Study, scale: str, at_most: float | None = None, store: Store | None = None) -> list[tuple]:
-    """The stored (configuration, seed, result) of a study that take at most so many minutes from nothing."""
+    """The stored (configuration, seed, result) of a study that take at most so many minutes from nothing.
+
+    Those of another version of the protocol are none: the code of today measures something else.
+    """
     store, found = store or Store(), []
     for config in study.presets.get(scale, ()):
         for seed in store.seeds(scale, config):
             result = store.load(scale, config, seed)
             seconds = from_nothing(study.name, config, result.record["wall_time"])
-            if at_most is None or seconds <= 60 * at_most:
+            if version_of(result) == study.version and (at_most is None or seconds <= 60 * at_most):
                 found.append((config, seed, result))
     return found
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from prunebook.studies.configuration import setting
+
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 SHORT_RATIOS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 # Named one by one, and in this order, as the address of every result depends on it. A method that the library gains
@@ -26,8 +28,8 @@ METHODS = (
 class Compensation:
     """What one seed of the study depends on, apart from the seed.
 
-    Assumptions where the paper is silent: the batch size, a fresh Adam for the second phase, standardised pixels, no
-    held-out validation data, and, for the PDE, as many epochs as the paper gives for MNIST.
+    Assumptions where the paper is silent: the batch size, a fresh Adam for the second phase, standardised pixels, and,
+    for the PDE, as many epochs as the paper gives for MNIST.
 
     Attributes:
         dataset: what is learnt; a stand-in puts its own name here, so its results have an address of their own.
@@ -41,6 +43,8 @@ class Compensation:
         standardise: images only; False keeps pixels in [0, 1], where the background is zero.
         nonlinear_samples: training inputs that the brute-force criterion looks at.
         profile_ratio: ratio at which test outputs of elimination-compensation are kept; None keeps none.
+        schedule: of the learning rate in either phase, "constant" or "cosine", which ends at zero.
+        held_out: share of the training trajectories that are held out (PDE only; of images some always are).
     """
 
     dataset: str = "mnist"
@@ -56,6 +60,8 @@ class Compensation:
     standardise: bool = True
     nonlinear_samples: int = 1000
     profile_ratio: float | None = None
+    schedule: str = setting("constant", absent="constant")
+    held_out: float = setting(0.0, absent=0.0)
 
 
 def presets(paper: tuple, laptop: dict, smoke: dict) -> dict[str, tuple]:

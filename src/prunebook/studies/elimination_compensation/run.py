@@ -6,7 +6,7 @@ training phase as one stack, on the same minibatches.
 
 Tables, one row per entry:
 
-losses          method, ratio, stage, reached, weights, loss, accuracy, clean_loss, train_loss
+losses          method, ratio, stage, step, reached, weights, loss, accuracy, error, scaled_nll, clean_loss, train_loss
 layers          method, ratio, layer, kept, weights: where the weights that were kept lie
 linearisation   compensation, ratio, predicted, true: mean square output change to first order, and in truth
 stability       ranking, spearman, overlap: agreement between rankings from two halves of the training set
@@ -16,9 +16,11 @@ reliance        (PDE only) method, ratio, stage, group, rms: output change when 
 floors          (PDE only) name, value: mean squared errors that tell what a loss means
 predictions     (PDE only) test outputs beside coordinates, for the profile figures
 
-Stages: "trained" (the dense network before pruning), "pruned" (right after pruning), "fine-tuned" (after the second
-phase). In the last stage the method "dense" is the control that was trained on without being pruned. The method
-"fully-connected" is a narrower dense network: "pruned" is then its state after phase one.
+Stages: "trained" (the dense network before pruning), "pruned" (right after pruning), "fine-tuned" (at the end of the
+second phase) and, where samples are held out, "best" (at the end of that of its epochs, or before the first, at which
+the held-out loss was lowest). In the last two the method "dense" is the control that was trained on without being
+pruned. The method "fully-connected" is a narrower dense network: "pruned" is then its state after phase one. ``step``
+of "best" counts the minibatches until then. ``error`` and ``scaled_nll`` are those of ``networks.likelihood``.
 """
 
 from dataclasses import replace
@@ -29,11 +31,13 @@ import torch
 from torch import Tensor
 
 from prunebook.data.tasks import CHUNK, Problem, images, pde
+from prunebook.networks.likelihood import measured
 from prunebook.networks.mlp import mlp, narrowed, weight_count
 from prunebook.studies.checks import require_none
 from prunebook.studies.elimination_compensation.config import Compensation
 from prunebook.studies.elimination_compensation.diagnostics import linearisation, stability
 from prunebook.studies.elimination_compensation.pde import OnPde
+from prunebook.training.choosing import BestOfStack
 from prunebook.training.stacked import StackedMLP, evaluate, train
 from prunebook.training.timing import seconds_of
 from prunebook.weights import CRITERIA, METHODS, Calibration, PrunedLayer, pruned_layers, select
@@ -44,7 +48,8 @@ Name = tuple[str, float]  # method, ratio
 def prepare(config: Compensation, data, device) -> tuple[Compensation, Problem]:
     """The problem, and the configuration under the name of what was really loaded."""
     if isinstance(config, OnPde):
-        problem = pde(config.noise, data=data, device=device, trajectories=config.limit)
+        options = {"trajectories": config.limit, "held_out": config.held_out}
+        problem = pde(config.noise, data=data, device=device, **options)
     else:
         problem = images(config.dataset, data=data, device=device, limit=config.limit, standardise=config.standardise)
     return replace(config, dataset=problem.name), problem
@@ -57,6 +62,7 @@ def run(config: Compensation, seed: int, problem: Problem, device, report) -> di
         "epochs": config.epochs,
         "batch_size": config.batch_size,
         "learning_rate": config.learning_rate,
+        "schedule": config.schedule,
         "report": report,
     }
     shapes = [config.widths, *(narrowed(config.widths, ratio) for ratio in config.ratios)]
@@ -95,10 +101,15 @@ def run(config: Compensation, seed: int, problem: Problem, device, report) -> di
     second = StackedMLP.concat([first, pruned.select(tuned)])
     masks = [mask.clone() for mask in second.masks]
     report(f"phase 2: {len(second)} networks side by side")
-    history_2 = train(second, problem.x_train, problem.y_train, seed=2 * seed + 1, **fit)
+    best = best_of(second, problem)
+    history_2 = train(second, problem.x_train, problem.y_train, seed=2 * seed + 1, look=best and best.look, **fit)
     require_none(second.faults(masks))
-    after = _measure(second, problem, [("dense", 0.0), *narrow_names, *(names[i] for i in tuned)], "fine-tuned")
-    losses = pd.concat([*before, after], ignore_index=True)
+    tuned_names = [("dense", 0.0), *narrow_names, *(names[i] for i in tuned)]
+    after = [_measure(second, problem, tuned_names, "fine-tuned")]
+    if best:
+        require_none(best.net.faults(masks))
+        after.append(_measure(best.net, problem, tuned_names, "best").assign(step=best.step.numpy()))
+    losses = pd.concat([*before, *after], ignore_index=True)
     losses["reached"] = 1 - losses["weights"] / weight_count(config.widths)
     tables |= {"losses": losses, "history": _history({"trained": history_1, "fine-tuned": history_2})}
     if problem.groups is not None:
@@ -160,18 +171,37 @@ def _measure(net: StackedMLP, problem: Problem, names: list[Name], stage: str) -
     clean = losses["loss"]
     if problem.y_clean is not None:
         clean = evaluate(net, problem.x_test, problem.y_clean, loss=problem.loss)[0].cpu().numpy()
-    table = pd.DataFrame(names, columns=["method", "ratio"]).assign(stage=stage, weights=net.kept().numpy())
-    table = table.assign(**losses)
+    table = pd.DataFrame(names, columns=["method", "ratio"])
+    table = table.assign(stage=stage, weights=net.kept().numpy(), **losses)
     table.insert(table.columns.get_loc("train_loss"), "clean_loss", clean)
     return table
 
 
+def best_of(net: StackedMLP, problem: Problem) -> BestOfStack | None:
+    """Looks at a stack in training on the samples that are held out; None where none are."""
+    if problem.x_held is None:
+        return None
+    return BestOfStack(net, problem.x_held, problem.y_held, problem.loss)
+
+
 def losses_of(net: StackedMLP, problem: Problem, rows: slice | Tensor) -> dict[str, np.ndarray]:
-    """Loss and accuracy of each network over all test samples, and its loss over these training samples."""
+    """What is measured of each network over all test samples, and its loss over these training samples.
+
+    Error and temperature-scaled loss are NaN where there are no classes or nothing is held out.
+    """
     loss, accuracy = evaluate(net, problem.x_test, problem.y_test, loss=problem.loss)
     train_loss, _ = evaluate(net, problem.x_train[rows], problem.y_train[rows], loss=problem.loss)
-    found = {"loss": loss, "accuracy": accuracy, "train_loss": train_loss}
+    error = scaled_nll = torch.full_like(loss, torch.nan)
+    if problem.loss == "cross_entropy" and problem.x_held is not None:
+        sides = ((problem.x_test, problem.y_test), (problem.x_held, problem.y_held))
+        told = [part for x, y in sides for part in (_outputs(net, x), y)]
+        loss, error, scaled_nll = measured(*told)
+    found = {"loss": loss, "accuracy": accuracy, "error": error, "scaled_nll": scaled_nll, "train_loss": train_loss}
     return {name: values.cpu().numpy() for name, values in found.items()}
+
+
+def _outputs(net: StackedMLP, x: Tensor) -> Tensor:
+    return torch.cat([net.outputs(part) for part in x.split(CHUNK)], dim=1)
 
 
 def _reliance(net: StackedMLP, problem: Problem, names, stage: str) -> pd.DataFrame:

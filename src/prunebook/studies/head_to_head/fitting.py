@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from prunebook.coresets.network import Draw
 from prunebook.data.tasks import Problem
 from prunebook.networks.mlp import mlp, weight_count
-from prunebook.studies.elimination_compensation.run import losses_of
+from prunebook.studies.elimination_compensation.run import best_of, losses_of
 from prunebook.studies.head_to_head.config import OnWeights, scope_of
+from prunebook.training.choosing import BestOfStack
 from prunebook.training.stacked import StackedMLP, train
 from prunebook.weights import Calibration, PrunedLayer, number_to_prune, select
 
+LOOKS = 5  # at the held-out samples in an epoch of fine-tuning; each takes a tenth of the time to the next
 TOGETHER = 32  # networks fine-tuned side by side: more take memory and save no time
 Label = tuple[str, str, float]  # ranking, compensation, ratio
 
@@ -39,15 +41,21 @@ class Bench:
         models = [mlp(widths, seed=self.seed).to(self.device) for widths in shapes]
         return self.train(StackedMLP.from_models(models), self.config.epochs, 2 * self.seed)
 
-    def tune(self, stack: StackedMLP) -> StackedMLP:
-        """Fine-tune in place. The minibatches are the same in every call."""
-        return self.train(stack, self.config.tune_epochs, 2 * self.seed + 1)
+    def tuned(self, stack: StackedMLP, labels: Iterable[Label]) -> list[pd.DataFrame]:
+        """Fine-tune in place, and measure at the end and at the look with the lowest held-out loss. The minibatches are
+        the same in every call."""
+        best, labels = best_of(stack, self.problem), list(labels)
+        self.train(stack, self.config.tune_epochs, 2 * self.seed + 1, best)
+        return [
+            self.measure(stack, labels, "fine-tuned", True),
+            self.measure(best.net, labels, "best", True).assign(step=best.step.numpy()),
+        ]
 
-    def train(self, stack: StackedMLP, epochs: int, seed: int) -> StackedMLP:
-        """Train in place."""
+    def train(self, stack: StackedMLP, epochs: int, seed: int, best: BestOfStack | None = None) -> StackedMLP:
+        """Train in place, and let ``best`` look on the way."""
         x, y, config = self.problem.x_train, self.problem.y_train, self.config
         by = {"loss": self.problem.loss, "batch_size": config.batch_size, "learning_rate": config.learning_rate}
-        train(stack, x, y, epochs=epochs, seed=seed, **by)
+        train(stack, x, y, epochs=epochs, seed=seed, looks=LOOKS, look=best and best.look, **by)
         return stack
 
     def calibration(self, model: nn.Sequential) -> Calibration:
@@ -95,9 +103,8 @@ class Queue:
             stack, labels = StackedMLP.concat(self.stacks[:TOGETHER]), self.labels[:TOGETHER]
             self.stacks, self.labels = self.stacks[TOGETHER:], self.labels[TOGETHER:]
             before = [mask.clone() for mask in stack.masks]
-            self.bench.tune(stack)
+            self.tables += self.bench.tuned(stack, labels)
             self.faults.update(stack.faults(before))
-            self.tables.append(self.bench.measure(stack, labels, "fine-tuned", True))
             self.done += len(labels)
             self.bench.report(f"fine-tuned {self.done} networks")
 

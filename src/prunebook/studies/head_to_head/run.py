@@ -13,6 +13,8 @@ from prunebook.studies.head_to_head.config import SENSITIVITY, HeadToHead, OnUni
 from prunebook.units import SCORES
 from prunebook.weights import COMPENSATIONS, CRITERIA
 
+HELD_OUT = 0.1  # of the training trajectories
+
 
 def check(config: HeadToHead) -> None:
     """Raises InputError for a configuration that cannot be carried out, before any work."""
@@ -44,9 +46,9 @@ def prepare(config: HeadToHead, data, device):
     """The data, and the configuration under the name of what was really loaded."""
     check(config)
     if isinstance(config, OnUnits):
-        found = datasets.load(config.dataset, data=data, device=device, dev=0, limit=config.limit)
+        found = datasets.load(config.dataset, data=data, device=device, limit=config.limit)
     elif config.net == "pde":
-        found = pde(0.0, data=data, device=device, trajectories=config.limit)
+        found = pde(0.0, data=data, device=device, trajectories=config.limit, held_out=HELD_OUT)
     else:
         found = images(config.dataset, data=data, device=device, limit=config.limit)
     if not isinstance(config, OnUnits) and found.x_train.shape[1] != config.widths[0]:

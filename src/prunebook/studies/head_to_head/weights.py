@@ -1,13 +1,15 @@
 """One seed of a dense network: every ranking with every compensation, before and after the same fine-tuning.
 
-losses   ranking, compensation, ratio, stage, tuned, left, reached, loss, accuracy, train_loss
+losses   ranking, compensation, ratio, stage, step, tuned, left, reached, loss, accuracy, error, scaled_nll, train_loss
 draws    ratio, draws, expected, kept, target, comparable: the coreset that is drawn
 cost     part, name, seconds, seen, threads: of rankings and compensations and, for scale, of plain passes
 latency  ratio, form, batch, milliseconds, bytes, difference, threads
 checks   name, value: what must hold in every run
 
-Stages are "trained", "pruned" and "fine-tuned". Rankings "dense" (trained on without pruning) and "narrow" (a narrower
-network of about as many weights, trained from the start and then on) are controls. ``left`` counts weights.
+Stages are "trained", "pruned", "fine-tuned" and "best": of a few looks on the way, and one before, the one with the
+lowest loss on held-out samples; its ``step`` counts the minibatches until then. Rankings "dense" (trained on without
+pruning) and "narrow" (a narrower network of about as many weights, trained from the start and then on) are controls.
+``left`` counts weights. ``error`` and ``scaled_nll`` are those of ``networks.likelihood``.
 """
 
 import pandas as pd
@@ -58,7 +60,7 @@ def _narrow(queue: Queue) -> None:
     stack = bench.trained([narrowed(bench.config.widths, ratio) for ratio in ratios])
     labels = [(NARROW, "none", ratio) for ratio in ratios]
     queue.tables.append(bench.measure(stack, labels, "pruned", True))
-    queue.tables.append(bench.measure(bench.tune(stack), labels, "fine-tuned", True))
+    queue.tables += bench.tuned(stack, labels)
     bench.report(f"trained {len(ratios)} narrow networks")
 
 
