@@ -17,6 +17,7 @@ PAGES = {
     "cb-vgg": "notebooks/coreset_bounds_vgg",
     "mr-training": "notebooks/mean_replacement",
     "mr-tuning": "notebooks/mean_replacement_tuning",
+    "mr-moments": "notebooks/mean_replacement",
     "mr-pictures": "notebooks/mean_replacement_pictures",
     "head-to-head": "notebooks/head_to_head",
 }

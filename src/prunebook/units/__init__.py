@@ -3,8 +3,10 @@
 from prunebook.units.ablation.measure import Measurement, Variant, measure
 from prunebook.units.folding import BORDERS, constant_response, fold
 from prunebook.units.forward import MapBiasConv2d, as_chain, forward
+from prunebook.units.gain import gain, variance_kept
 from prunebook.units.layers import LAYER_SETS, UnitLayer, layer_set, unit_layers
 from prunebook.units.pruning import prune_units
+from prunebook.units.refit import refit
 from prunebook.units.removal import PrunedUnits, remove
 from prunebook.units.replacement import masked_outputs
 from prunebook.units.scores import CONVENTIONS, SCORES, mask_lowest, number_to_prune, random_score, register
@@ -25,6 +27,7 @@ __all__ = [
     "constant_response",
     "fold",
     "forward",
+    "gain",
     "layer_set",
     "mask_lowest",
     "masked_outputs",
@@ -32,8 +35,10 @@ __all__ = [
     "number_to_prune",
     "prune_units",
     "random_score",
+    "refit",
     "register",
     "remove",
     "unit_layers",
     "unit_statistics",
+    "variance_kept",
 ]

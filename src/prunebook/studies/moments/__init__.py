@@ -1,0 +1,1 @@
+"""When do means help? What replaces pruned units, and which moments of what is read from them it keeps."""
