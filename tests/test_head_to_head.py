@@ -101,7 +101,10 @@ def test_every_pair_is_measured_and_the_chosen_ones_are_tuned(tables):
     keys = ["ranking", "compensation", "ratio"]
     before = losses[losses["stage"].isin(["pruned", "trained"]) & losses["tuned"]]
     assert sorted(map(tuple, before[keys].to_numpy())) == sorted(map(tuple, tuned[keys].to_numpy()))
-    assert not losses.isna().any().any()
+    best = losses[losses["stage"] == "best"]
+    assert sorted(map(tuple, best[keys].to_numpy())) == sorted(map(tuple, tuned[keys].to_numpy()))
+    assert losses["step"].notna().equals(losses["stage"] == "best")
+    assert not losses.drop(columns="step").isna().any().any()
 
 
 def test_which_pairs_lenet_leaves_out_and_tunes():
@@ -210,7 +213,7 @@ def test_the_share_of_a_drawn_coreset_is_the_one_that_is_reported(tables, dense,
     for place, ratio in enumerate(CONFIG.ratios):
         rows = tables["losses"].query("ranking == @DRAWN and ratio == @ratio")
         assert (rows["left"] == draws.loc[ratio, "kept"]).all()
-        assert len(rows) == 2
+        assert sorted(rows["stage"]) == ["best", "fine-tuned", "pruned"]
         assert draws.loc[ratio, "expected"] == pytest.approx((1 - ratio) * weight_count(WIDTHS), rel=0.01)
         made = [network.draw(layers, found, ratio, (seed, place)) for seed in range(8)]
         spread = np.std([draw.kept for draw in made]) / np.sqrt(8)
