@@ -169,3 +169,11 @@ def test_profiles_are_explored_where_their_areas_are_drawn():
     got = drawn["", "All scores", "abs_rs, zero"]
     np.testing.assert_allclose(got[1], 100 * means.loc["abs_rs", "zero"], atol=6e-2)
     assert not any(name.startswith("rs,") for _, panel, name in drawn if panel == "Without the signed scores")
+
+
+def test_the_best_epoch_of_later_seeds_adds_no_curve():
+    table = made_losses()
+    best = table[table["stage"] == "fine-tuned"].assign(stage="best", loss=0.0, error=0.1)
+    both = pd.concat([table, best], ignore_index=True)
+    one, other = (widgets.explored(elimination_compensation.losses_by_ratio(rows)) for rows in (both, table))
+    assert one == other

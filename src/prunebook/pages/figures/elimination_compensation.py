@@ -63,6 +63,7 @@ def relative_losses(losses: pd.DataFrame, methods: Sequence[str], column: str = 
 
 def _by_stage(losses: pd.DataFrame, methods: Sequence[str], axis: Axis, floors: pd.DataFrame | None = None) -> Drawing:
     """The column ``y`` against ratio: for each cell, a panel right after pruning and one after fine-tuning."""
+    losses = losses[losses["stage"] != "best"]  # of fine-tuning the end is shown
     shown = present(losses, methods, "losses")
     dense = losses[losses["method"] == "dense"].assign(method=lambda rows: rows["stage"])
     levels = [dense.assign(stage="fine-tuned"), dense[dense["stage"] == "trained"].assign(stage="pruned")]

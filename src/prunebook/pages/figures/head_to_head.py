@@ -102,6 +102,7 @@ def pairs_by_ratio(losses: pd.DataFrame, net: str, *, column: str = "loss") -> D
         raise InputError(f"the table losses has no values of {column} for {net}")
     # A network without a finite loss exploded: it has its place above the axis.
     rows = rows.assign(value=100 * rows[column] if percent else rows[column].fillna(np.inf))
+    rows = rows[rows["stage"] != "best"]  # of fine-tuning the end is shown
     dense, pruned = rows[rows["ranking"] == "dense"], rows[rows["ranking"] != "dense"]
     pruned = pruned[(pruned["ranking"] != "narrow") | (pruned["stage"] == "fine-tuned")]
     kind, ends = rows["kind"].iloc[0], pruned["ratio"].agg(["min", "max"])
