@@ -13,8 +13,6 @@ warning.
 import argparse
 import concurrent.futures
 import hashlib
-import importlib.metadata
-import importlib.resources
 import json
 import logging
 import os
@@ -24,9 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import nbformat
 import papermill
@@ -240,121 +236,6 @@ def execute_all(sources: list[Path], output: Path, scale: str, arguments: list[s
             raise
 
 
-def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
-    """Lay out in `output/src` what Sphinx reads: settings, prose, and `notebooks` (page → executed file)."""
-    import site_data
-    from generated import above_floor, benchmarks, soak, speed
-    from status import drift_table, invariants_table, plans_table, studies_table
-
-    from prunebook.pages.figures.card import card
-    from prunebook.pages.findings import findings_cards
-    from prunebook.pages.verdicts import markdown_table
-
-    src = output / "src"
-    shutil.rmtree(src, ignore_errors=True)
-    skipped = shutil.ignore_patterns("*.py", "__pycache__", "_generated", "schema")
-    shutil.copytree(ROOT / "book", src / "book", ignore=skipped)
-    shutil.copy(ROOT / "_toc.yml", src)
-    for page, path in notebooks.items():
-        target = src / f"{page}.ipynb"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(folded(nbformat.read(path, as_version=4)), target)
-
-    generated = src / "book" / "_generated"
-    generated.mkdir()
-    verdicts = markdown_table() or "No verdicts yet."
-    (generated / "verdicts.md").write_text(verdicts + "\n", encoding="utf-8")
-    (generated / "findings.md").write_text(findings_cards() + "\n", encoding="utf-8")
-    (generated / "studies.md").write_text(studies_table() + "\n", encoding="utf-8")
-    (generated / "invariants.md").write_text(invariants_table() + "\n", encoding="utf-8")
-    (generated / "drift.md").write_text(drift_table() + "\n", encoding="utf-8")
-    (generated / "speed.md").write_text(speed(), encoding="utf-8")
-    (generated / "above_floor.md").write_text(above_floor() + "\n", encoding="utf-8")
-    (generated / "soak.md").write_text(soak() + "\n", encoding="utf-8")
-    (generated / "plans.md").write_text(plans_table() + "\n", encoding="utf-8")
-    (generated / "benchmarks.md").write_text(benchmarks() + "\n", encoding="utf-8")
-    banner = (
-        f":::{{div}} pb-banner\nThis copy was built at the **{scale}** scale: its chapters show small runs. "
-        "The verdicts below come from the committed results of the paper scale.\n:::\n"
-    )
-    (generated / "built.md").write_text("" if scale == "paper" else banner, encoding="utf-8")
-
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    static = src / "book" / "_static"
-    picture = card(
-        config["title"], "What three papers say of pruning, each claim held against a rule.", count_verdicts(verdicts)
-    )
-    picture.savefig(static / "card.png", dpi=100)
-    site_data.write(src / "book" / "_site")
-    config["sphinx"]["config"]["html_extra_path"] = ["book/_site"]
-    where_it_stands(config, os.environ)
-    if mathjax(static / "mathjax"):
-        config["sphinx"]["config"]["mathjax_path"] = "mathjax/tex-svg.js"
-    if not plotly(static):
-        config["sphinx"]["config"]["html_js_files"] = [
-            entry for entry in config["sphinx"]["config"]["html_js_files"] if "interactive.js" not in entry
-        ]
-    (src / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    return src
-
-
-def folded(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The page with its parameters folded: the reader may unfold what it was made with, but need not step over it."""
-    for cell in notebook.cells:
-        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
-            cell.metadata["tags"] = sorted({*cell.metadata["tags"], "hide-input"})
-    return notebook
-
-
-def where_it_stands(config: dict, environment: Mapping[str, str]) -> None:
-    """Add to the settings what depends on where the book and its source are published, if they are.
-
-    ``PRUNEBOOK_REPOSITORY`` gives the pages buttons for the source, and notebooks those that run them elsewhere;
-    ``PRUNEBOOK_URL``, the address of the book, completes what other sites show of a link.
-    """
-    if repository := environment.get("PRUNEBOOK_REPOSITORY"):
-        config["repository"]["url"] = repository
-        config["html"] |= {"use_repository_button": True, "use_issues_button": True}
-        launch = {"notebook_interface": "jupyterlab", "binderhub_url": "https://mybinder.org"}
-        if urlsplit(repository).hostname == "github.com":  # the only place that Colab opens notebooks from
-            launch["colab_url"] = "https://colab.research.google.com"
-        config["launch_buttons"] = launch
-    if address := environment.get("PRUNEBOOK_URL"):
-        config["sphinx"]["config"] |= {"ogp_site_url": address.rstrip("/") + "/", "ogp_image": "_static/card.png"}
-
-
-def count_verdicts(table: str) -> dict[str, int]:
-    """How often each verdict stands in the table of claims."""
-    from prunebook.pages.figures.card import VERDICTS
-
-    found = re.findall(r"pb-verdict-([a-z-]+)", table)
-    return {verdict: found.count(verdict.replace(" ", "-")) for verdict in VERDICTS}
-
-
-def plotly(folder: Path) -> bool:
-    """Put the script that draws interactive figures beside the book, once for all pages; False if it is missing."""
-    try:
-        script = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
-    except ModuleNotFoundError:
-        print("plotly is not installed: all figures will be static.", flush=True)
-        return False
-    (folder / "plotly.min.js").write_bytes(script.read_bytes())
-    return True
-
-
-def mathjax(folder: Path) -> bool:
-    """Put MathJax beside the book, so that formulas need no network; False if its package is missing."""
-    try:
-        files = importlib.metadata.files("sphinx-mathjax-offline") or []
-    except importlib.metadata.PackageNotFoundError:
-        print("sphinx-mathjax-offline is not installed: formulas will need the network.", flush=True)
-        return False
-    (script,) = (file for file in files if file.name == "tex-svg.js")
-    folder.mkdir(parents=True)
-    shutil.copy(script.locate(), folder)
-    return True
-
-
 def contents(src: Path) -> str:
     """A hash of all that Sphinx reads, and of what else has a part in a page: our own code and the pinned packages."""
     digest = hashlib.sha256()
@@ -434,6 +315,8 @@ def main() -> None:
         executed = {page: output / "executed" / scale / path.name for page, path in notebooks.items()}
         if absent := [str(path) for path in executed.values() if not path.is_file()]:
             raise BuildError(f"not executed yet: {', '.join(absent)}")
+        from staging import stage
+
         print("The book:", render(stage(executed, output, scale), output))
     except BuildError as error:
         sys.exit(f"\n{error}")

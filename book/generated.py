@@ -1,12 +1,63 @@
-"""The parts of the book's prose pages that are made from data: benchmarks with their figure, and the soak."""
+"""The parts of the book's prose pages that are made from data, by the names under which pages include them."""
 
 import json
 from pathlib import Path
+
+import drawings
+import front
+from claims_page import claims
+from status import drift_table, invariants_table, plans_table, studies_table
 
 from prunebook.pages.figures.embedded import figure_html
 from prunebook.pages.figures.speed import sizes, time_by_size
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def parts(scale: str, repository: str = "") -> dict[str, str]:
+    """Name → Markdown of every generated part, for chapters of that scale and a source at that address."""
+    return {
+        "built": built(scale),
+        "cards": front.cards(),
+        "which": front.which(),
+        "scope": front.scope(),
+        "install": install(repository),
+        "cite": front.cite(),
+        "claims": claims(),
+        "studies": studies_table(),
+        "invariants": invariants_table(),
+        "drift": drift_table(),
+        "plans": plans_table(),
+        "benchmarks": benchmarks(),
+        "speed": speed(),
+        "above_floor": above_floor(),
+        "soak": soak(),
+        **{f"drawing-{name}": drawings.block(name) for name in drawings.DRAWINGS},
+    }
+
+
+def built(scale: str) -> str:
+    """A banner where the chapters do not show the paper scale."""
+    if scale == "paper":
+        return ""
+    return (
+        f":::{{div}} pb-banner\nThis copy was built at the **{scale}** scale: its chapters show small runs. Findings "
+        "and verdicts on this page come from the committed results of the paper scale.\n:::"
+    )
+
+
+def install(repository: str) -> str:
+    """How to install the library: from the source's address if it is known, else from a folder."""
+    where = f'"git+{repository}"' if repository else "."
+    if repository:
+        lead = "Python 3.11 or newer:"
+    else:
+        lead = "Python 3.11 or newer, in the folder of the source (this copy does not know its address):"
+    return (
+        f"{lead}\n\n```bash\npip install {where}\n```\n\n"
+        '```python\nimport prunebook as pb\n\npruned = pb.prune(model, loader, ratio=0.8, method="magnitude")\n```\n\n'
+        "[Which method](../notebooks/which_method.ipynb) to take, and [how to go on](../notebooks/own_network.ipynb)."
+    )
 
 
 def benchmarks(path: Path = ROOT / "data" / "benchmarks.json") -> str:

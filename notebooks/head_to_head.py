@@ -173,26 +173,7 @@ page.table(
 )
 
 # %% [markdown]
-# ## Advice
-#
-# Each sentence is put together from the tables of this page. It holds for these networks, this short fine-tuning and these ratios. The *safest* pair is the one whose worst ratio is the least bad.
-#
-# **Which method**
-
-# %% tags=["hide-input"]
-display(HTML(advice.as_list(advice.which(losses, cost))))
-
-# %% [markdown]
-# **When the plainest will do**
-
-# %% tags=["hide-input"]
-display(HTML(advice.as_list([*advice.plain(losses), *advice.prices(cost)])))
-
-# %% [markdown]
-# **When none**
-
-# %% tags=["hide-input"]
-display(HTML(advice.as_list([*advice.limits(losses), *advice.speed(latency)])))
+# What follows from all this for your own network stands in [](which_method.ipynb).
 
 # %% [markdown]
 # ## Run card

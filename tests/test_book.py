@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
-
-from prunebook.pages import findings, verdicts
-from prunebook.pages.verdicts import chip
 
 ROOT = Path(__file__).resolve().parents[1]
 
 sys.path.insert(0, str(ROOT / "book"))
-build, generated, status = (importlib.import_module(name) for name in ("build", "generated", "status"))
+build, generated, staging = (importlib.import_module(name) for name in ("build", "generated", "staging"))
+
+JUDGED = pd.DataFrame({"claim": ["A"], "kind": "claim", "replaces": "", "verdict": "supported"})
 
 
 def notebook(path, *cells, parameters="scale = None"):
@@ -67,7 +67,7 @@ def test_parameters_reach_the_notebook_and_their_cells_are_folded(tmp_path):
     assert done.cells[-1].outputs[0].text == "smoke 3\n"
     tags = [set(cell.metadata.tags) for cell in done.cells]
     assert tags == [{"parameters"}, {"injected-parameters"}, set()]
-    tags = [set(cell.metadata.tags) for cell in build.folded(done).cells]
+    tags = [set(cell.metadata.tags) for cell in staging.folded(done).cells]
     assert tags == [{"parameters", "hide-input"}, {"injected-parameters", "hide-input"}, set()]
     assert "smoke 3" in (tmp_path / "logs" / "smoke" / "page.log").read_text(encoding="utf-8")
 
@@ -213,20 +213,16 @@ def test_a_book_of_the_same_pages_is_left_alone(tmp_path, monkeypatch):
 
 
 def settings(tmp_path):
-    path = build.stage({}, tmp_path, "paper") / "_config.yml"
-    return build.yaml.safe_load(path.read_text(encoding="utf-8"))
+    path = staging.stage({}, tmp_path, "paper") / "_config.yml"
+    return staging.yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
 def no_verdicts(monkeypatch):
     """To judge takes seconds, and does not matter to where the book stands."""
-    for module, names in (
-        (verdicts, ["markdown_table"]),
-        (findings, ["findings_cards"]),
-        (status, ["studies_table", "invariants_table", "drift_table", "plans_table"]),
-    ):
-        for name in names:
-            monkeypatch.setattr(module, name, lambda: "Nothing yet.")
+    monkeypatch.setattr(staging, "parts", lambda scale, repository: {"claims": f"Nothing yet. {repository}"})
+    monkeypatch.setattr(staging, "verdicts", lambda: JUDGED)
+    monkeypatch.setattr(staging.site_data, "write", lambda folder: folder.mkdir())
     for name in ("PRUNEBOOK_REPOSITORY", "PRUNEBOOK_URL"):
         monkeypatch.delenv(name, raising=False)
 
@@ -257,16 +253,10 @@ def test_what_the_pages_load_is_staged_once(tmp_path, no_verdicts):
 
 
 def test_without_plotly_all_figures_are_static_and_the_terminal_says_so(tmp_path, monkeypatch, capsys, no_verdicts):
-    monkeypatch.setitem(build.sys.modules, "plotly", None)
+    monkeypatch.setitem(sys.modules, "plotly", None)
     content = settings(tmp_path)
     assert "plotly is not installed" in capsys.readouterr().out
     assert not any("interactive.js" in entry for entry in content["sphinx"]["config"]["html_js_files"])
-
-
-def test_verdicts_are_counted_from_the_table():
-    chips = {"supported": 2, "not supported": 1, "inconclusive": 0, "not tested": 3}
-    table = " ".join(chip(verdict) * times for verdict, times in chips.items())
-    assert build.count_verdicts(table) == chips
 
 
 def test_no_file_names_a_place_that_only_one_machine_has():

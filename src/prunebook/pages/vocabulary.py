@@ -52,6 +52,10 @@ PAIRS = {
     ("elimination-compensation", "joint"): "joint-compensation",
     ("elimination-compensation", "none"): "ec-ranking-only",
     ("magnitude", "elimination"): "magnitude-compensated",
+    ("elimination-compensation", "obs"): "ec-refit",
+    ("magnitude", "obs"): "magnitude-refit",
+    ("mean-replacement", "obs"): "mean-replacement-refit",
+    ("non-linear", "obs"): "non-linear-refit",
 }
 NETS = {"lenet": "LeNet-300-100", "pde": "PDE network", "small": "Small"}
 STAGES = {"pruned": "Right after pruning", "fine-tuned": "After fine-tuning"}

@@ -86,6 +86,11 @@ register(Method("mean-replacement", "Mean replacement", "mean-replacement", "mea
 register(Method("joint-compensation", "EC, joint shifts", _EC, "joint"))
 register(Method("ec-ranking-only", "EC ranking, no shift", _EC))
 register(Method("magnitude-compensated", "Magnitude, EC shift", "magnitude", "elimination"))
+# The pairs that won the head-to-head: a ranking, and then least squares on what is left.
+register(Method("ec-refit", "EC, re-fit", _EC, "obs"))
+register(Method("magnitude-refit", "Magnitude, re-fit", "magnitude", "obs"))
+register(Method("mean-replacement-refit", "Mean replacement, re-fit", "mean-replacement", "obs"))
+register(Method("non-linear-refit", "Non-linear (brute force), re-fit", "non-linear", "obs"))
 
 
 @dataclass(frozen=True)

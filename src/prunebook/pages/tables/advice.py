@@ -9,8 +9,8 @@ import pandas as pd
 
 from prunebook.pages.figures.head_to_head import CONTROLS, price_of, speeds
 from prunebook.pages.numbers import percent
-from prunebook.pages.tables.best import best, valued
-from prunebook.pages.vocabulary import STAGES, compensation_name, net_name, pair_name, ranking_name
+from prunebook.pages.tables.best import PLAIN, best, valued
+from prunebook.pages.vocabulary import PAIRS, STAGES, compensation_name, net_name, pair_name, ranking_name
 
 ADVISED = "do not prune, or train for longer afterwards"  # where even the least pruning costs accuracy
 NEAR = 1.05  # a value within five per cent is as good
@@ -50,16 +50,79 @@ def _named(pairs: list[tuple[str, str]], kind: str) -> str:
     return " and ".join(names) + (f" and {len(pairs) - 3} more" if len(pairs) > 3 else "")
 
 
+def _regrets(rows: pd.DataFrame) -> pd.Series:
+    """Of each pair, its largest distance to the lowest value over networks, stages and ratios, the smallest first."""
+    pairs = rows[~rows["ranking"].isin(CONTROLS)]
+    cell = [pairs[column] for column in ("net", "stage", "ratio")]
+    means = np.log(pairs["value"]).groupby([pairs["ranking"], pairs["compensation"], *cell]).mean()
+    regret = means - means.groupby(["net", "stage", "ratio"]).transform("min")
+    wide = regret.unstack(["net", "stage", "ratio"]).dropna()  # noqa: PD010 - what was not measured everywhere is not safe
+    return np.exp(wide.max(axis=1)).sort_values(kind="stable")
+
+
 def _safest(rows: pd.DataFrame) -> str:
     """The pair whose largest distance to the lowest value, over ratios, is the smallest."""
-    pairs = rows[~rows["ranking"].isin(CONTROLS)]
-    means = np.log(pairs["value"]).groupby([pairs["ranking"], pairs["compensation"], pairs["ratio"]]).mean()
-    wide = means.unstack("ratio").dropna()  # noqa: PD010 - a pair that was not measured at a ratio is not safe
-    if wide.empty:
+    regrets = _regrets(rows)
+    if regrets.empty:
         return ""
-    regret = (wide - means.groupby(level="ratio").min()).max(axis=1)
-    name = pair_name(*regret.idxmin(), pairs["kind"].iloc[0])
-    return f", and ({name}) is the safest, never above {np.exp(regret.min()):.2f} times the lowest"
+    name = pair_name(*regrets.index[0], rows["kind"].iloc[0])
+    return f", and ({name}) is the safest, never above {regrets.iloc[0]:.2f} times the lowest"
+
+
+def choices(losses: pd.DataFrame, cost: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
+    """What to take, a row a situation: ``when``, ``pair``, ``call`` (what to type) and ``why`` (what was measured)."""
+    found, values, price = best(losses), valued(losses), price_of(cost)
+    # A drawn coreset weighs what it keeps anew: it is no method that `prune` knows.
+    weights = values[(values["kind"] == "weights") & (values["ranking"] != "coreset-drawn")]
+    units = found[found["kind"] == "units"]
+    classifies = (found["kind"] == "weights") & (found["measure"] == "test errors") & (found["stage"] == "fine-tuned")
+    rows = []
+    for net, part in found[classifies].groupby("net", sort=False):
+        (pair, *_), most = _winners(part, price)
+        one = f"On {net_name(net)} best or tied at {most} of {len(part)} ratios"
+        behind = part["behind"].max() if pair == PLAIN["weights"] else np.nan
+        worst = f", at worst {behind:.2f} times the test errors of the best" if np.isfinite(behind) else ""
+        rows.append(("A classifier that you train on after pruning", pair, "weights", f"{one}{worst}."))
+    hard = weights[
+        (weights["stage"] == "pruned") | ((weights["stage"] == "fine-tuned") & (weights["measure"] == "test loss"))
+    ]
+    regrets = _regrets(hard)
+    if len(regrets):
+        nets = " and the ".join(map(net_name, hard["net"].unique()))
+        why = f"On {nets} the safest of all pairs: at worst {regrets.iloc[0]:.1f} times the lowest value measured"
+        plain = regrets.get(PLAIN["weights"], np.nan)
+        why += f"; plain magnitude, {plain:.0f} times." if np.isfinite(plain) else "."
+        rows.append(("No training afterwards, or a network that predicts numbers", regrets.index[0], "weights", why))
+    for net, part in units[units["stage"] == "fine-tuned"].groupby("net", sort=False):
+        (pair, *_), most = _winners(part, price)
+        why = f"On {net_name(net)} best or tied at {most} of {len(part)} ratios. {_saved(latency, net)}"
+        rows.append(("A network that shall be smaller and faster", pair, "units", why))
+    table = pd.DataFrame(rows, columns=["when", "pair", "kind", "why"])
+    table["call"] = [call(*pair, kind) for pair, kind in zip(table["pair"], table["kind"], strict=True)]
+    return table
+
+
+def _saved(latency: pd.DataFrame, net: str) -> str:
+    """What is left of time and size where the most units are removed."""
+    table = speeds(latency)
+    rows = table[(table["net"] == net) & (table["form"] == "removed")]
+    if rows.empty:
+        return ""
+    last = rows[rows["ratio"] == rows["ratio"].max()].sort_values("batch").iloc[-1]
+    return (
+        f"Without {percent(last['ratio'], 0)} of its units it takes {last['time']:.2f} of the time and "
+        f"{last['size']:.2f} of the memory."
+    )
+
+
+def call(ranking: str, compensation: str, kind: str) -> str:
+    """What to type for a pair; a pair of weights that has no name in the library is spelt out."""
+    if kind == "units":
+        replacement = "zero" if compensation == "none" else "mean"
+        return f'prune_units(model, loader, ratio, score="{ranking}", replacement="{replacement}")'
+    name = PAIRS.get((ranking, compensation))
+    method = f'"{name}"' if name else f'Method("mine", "mine", "{ranking}", "{compensation}")'
+    return f"prune(model, loader, ratio, method={method})"
 
 
 def plain(losses: pd.DataFrame) -> list[str]:
@@ -76,8 +139,10 @@ def plain(losses: pd.DataFrame) -> list[str]:
         if len(good) == len(part):
             words = f"is {WITHIN} the best pair at every ratio: it is good enough"
         elif len(good):
-            words = f"is {WITHIN} the best pair at {_ratios(good['ratio'])}, and good enough there; its worst is "
-            words += f"{worst['ratio']:g}, with {most}"
+            words = (
+                f"is {WITHIN} the best pair at pruning ratio {_ratios(good['ratio'])}, and good enough there; it is "
+            )
+            words += f"worst at {worst['ratio']:g}, with {most}"
         else:
             words = f"is at no ratio {WITHIN} the best pair: it has {part['behind'].min():.2f} to {most}"
         sentences.append(f"{net_name(net)}, after fine-tuning: {name} {words}.")
@@ -115,7 +180,7 @@ def _mean(rows: pd.DataFrame) -> float:
 
 
 def prices(cost: pd.DataFrame) -> list[str]:
-    """The dearest ranking and compensation of each network, in its own passes."""
+    """The most expensive ranking and compensation of each network, in its own passes."""
     sentences = []
     for net, part in cost.groupby("net", sort=False):
         means = part.groupby(["part", "name"], sort=False)["seconds"].mean()
@@ -125,9 +190,11 @@ def prices(cost: pd.DataFrame) -> list[str]:
         base, kind = means["reference", unit], part["kind"].iloc[0]
         words = []
         for what in ("ranking", "compensation"):
-            dearest = means[what].idxmax()
-            name = ranking_name(dearest) if what == "ranking" else compensation_name(dearest, kind)
-            words.append(f"{name} is the dearest {what}, {means[what].max() / base:.2g} {one}")
+            slowest = means[what].idxmax()
+            name = ranking_name(slowest) if what == "ranking" else compensation_name(slowest, kind)
+            words.append(
+                f"{name} is the most expensive {what}: it takes as long as {means[what].max() / base:.2g} {one}"
+            )
         sentences.append(f"{net_name(net)}: {'; '.join(words)}.")
     return sentences
 
@@ -140,14 +207,14 @@ def speed(latency: pd.DataFrame) -> list[str]:
         masked = part[part["form"] == "masked"]
         if len(masked):
             low, high = masked["time"].min(), masked["time"].max()
-            words.append(f"a mask alone takes {low:.2f} to {high:.2f} times the time of the dense network")
+            words.append(f"with a mask alone a pass takes {low:.2f} to {high:.2f} times as long")
         for batch, rows in part[part["form"] == "sparse rows"].groupby("batch"):
             fast = _ratios(rows.loc[rows["time"] < 1, "ratio"]) or "no ratio"
-            words.append(f"in sparse rows it is faster at {fast} for {_inputs(batch)}")
+            words.append(f"sparse storage is faster at {fast}, for {_inputs(batch)}")
         for batch, rows in part[part["form"] == "removed"].groupby("batch"):
             last = rows.sort_values("ratio").iloc[-1]
             costs = f"{last['time']:.2f} of the time for {_inputs(batch)} and {last['size']:.2f} of the memory"
-            words.append(f"without {last['ratio']:g} of its units it takes {costs}")
+            words.append(f"without {percent(last['ratio'], 0)} of its units it takes {costs}")
         sentences.append(f"{net_name(net)}: {'; '.join(words)}.")
     return sentences
 
