@@ -92,13 +92,14 @@ def weight() -> list[str]:
     mean = 20 + 215 - 56
     drawn += [line(mean, 40, mean, 158, BLUE, width=2), text(mean, 174, "mean", colour=BLUE)]
     drawn += [arrow(mean, 192, 76, 192, BLUE), text(130, 210, "into the bias", colour=BLUE)]
-    return [*drawn, text(480, 210, "centred on zero, just as wide: a bias cannot take a variance", size=12)]
+    drawn.append(text(350, 192, "Around zero, and just as wide:", anchor="start"))
+    return [*drawn, text(350, 210, "a bias cannot take a variance.", anchor="start")]
 
 
 def draw() -> list[str]:
     """Weights are drawn with chances in proportion to their sensitivity; the drawn ones stand for all."""
     share = np.array([0.30, 0.22, 0.15, 0.11, 0.08, 0.06, 0.05, 0.03])
-    counts = np.random.default_rng(4).multinomial(10, share)
+    counts = np.random.default_rng(1).multinomial(16, share)
     drawn = [text(12, 30, "chance", anchor="start", colour=BLUE), text(12, 145, "drawn", anchor="start", colour=RED)]
     drawn += [text(12, 190, "weight then", anchor="start")]
     for place, (chance, count) in enumerate(zip(share, counts, strict=True)):
@@ -116,16 +117,16 @@ def draw() -> list[str]:
 def logits() -> list[str]:
     """An error below half the gap between two logits cannot turn the label; at half the gap their bands touch."""
     drawn = []
-    for left, error, words in ((20, 25, "error below half the gap"), (345, 50, "error of half the gap: they touch")):
+    for left, error, words in ((20, 20, "error below half the gap"), (345, 40, "error of half the gap: they touch")):
         drawn.append(text(left + 130, 20, words))
-        for place, (height, name, colour) in enumerate(((65, "largest logit", BLUE), (165, "runner-up", RED))):
+        for place, (height, name, colour) in enumerate(((82, "largest logit", BLUE), (162, "runner-up", RED))):
             x = left + 95 + 80 * place
             drawn.append(box(x - 22, height - error, 44, 2 * error, colour, full=0.2))
             drawn.append(line(x - 22, height, x + 22, height, colour, width=3))
             side, anchor = (-30, "end") if place == 0 else (30, "start")
             drawn.append(text(x + side, height + 5, name, anchor=anchor, colour=colour, size=12))
-        drawn.append(line(left + 40, 115, left + 250, 115, GREY, dash="4 4"))
-    return [*drawn, text(26, 110, "half-way", anchor="start", colour=GREY, size=12)]
+        drawn.append(line(left + 40, 122, left + 250, 122, GREY, dash="4 4"))
+    return [*drawn, text(22, 117, "half-way", anchor="start", colour=GREY, size=12)]
 
 
 def flow() -> list[str]:

@@ -26,7 +26,8 @@ SIZE = (3.6, 2.3)
 ENDS = (0, 500)  # steps of fine-tuning
 # Inline pictures follow the theme: their colours are the page's, which the style sheet sets for light and dark.
 INKS = {"#0072b2": "var(--pb-blue)", "#d55e00": "var(--pb-red)", "#009e73": "var(--pb-green)"}
-INKS |= {"#4d4d4d": "var(--pb-grey)", "#1a1a1a": "currentColor", "#000000": "currentColor"}
+INKS |= {"#4d4d4d": "var(--pb-grey)", "#666666": "var(--pb-grey)", "#e4e4e4": "var(--pb-grid)"}
+INKS |= {"#1a1a1a": "currentColor", "#000000": "currentColor"}
 
 
 def cards() -> str:
@@ -95,14 +96,12 @@ def elimination(axis, tables: dict) -> None:
     losses = losses[
         losses["widths"] == max(losses["widths"].unique(), key=lambda widths: sum(map(int, widths.split("-"))))
     ]
-    for method, name in (("magnitude", "magnitude"), ("elimination-compensation", "elimination-\ncompensation")):
+    for height, method in ((0.72, "elimination-compensation"), (0.62, "magnitude")):
         look, rows = LOOKS[method], losses[losses["method"] == method]
         line(axis, rows[rows["stage"] == "fine-tuned"], "ratio", "accuracy", look.colour, linestyle="--", linewidth=1.2)
-        found = line(axis, rows[rows["stage"] == "pruned"], "ratio", "accuracy", look.colour)
-        x, y = found.index[-3], found["mean"].iloc[-3]
-        side, anchor = (-6, "right") if method == "magnitude" else (-62, "left")
-        axis.annotate(name, (x, y), (side, -8), textcoords="offset points", color=look.colour, fontsize=9, ha=anchor)
-    axis.annotate("dashed: fine-tuned", (0.1, 0.99), fontsize=9, va="bottom")
+        line(axis, rows[rows["stage"] == "pruned"], "ratio", "accuracy", look.colour)
+        axis.annotate(look.label, (0.1, height), color=look.colour, fontsize=9)
+    axis.annotate("dashed: after fine-tuning", (0.1, 0.99), fontsize=9, va="bottom")
     axis.set(xlabel="Share of weights removed", ylabel="Test accuracy", ylim=(0.3, 1.08))
     for which in (axis.xaxis, axis.yaxis):
         which.set_major_formatter(PercentFormatter(1, decimals=0))

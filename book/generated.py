@@ -5,6 +5,7 @@ from pathlib import Path
 
 import drawings
 import front
+import slider
 from claims_page import claims
 from status import drift_table, invariants_table, plans_table, studies_table
 
@@ -32,6 +33,7 @@ def parts(scale: str, repository: str = "") -> dict[str, str]:
         "speed": speed(),
         "above_floor": above_floor(),
         "soak": soak(),
+        "slider": slider.block(),
         **{f"drawing-{name}": drawings.block(name) for name in drawings.DRAWINGS},
     }
 
@@ -109,7 +111,7 @@ def speed(path: Path = ROOT / "data" / "benchmarks.json") -> str:
         time_by_size(table),
         1,
         "Seconds against size. Both axes are logarithmic. The lowest line is the time of the arithmetic that our way "
-        "cannot do without, at the rate this machine reaches for nothing else.",
+        "cannot do without, at this machine's peak rate.",
         "A panel for each benchmark with three lines: our way, the straightforward way above it, and the arithmetic "
         "alone below it.",
         None,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 import site_data
+import slider
 import yaml
 from generated import parts
 
@@ -42,6 +43,7 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
     counts = now.loc[now["kind"] != "check", "verdict"].value_counts().to_dict()
     picture = card(config["title"], "What three papers say of pruning, each claim held against a rule.", counts)
     picture.savefig(static / "card.png", dpi=100)
+    slider.write(static)
     site_data.write(src / "book" / "_site")
     config["sphinx"]["config"]["html_extra_path"] = ["book/_site"]
     where_it_stands(config, os.environ)

@@ -14,10 +14,15 @@
 # %% [markdown]
 # # Coreset bounds on LeNet-300-100
 #
-# Some pruning methods come with a theorem: draw this many weights, and with high probability no output moves by more than so much.
-# Gordon {cite:p}`gordon2020` asked whether such a promise helps anybody who wants to prune, and found that it hardly does: the bounds are loose,
-# and even a tight one would not foretell the accuracy after fine-tuning. This page puts both statements to the test on the last layer of LeNet-300-100,
+# Some pruning methods come with a theorem: draw at least $m$ weights, and with high probability no output changes by more than $\varepsilon$. What is drawn is a {term}`coreset`.
+# Gordon {cite:p}`gordon2020` asked whether such a guarantee helps anybody who wants to prune, and found that it hardly does: the bounds are loose,
+# and even a tight one would not predict the accuracy after {term}`fine-tuning`. This page puts both statements to the test on the last layer of LeNet-300-100,
 # with the weight coresets of Baykal et al. {cite:p}`baykal2019b` and the neuron coresets of Mussay et al. {cite:p}`mussay2020`.
+#
+# ```{include} ../book/_generated/drawing-draw.md
+# ```
+#
+# **Words.** The {term}`sensitivity` of a weight or unit is the most that it can contribute; {term}`draws` are made in proportion to it. {term}`Logits <logits>` are the outputs, one per class; the {term}`gap` is the difference between the two largest. The {term}`tolerance` of an image is the error that it can take before its label may change. The {term}`mass` of a logit is the sum of the absolute values of its terms. The {term}`neuron bound` is the theorem about units.
 
 # %% tags=["parameters"]
 scale = None  # "smoke", "laptop" or "paper"; None takes PRUNEBOOK_SCALE, or else "laptop"
@@ -72,6 +77,9 @@ page.claims()
 # %% [markdown]
 # (part-labels)=
 # ## From an error to a label, and from a label to an error
+#
+# ```{include} ../book/_generated/drawing-logits.md
+# ```
 #
 # A network gives each class a logit and names the class with the largest. Suppose that pruning moves each logit by at most $\varepsilon$. If $\varepsilon$ is
 # below half the gap between the two largest, the label cannot change. Every correctly classified image thus tolerates an error of its own,
@@ -197,7 +205,7 @@ page.verdict("CB-11", "CB-12")
 #
 # The paper's Figures 3 (left, difficult) and 8 (moderate). Solid lines are what was seen on held-out images, dashed ones what the theorems would have promised.
 #
-# Units get a promise only in the easy network, and only as long as hardly more is left out than units that can do nothing. Sampled weights get one at small sparsities, for many more draws than there are weights. The deterministic bound reaches furthest. With three tenths of the weights gone it guarantees
+# For units, the bound guarantees anything only on the easy network, and only while little more than dead units are removed. Sampled weights get one at small sparsities, for many more draws than there are weights. The deterministic bound reaches furthest. With three tenths of the weights removed it guarantees
 # {glue:text}`cb-lenet-kept-easy-0.3` %, {glue:text}`cb-lenet-kept-moderate-0.3` % and {glue:text}`cb-lenet-kept-difficult-0.3` % of the images (easy, moderate, difficult); with half of them gone
 # {glue:text}`cb-lenet-kept-easy-0.5` %, {glue:text}`cb-lenet-kept-moderate-0.5` % and {glue:text}`cb-lenet-kept-difficult-0.5` %, where {glue:text}`cb-lenet-seen-easy-0.5` %, {glue:text}`cb-lenet-seen-moderate-0.5` % and {glue:text}`cb-lenet-seen-difficult-0.5` % are right.
 #
@@ -229,7 +237,7 @@ page.verdict("CB-6", "CB-14", "CB-X3", "CB-X6")
 #
 # The accuracy comes back, by up to {glue:text}`cb-lenet-gap` points with all layers tuned and {glue:text}`cb-lenet-gap-last` with the last one alone. The paper names more than 50 points, for a network that we could not see.
 # The error does not come back in the same measure. At {glue:text}`cb-lenet-tuned-high-ratio` % sparsity it falls from {glue:text}`cb-lenet-tuned-high-error` to {glue:text}`cb-lenet-tuned-high-error-after`, many times what the control shows, and yet the accuracy is {glue:text}`cb-lenet-tuned-high-accuracy-after` %.
-# At {glue:text}`cb-lenet-tuned-low-ratio` % sparsity it rises from {glue:text}`cb-lenet-tuned-low-error` to {glue:text}`cb-lenet-tuned-low-error-after`, which is what fine-tuning does to the logits of any network. So the paper's rise is there where pruning did little, and turns into a fall where pruning did much.
+# At {glue:text}`cb-lenet-tuned-low-ratio` % sparsity it rises from {glue:text}`cb-lenet-tuned-low-error` to {glue:text}`cb-lenet-tuned-low-error-after`, which is what fine-tuning does to the logits of any network. As in the paper, fine-tuning raises the error after light pruning; after heavy pruning it lowers it.
 
 # %% tags=["hide-input"]
 recovery = main["recovery"]

@@ -14,11 +14,16 @@
 # %% [markdown]
 # # Elimination-compensation on MNIST
 #
-# A weight is removed. The bias beside it is shifted so that the network's output moves as little as possible.
-# The weights whose removal then moves the output least go first. Ballini et al. {cite:p}`ballini2026` claim that this
-# removes half of a small network's weights for nothing, and most of the rest for little once the network is trained again.
-# This page trains their two networks on MNIST {cite:p}`lecun1998`, prunes them in their six ways and in seven more, trains them again, and
-# holds each claim against a rule that was written down first.
+# When a weight is removed, {term}`elimination-compensation` shifts the {term}`bias` beside it, so that the network's output moves as little as possible.
+# The weights whose removal then moves the output least are removed first. Ballini et al. {cite:p}`ballini2026` claim that this
+# removes half of a small network's weights at no cost, and most of the rest at little cost once the network is {term}`fine-tuned <fine-tuning>`.
+# This page trains their two networks on MNIST {cite:p}`lecun1998`, prunes them with the paper's six methods and seven others, fine-tunes them, and
+# holds each claim against a rule that was written before the results.
+#
+# ```{include} ../book/_generated/drawing-weight.md
+# ```
+#
+# **Words.** The {term}`pruning ratio` is the share of weights that is removed. The {term}`dense baseline` is the network just before pruning; {term}`dense-continued` is the same network, trained on without pruning. A {term}`bias shift` is the change of a bias that makes up for what was removed.
 
 # %% tags=["parameters"]
 scale = None  # "smoke", "laptop" or "paper"; None takes PRUNEBOOK_SCALE, or else "laptop"
@@ -49,7 +54,7 @@ page.claims()
 #
 # $$I_{ij} = w_{ij}^2\;\mathbb E\bigl[\lVert J_i\rVert^2\,(a_j - \bar a_{ij})^2\bigr].$$
 #
-# So a weight is cheap if it is small, if its input hardly varies, or if the output hardly listens to its unit *when* the input varies.
+# So a weight is cheap to remove if it is small, if its input hardly varies, or if the output hardly listens to its unit *when* the input varies.
 # With $\lVert J_i\rVert$ constant this is mean replacement: the shift is $w_{ij}\,\mathbb E[a_j]$ and the importance $w_{ij}^2 \operatorname{Var} a_j$ up to a factor.
 # Without the shift it is the Gauss–Newton form of optimal brain damage {cite:p}`lecun1990`, and with it, optimal brain surgeon {cite:p}`hassibi1993`
 # restricted to the pair of a weight and its bias. The test suite holds each of these statements to eight digits or more.
@@ -71,7 +76,18 @@ page.claims()
 # outputs, `probes=4` replaces one backward pass an output by four random ones.
 
 # %% [markdown]
+# ## Try it
+#
+# A network of one hidden layer that reads 8 by 8 digits, pruned in your browser. Remove weights, lowest importance first, and switch the shift on and off. It shows the method at work; the claims rest on the networks below.
+#
+# ```{include} ../book/_generated/slider.md
+# ```
+
+# %% [markdown]
 # ## Set-up
+#
+# ```{include} ../book/_generated/drawing-flow.md
+# ```
 #
 # - **Networks**: 784-32-32-10 and 784-64-64-10, PReLU after each hidden layer, 26,432 and 54,912 weights. Biases are neither pruned nor counted.
 # - **Training**: Adam {cite:p}`kingma2015` with its default settings and cross-entropy; prune; then the same again with the pruned weights held at zero.
@@ -87,7 +103,7 @@ page.claims()
 # %% [markdown]
 # ## What happens to the loss
 #
-# The paper's Figure 1, measured here. On the left, the loss right after pruning; on the right, after training again.
+# The paper's Figure 1, measured here. On the left, the loss right after pruning; on the right, after fine-tuning.
 # The dashed line on the right is the control: a network that was never pruned and was trained just as long. A curve that dips below the
 # baseline but not below this line has gained from training, not from pruning.
 
@@ -115,10 +131,10 @@ page.glue(
 
 # %% [markdown]
 # In test accuracy, averaged over both networks and all seeds: the dense network has {glue:text}`ec-mnist-dense` %, and
-# {glue:text}`ec-mnist-dense-on` % when it is trained on. With half of the weights gone, elimination-compensation leaves
+# {glue:text}`ec-mnist-dense-on` % when it is trained on. With half of the weights removed, elimination-compensation leaves
 # {glue:text}`ec-mnist-elimination-compensation-pruned-0.5` % and magnitude pruning {glue:text}`ec-mnist-magnitude-pruned-0.5` %;
-# with nine tenths gone, {glue:text}`ec-mnist-elimination-compensation-pruned-0.9` % and {glue:text}`ec-mnist-magnitude-pruned-0.9` %.
-# After fine-tuning, nine tenths gone: {glue:text}`ec-mnist-elimination-compensation-fine-tuned-0.9` % and
+# with nine tenths removed, {glue:text}`ec-mnist-elimination-compensation-pruned-0.9` % and {glue:text}`ec-mnist-magnitude-pruned-0.9` %.
+# After fine-tuning, with nine tenths removed: {glue:text}`ec-mnist-elimination-compensation-fine-tuned-0.9` % and
 # {glue:text}`ec-mnist-magnitude-fine-tuned-0.9` %.
 
 # %% tags=["hide-input"]
@@ -140,7 +156,7 @@ page.figure(
 # %% [markdown]
 # ## Is it the ranking or the shift?
 #
-# The method does two things: it ranks weights, and it shifts biases. Each can be had without the other. Here are the four combinations with magnitude,
+# The method does two things: it ranks weights, and it shifts biases. Each works without the other. Here are the four combinations with magnitude,
 # as a ratio to the loss of the dense network. If the shift did all the work, the two rankings would lie together once both have it.
 
 # %% tags=["hide-input"]
@@ -196,7 +212,7 @@ figure = figures.layers_kept(page.tables["layers"])
 page.figure(
     figure,
     caption="Share of each layer's weights that is kept.",
-    alt="Small panels, one a layer, of the share of kept weights against pruning ratio for several methods.",
+    alt="Small panels, one per layer, of the share of kept weights against pruning ratio for several methods.",
     name="ec-mnist-layers",
     interactive=widgets.explored(figure),
 )
@@ -205,7 +221,7 @@ page.figure(
 # ## Is a gradient a ranking or noise?
 #
 # At the end of training the mean gradient of the loss is nearly zero, and the paper suspects that a ranking made from it follows noise. Two halves of the training set give two
-# rankings of the same weights. If a ranking means something, they agree. Some agreement is there for the asking: the score is $\lvert w\rvert$ times the gradient, and both halves share $\lvert w\rvert$.
+# rankings of the same weights. If a ranking means something, they agree. Some agreement is guaranteed, because both halves share the factor $\lvert w\rvert$.
 
 # %% tags=["hide-input"]
 page.figure(
@@ -220,7 +236,7 @@ page.verdict("EC-10")
 # ## What it costs
 #
 # The paper puts the cost at about one backpropagation. The outputs' derivatives take one backward pass for each output, ten here, but only to the pre-activations. All numbers are seconds of one
-# process over the training set, on the hardware of the run card. The brute-force criterion is our vectorised one on its sample of images; one forward pass a weight over all
+# process over the training set, on the hardware of the run card. The brute-force criterion is our vectorised one on its sample of images; one forward pass per weight over all
 # images would take the forward time times the number of weights.
 
 # %% tags=["hide-input"]

@@ -14,10 +14,12 @@
 # %% [markdown]
 # # Elimination-compensation on a diffusion–sorption problem
 #
-# Ballini et al. {cite:p}`ballini2026` also prune networks that have learnt a solution of a partial differential equation. The claim is
-# that elimination-compensation beats the other cheap methods at every noise level and is nearly as good as brute force.
-# This page makes the data with a solver of its own, trains the paper's two networks, prunes and trains again, and judges the claims by rules that were written down first.
-# How the method works is on [the MNIST page](elimination_compensation_mnist).
+# Ballini et al. {cite:p}`ballini2026` also prune networks that have learnt a solution of a partial differential equation ({term}`PDE`). They claim
+# that {term}`elimination-compensation` beats the other cheap methods at every noise level and is nearly as good as brute force.
+# This page makes the data with a solver of its own, trains the paper's two networks, prunes and {term}`fine-tunes <fine-tuning>` them, and judges the claims by rules that were written before the results.
+# How the method works stands on [the MNIST page](elimination_compensation_mnist).
+#
+# **Words.** A {term}`trajectory` is one solution, from one initial state, over all times. The {term}`noise floor` is the error that a perfect prediction would still have. The {term}`pruning ratio` is the share of weights that is removed.
 
 # %% tags=["parameters"]
 scale = None  # "smoke", "laptop" or "paper"; None takes PRUNEBOOK_SCALE, or else "laptop"

@@ -14,10 +14,10 @@
 # %% [markdown]
 # # Head to head
 #
-# Which method should you trust with your own network? Here all of them prune the same trained networks at the same ratios, and everything is then fine-tuned on the same minibatches. A method is two choices: a *ranking*, which says what goes
-# first, and a *compensation*, which says what makes up for it. We cross them, and add coresets and two controls. The table says what won; the advice is at the end, and is written by the numbers.
+# Here all methods prune the same trained networks at the same {term}`ratios <pruning ratio>`, and everything is then {term}`fine-tuned <fine-tuning>` on the same minibatches. A method is two choices: a *ranking* (a {term}`score`), which says what is removed
+# first, and a {term}`compensation`, which says what makes up for it. We cross them, and add {term}`coresets <coreset>` and two controls. The table shows the winners; what to make of them stands in [](which_method.ipynb).
 #
-# Does the plainest way, magnitude or norm without any compensation, do?
+# Is the plainest way, magnitude or norm without any compensation, good enough?
 
 # %% tags=["parameters"]
 scale = None  # "smoke", "laptop" or "paper"; None takes PRUNEBOOK_SCALE, or else "laptop"
@@ -40,7 +40,7 @@ display(HTML(advice.as_list(advice.plain(losses))))
 page.table(
     best.overview(losses),
     caption="The best pair of ranking and compensation at each ratio, and how many times its errors, or its loss, the plain ranking without compensation has (magnitude of weights, norm of units), with 95 % intervals over seeds. "
-    "Classifiers are judged by test errors, the PDE network by its loss. Tied: within one per cent, or an interval that reaches 1. The best of many is picked by the numbers it is judged by, so the distance to it is an upper end.",
+    "Classifiers are judged by test errors, the PDE network by its loss. Tied: within one per cent, or an interval that reaches 1. The best method is chosen on the same test set, so the distance to it is overstated.",
 )
 
 # %% tags=["hide-input"]
@@ -158,7 +158,7 @@ page.verdict("HH-X5a", "HH-X5b")
 # %% [markdown]
 # ## Size and latency of what is left
 #
-# A mask sets weights to zero and multiplies by them all the same, so by itself it makes nothing faster or smaller. What can be kept of a masked network is its other weights in sparse rows (PyTorch's CSR). Units can be taken out of the tensors. Times are the shortest of many passes on one thread of this processor; the library, the batch and the layer sizes decide them, so measure on your own machine.
+# A mask sets weights to zero and still multiplies by them, so by itself it makes nothing faster or smaller. The other weights can be stored in sparse rows (PyTorch's CSR). Units can be taken out of the tensors. Times are the shortest of many passes on one thread of this processor; the library, the batch and the layer sizes decide them, so measure on your own machine.
 
 # %% tags=["hide-input"]
 page.figure(

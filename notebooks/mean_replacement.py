@@ -14,9 +14,16 @@
 # %% [markdown]
 # # Mean replacement along training
 #
-# When a unit is removed, the next layer misses what it used to get. Evci et al. {cite:p}`evci2018` put the unit's mean in its place. That costs nothing: a constant input folds into the next layer's bias.
-# They claim that this lowers the loss right after pruning, the *pruning penalty*, at any time during training, for any way to choose units, in any layer and network. This page trains their networks and prunes
-# snapshots of them in all of their ways. Whether the advantage outlasts fine-tuning is the subject of the [next page](mean_replacement_tuning.ipynb).
+# When a {term}`unit` is removed, the next layer misses what it used to get. {term}`Mean replacement <mean replacement>` puts the unit's mean in its place {cite:p}`evci2018`. That costs nothing: a constant input folds into the next layer's {term}`bias`.
+# Evci et al. claim that this lowers the {term}`penalty`, the rise of the loss right after pruning, at any time during training, for any way to choose units, in any layer and network. This page trains their networks and prunes
+# snapshots of them in all of their ways. Whether the advantage outlasts {term}`fine-tuning` is the subject of the [next page](mean_replacement_tuning.ipynb).
+#
+# ```{include} ../book/_generated/drawing-unit.md
+# ```
+#
+# A bias can absorb a mean. What it cannot absorb is a variance: the mean helps where the unit gave much on average, and leaves the loss as it is where the unit mainly varied.
+#
+# **Words.** A {term}`score` ranks the units; the lowest are removed first. `norm` and `rand` look at weights or at nothing; `rs` and `mrs` estimate the change of the loss and are *signed*; `abs_rs` and `abs_mrs` are their *unsigned* forms. A {term}`point` is one comparison of zero with mean: one seed, step, score, set of layers and amount. *Below the diagonal* are the points where the mean is better. {term}`Coverage <coverage>` is the share of units that a score has ever chosen. {term}`Small`, {term}`Medium` and {term}`VGG11` are the networks.
 
 # %% tags=["parameters"]
 scale = None  # "smoke", "laptop" or "paper"; None takes PRUNEBOOK_SCALE, or else "laptop"
@@ -39,7 +46,7 @@ page.claims()
 # ## What is done to a unit, and how units are chosen
 #
 # Let $a_u(x, p)$ be the output of unit $u$ after its ReLU, for image $x$ at place $p$, and $\bar a_u$ its mean over 1,000 training images and all places. Pruning to zero sets $a_u$ to 0; mean replacement sets it to $\bar a_u$.
-# A constant passes max-pooling and flattening unchanged, so the next layer sees $b' = b + W\bar a$, and the unit is gone. In networks whose convolutions do not pad, as Small and Medium, this is exact, and the test suite
+# A constant passes max-pooling and flattening unchanged, so the next layer sees $b' = b + W\bar a$, and the unit can be removed. In networks whose convolutions do not pad, as Small and Medium, this is exact, and the test suite
 # checks it against independent packages. Where a convolution pads with zeros, part of its kernel sees no constant at the border, and there are three ways to fold: exactly, with a bias map; by the
 # spatial mean of the response, as in code the authors released later; or with all taps, as the formula is printed.
 #
@@ -58,19 +65,21 @@ page.claims()
 # ```python
 # from prunebook import units
 #
-# seen = units.observe(model, images, labels)  # a chain of layers, nn.Sequential
+# seen = units.unit_statistics(model, images, labels)
 # score = units.SCORES["abs_mrs"](seen["conv2"])
-# gone = {"conv2": units.lowest(score, 12)}
-# folded = units.fold(model, gone, {"conv2": seen["conv2"].mean})  # same shapes, the means are in the biases
-# small = units.remove(folded, gone)  # really smaller, same outputs
+# pruned = {"conv2": units.mask_lowest(score, 12)}
+# # The same shapes; the means are in the biases.
+# folded = units.fold(model, pruned, {"conv2": seen["conv2"].mean})
+# # Really smaller, with the same outputs.
+# small = units.remove(folded, pruned)
 # ```
 
 # %% [markdown]
 # ## Set-up, and what we had to assume
 #
 # - **Networks**: Small (three valid convolutions of 32, 64, 128 channels and two dense layers of 512, 128) and Medium (twice as wide) on CIFAR-10 {cite:p}`krizhevsky2009`; VGG11 with padding; Medium with batch norm as a control. Glorot-uniform weights, zero biases.
-# - **Training**: 46,920 steps of 64 images, 60 epochs. The paper gives neither optimiser nor rate. We take SGD with momentum 0.9 and a constant rate of 0.01, no weight decay, no augmentation, images standardised by channel. It runs in single precision unless bfloat16 is asked for; penalties are always in single precision. Of results whose record names no precision it is not known: in those days a machine with instructions for bfloat16 trained in it. The paper's figures end at step 35,000, and so do ours that stand beside them; rules and shares count all steps.
-# - **Measurement**: 1,000 training images, drawn once a seed, give scores, means and penalties. The paper does not say whether they stay in training; in code that the authors released later they do, and here too. 1,000 test images give a second penalty. Units are scored every 250 steps, as in the paper. Penalties, 360 variants at a time, are measured every 1,000 steps, and every 2,500 on Medium: four and ten times thinner than in the paper, to save time. A mean over training is one over these steps.
+# - **Training**: 46,920 steps of 64 images, 60 epochs. The paper gives neither optimiser nor rate. We take SGD with momentum 0.9 and a constant rate of 0.01, no weight decay, no augmentation, images standardised by channel. It runs in single precision unless bfloat16 is asked for; penalties are always in single precision. Of results whose record names no precision it is not known: at that time, a machine with instructions for bfloat16 trained in it. The paper's figures end at step 35,000, and so do ours that stand beside them; rules and shares count all steps.
+# - **Measurement**: 1,000 training images, drawn once per seed, give scores, means and penalties. The paper does not say whether they stay in training; in code that the authors released later they do, and here too. 1,000 test images give a second penalty. Units are scored every 250 steps, as in the paper. Penalties, 360 variants at a time, are measured every 1,000 steps, and every 2,500 on Medium: four and ten times thinner than in the paper, to save time. A mean over training is one over these steps.
 # - **VGG11 and batch norm**: without a GPU only the beginning is followed. VGG11 has 2,000 steps, 2.6 epochs, and is scored and measured every 500, by `norm`, `rand`, `abs_rs` and `abs_mrs` and for a tenth, a fifth and half of the units. Medium with batch norm has 5,000 steps, is scored every 500 and measured every 2,500.
 # - **How many**: a fraction of each layer's units, rounded down, so 0.01 prunes nothing in a layer of fewer than 100; or one unit. "All layers" prunes in every hidden layer at once, with masks and means of the unpruned network. Of equal scores the higher index goes.
 # - A measurement works on stored snapshots. It cannot disturb the training, and the same training serves all.
@@ -161,7 +170,7 @@ page.table(
 page.verdict("MR-3", "MR-13")
 
 # %% [markdown]
-# Being below the diagonal says little of how far. The next figure gives sizes.
+# The share below the diagonal does not say how large the gain is; the next figure does.
 
 # %% tags=["hide-input"]
 page.figure(
@@ -220,7 +229,7 @@ page.verdict("MR-10", "MR-11", "MR-12")
 # %% [markdown]
 # ## Is the mean the best constant?
 #
-# The mean is what least squares would choose for the next layer's input. The loss may want something else, and behind a max-pooling the next layer sees larger values than the mean before it. Of the best multiples that the claim averages, {glue:text}`mr-training-end` are the last on the grid: there the best of all may lie further out.
+# The mean is what least squares would choose for the next layer's input. The loss may want something else, and behind a max-pooling the next layer sees larger values than the mean before it. In {glue:text}`mr-training-end` of the cases the best multiple is the largest that we tried, so the true best may be larger.
 
 # %% tags=["hide-input"]
 page.figure(

@@ -35,7 +35,7 @@ page.banner()
 # ## Set-up
 #
 # - **Pictures** lie as `train/<class>/` and `val/<class>/`. The shorter side is brought to the side that the run card gives, and the centre is cut out. All are kept in memory, so the whole of ImageNet needs 63 GB at 64 pixels.
-# - **Network**: AlexNet with Glorot-uniform weights, without dropout, with the convolutions of the version in torchvision: 64, 192, 384, 256 and 256 channels, and a last pooling. The paper's has 96, 256, 384, 384 and 256, and none. Ours is far too large for a few thousand pictures and learns them by heart; its test loss rises. Nothing here speaks of networks trained on all of ImageNet.
+# - **Network**: AlexNet with Glorot-uniform weights, without dropout, with the convolutions of the version in torchvision: 64, 192, 384, 256 and 256 channels, and a last pooling. The paper's has 96, 256, 384, 384 and 256, and none. Ours is far too large for a few thousand pictures and learns them by heart; its test loss rises. These results say nothing about networks trained on all of ImageNet.
 # - Everything else is as on [CIFAR-10](mean_replacement.ipynb), with fewer steps.
 
 # %% tags=["remove-cell"]

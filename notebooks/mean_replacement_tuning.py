@@ -14,8 +14,10 @@
 # %% [markdown]
 # # Mean replacement and fine-tuning
 #
-# A pruned network is hardly ever used as it is: it is trained on for a while. Is it still better off with the means a few steps later? Evci et al. {cite:p}`evci2018` say yes, by less and less, and that early in training the
-# advantage fades faster. This page prunes snapshots of a training, with zeros and with means, and trains the pruned networks on.
+# A pruned network is hardly ever used as it is: it is {term}`fine-tuned <fine-tuning>`. Is it still better off with the means a few steps later? Evci et al. {cite:p}`evci2018` say yes, by less and less, and that early in training the
+# advantage fades faster. This page prunes snapshots of a training, with zeros and with means ({term}`mean replacement`), and trains the pruned networks on.
+#
+# **Words.** The {term}`penalty` is the rise of the loss; the *advantage* of the mean is the penalty with zeros minus the penalty with means, in {term}`nats`.
 
 # %% tags=["parameters"]
 scale = None  # "smoke", "laptop" or "paper"; None takes PRUNEBOOK_SCALE, or else "laptop"
@@ -62,7 +64,7 @@ page.glue("late", f"{late:,.0f}")
 #
 # ## What is left of the advantage
 #
-# The paper's Figures 4 and 8. How much there is to keep hangs on what was pruned: half of all units cost far more than a tenth of one layer. The claims take the median over all networks pruned.
+# The paper's Figures 4 and 8. How much there is to keep depends on what was pruned: half of all units cost far more than a tenth of one layer. The claims take the median over all networks pruned.
 
 # %% tags=["hide-input"]
 for net in nets:

@@ -14,9 +14,21 @@
 # %% [markdown]
 # # One theory
 #
-# The three papers of this book come from different corners. One replaces units by their means {cite:p}`evci2018`, one removes weights and shifts the biases beside them {cite:p}`ballini2026`,
-# and one asks what guarantees for randomly drawn weights and units are worth {cite:p}`gordon2020,mussay2020`. They deal with the same error and differ in who makes up for it. This page writes all three in one notation.
-# Each relation is then computed on a small network, in both ways, and its residual is shown: the largest difference between the two sides, relative to the largest entry. In double precision, an equation that holds leaves $10^{-15}$ or so.
+# A bias can absorb a mean. What it cannot absorb is a variance. Three papers that look different come down to this sentence and to the question of who makes up for what is removed: the next bias {cite:p}`evci2018`, the bias beside the weight {cite:p}`ballini2026`,
+# or the weights that are kept {cite:p}`gordon2020,mussay2020`. In one table, with $c$ for what a removal takes away, $\delta$ for the shift, and $D_i$ for how much the outputs listen to {term}`pre-activation` $i$:
+#
+# | | what moves | error it minimises | mean error is zero | what is left |
+# | :-- | :-- | :-- | :-- | :-- |
+# | optimal brain damage | nothing | – | – | $\mathbb E[D_i c_i^2]$ |
+# | mean replacement {cite:p}`evci2018` | next bias | pre-activation | over data | $\sum_i\operatorname{Var} c_i$ |
+# | elimination-compensation {cite:p}`ballini2026` | bias beside the weight | outputs, first order | over data, weighted by $D_i$ | $\mathbb E[D_i (c_i-\delta)^2]$ |
+# | layer-wise optimal brain surgeon | row and its bias | pre-activation | over data | variance that the others do not explain |
+# | coreset {cite:p}`mussay2020,gordon2020` | the kept units' weights | – | over draws, at each input | $\frac1m(\sum_j \lVert v_j\rVert^2/p_j - \lVert z-b\rVert^2)$ |
+#
+# ```{include} ../book/_generated/drawing-weight.md
+# ```
+#
+# The rest of the page derives the table in one notation. Each relation is also computed on a small network, in both ways, and its residual is shown where you unfold it: the largest difference between the two sides, relative to the largest entry. In double precision, an equation that holds leaves $10^{-15}$ or so.
 
 # %% tags=["parameters"]
 scale = None  # this page is the same at each scale
@@ -119,7 +131,7 @@ loss = torch.nn.functional.cross_entropy(net[2:](after), labels, reduction="sum"
 (g,) = torch.autograd.grad(loss, after)
 covariance = (a * g).mean(0) - a.mean(0) * g.mean(0)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-cell"]
 flat = relations(
     fold=("Biases after folding = least squares on the next pre-activations", folded[2].bias - b, fitted),
     weights=("A unit's mean = the sum of the means of its weights", shifts["mean"], fitted),
@@ -173,7 +185,7 @@ pair = torch.stack([W[i, j], b[i]])
 change, saliency = theory.surgeon(hessian(distance, pair), pair, removed=0)
 single, Ji = W[i, j] * a[:, [j]], J[:, :, [i]]
 
-# %% tags=["hide-input"]
+# %% tags=["hide-cell"]
 tilted = relations(
     least=(
         "Elimination-compensation's shift = the shift with the least error",
@@ -336,7 +348,7 @@ closing = pd.DataFrame(rows)
 half = {"2": weights.CRITERIA["magnitude"](known)["2"] > W.abs().median()}
 moved = weights.COMPENSATIONS["elimination"](known, half)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-cell"]
 page.table(
     relations(
         same=("Weighted mean shift = plain mean shift, all weights", found.shift, plain),
@@ -383,7 +395,7 @@ page.figure(
 #
 # $$\mathbb E_{\text{draws}}\lVert c(x)\rVert^2 = \frac1m\Bigl(\sum_j \frac{\lVert v_j(x)\rVert^2}{p_j} - \Bigl\lVert\sum_j v_j(x)\Bigr\rVert^2\Bigr).$$
 #
-# Compare this with the bias shift. The shift makes *one* choice right on average *over the data*. The draws are right *at each input*, on average *over draws* that nobody makes. Both have a mean error of zero, in different means, and the variance that is left is over data for the one and over draws for the other. The root mean square error of the draws falls as $1/\sqrt m$; that of a compensated choice is a fixed number. Both statements are about pre-activations. Behind the next ReLU neither mean is zero.
+# Compare this with the bias shift. The shift makes *one* choice right on average *over the data*. The draws are unbiased *at each input*, but only on average *over many draws*, and in practice one draws once. Both have a mean error of zero, in different means, and the variance that is left is over data for the one and over draws for the other. The root mean square error of the draws falls as $1/\sqrt m$; that of a compensated choice is a fixed number. Both statements are about pre-activations. Behind the next ReLU neither mean is zero.
 #
 # With four units and three draws all twenty outcomes can be listed, so both statements are checked without any Monte Carlo. Then the formula is compared with the library's own for the whole layer.
 
@@ -414,7 +426,7 @@ def listed_at(m):
     return (chances * missing.square().sum(2).mean(0)).sum()
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-cell"]
 drawn = relations(
     unbiased=(
         "All outcomes: kept contribution, averaged over draws = the dense one",
@@ -631,23 +643,16 @@ page.table(
 )
 
 # %% [markdown]
-# - In the network **as it is**, neither mean must win. The weighted one is best to first order and for one row at a time, and here sixteen rows lose a weight.
+# - In the **unmodified** network, either mean can be better. The weighted one is best to first order and for one row at a time, and here sixteen rows lose a weight.
 # - A **constant unit** has no variance. Any mean is exact. The draws do not know it, and still reweight it.
 # - A unit that **varies only where its reader is off** has variance, but not where it counts. Only the weighted mean is exact. This one example is the whole difference between the two papers on bias shifts.
 # - A unit with a **twin** varies like any other, so no bias can stand for it. Its twin can, at twice the weight: the re-fitted row finds that, up to the tiny ridge that keeps its equations solvable.
 # - If **all units are proportional**, in what they compute and in what they feed, each draw is the layer itself. This is the case for which coresets are made.
 #
 # In a linear network no removal is exact for that reason alone, but there the two means are one, and what the first-order error says of them is true.
+
+# %% [markdown]
+# ## What this leaves open
 #
-# ## In one table
-#
-# | | what moves | error it minimises | mean error is zero | what is left |
-# | :-- | :-- | :-- | :-- | :-- |
-# | optimal brain damage | nothing | – | – | $\mathbb E[D_i c_i^2]$ |
-# | mean replacement {cite:p}`evci2018` | next bias | pre-activation | over data | $\sum_i\operatorname{Var} c_i$ |
-# | elimination-compensation {cite:p}`ballini2026` | bias beside the weight | outputs, first order | over data, weighted by $D_i$ | $\mathbb E[D_i (c_i-\delta)^2]$ |
-# | layer-wise optimal brain surgeon | row and its bias | pre-activation | over data | variance that the others do not explain |
-# | coreset {cite:p}`mussay2020,gordon2020` | the kept units' weights | – | over draws, at each input | $\frac1m(\sum_j \lVert v_j\rVert^2/p_j - \lVert z-b\rVert^2)$ |
-#
-# The first-order error is a statement about one removal. What happens when half of a network goes at once, and after training again, is a matter of measurement: see the chapters on [elimination-compensation](elimination_compensation_mnist.ipynb), [mean replacement](mean_replacement.ipynb) and [coresets](coreset_bounds_lenet.ipynb).
+# The first-order error is a statement about one removal. What happens when half of a network is removed at once, and after {term}`fine-tuning`, is a matter of measurement: see the chapters on [elimination-compensation](elimination_compensation_mnist.ipynb), [mean replacement](mean_replacement.ipynb) and [coresets](coreset_bounds_lenet.ipynb).
 # All relations of this page are also tests of the library.

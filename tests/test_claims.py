@@ -376,10 +376,3 @@ def test_a_claim_finds_the_records_of_its_configurations():
         if claim.get("edition", 1) == 1:
             results = SimpleNamespace(records=plain[claim["study"]])
             assert evidence.complete(STUDIES[claim["study"]], results, claim.get("only", {})) == (1,), name
-
-
-def test_verdict_table_can_be_printed_without_any_result(tmp_path, monkeypatch):
-    monkeypatch.setenv("PRUNEBOOK_RESULTS", str(tmp_path))
-    text = verdicts.markdown_table()
-    assert text.count("not tested") >= len(evidence.read())
-    assert "EC-1" in text

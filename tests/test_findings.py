@@ -15,8 +15,8 @@ evci2018:
   question: Why?
   page: notebooks/mean_replacement
   sentences:
-    - {text: "Half goes at {EC-1:.2f} times the loss.", needs: {EC-1: supported}}
-    - {text: "Never.", needs: {EC-1: not supported, EC-2: supported}}
+    - {text: "Half goes at {EC-1:.2f} times the loss.", needs: {EC-1: supported}, front: true}
+    - {text: "Never.", needs: {EC-1: not supported, EC-2: supported}, front: true}
 """
 
 
@@ -54,16 +54,30 @@ def test_a_sentence_falls_with_its_verdicts_and_is_left_out(tmp_path):
     assert rows["stands"].tolist() == [True, False]
     assert rows["text"].iloc[0] == "Half goes at 1.00 times the loss."
     assert rows["off"].iloc[1] == "EC-1 is supported, EC-2 is not tested"
-    cards = module.findings_cards(path=write(tmp_path))
-    assert "1.00 times" in cards
-    assert "Never" not in cards
-    assert 'pb-count">1 <span' in cards
+    ((entry, answer, counts),) = module.answers(path=write(tmp_path)).values()
+    assert entry["title"] == "Title"
+    assert answer == "Half goes at 1.00 times the loss."
+    assert counts == [(1, "supported"), (1, "not tested")]
+    text = module.findings_text(path=write(tmp_path))
+    assert "1.00 times" in text
+    assert "Never" not in text
 
 
 @pytest.mark.usefixtures("ledger")
-def test_a_card_without_a_sentence_says_so(tmp_path):
+def test_a_sentence_falls_where_more_fails_than_it_says(tmp_path, monkeypatch):
+    table = pd.DataFrame({"label": ["net 1, against a", "net 1, against b"], "outcome": ["supported", "not supported"]})
+    monkeypatch.setattr(module, "conditions_table", lambda *args: table)
+    text = FILE.replace("{EC-1: supported},", "{EC-1: supported}, fails_only: {EC-1: against b},", 1)
+    assert module.findings(path=write(tmp_path, text))["stands"].iloc[0]
+    other = text.replace("against b", "against a")
+    assert module.findings(path=write(tmp_path, other))["off"].iloc[0] == "EC-1 does not hold for net 1, against b"
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_paper_without_a_sentence_says_so(tmp_path):
     lines = [line for line in FILE.splitlines() if "Half goes" not in line]
-    assert "No answer yet." in module.findings_cards(path=write(tmp_path, "\n".join(lines)))
+    ((_, answer, _),) = module.answers(path=write(tmp_path, "\n".join(lines))).values()
+    assert answer == "No answer yet."
 
 
 def test_a_page_shows_the_sentences_that_rest_on_its_own_study(tmp_path):

@@ -2,12 +2,10 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 
-from prunebook.evidence.claims import CLAIMS_FILE, INCONCLUSIVE, NO_DIFFERENCE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
-from prunebook.evidence.verdict_table import latest, verdicts
+from prunebook.evidence.claims import INCONCLUSIVE, NO_DIFFERENCE, NOT_SUPPORTED, NOT_TESTED, SUPPORTED
 
 PAGES = {
     "ec-mnist": "notebooks/elimination_compensation_mnist",
@@ -57,35 +55,6 @@ def markdown(columns: Mapping[str, str], rows: Iterable[Sequence]) -> str:
     """A table in Markdown; ``columns`` gives each header with "l" or "r", the side that its cells stand at."""
     rules = [{"l": ":--", "r": "--:"}[side] for side in columns.values()]
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (columns, rules, *rows))
-
-
-def markdown_table(store=None, path: Path = CLAIMS_FILE, link: str | None = "/{page}") -> str:
-    """The verdicts on the latest editions as Markdown, a table a paper, with the effect each rests on.
-
-    Checks are marked, and not counted.
-
-    ``link`` makes the claim's id a link to its page, with {page} for the page's path without suffix; None: plain text.
-    """
-    columns, blocks = dict.fromkeys(("", "Claim", "Verdict", "Before", "Effect", "Rule"), "l"), []
-    for paper, judged in latest(verdicts(store, path)).groupby("paper", sort=False):
-        counted, rows = judged["kind"] != "check", []
-        summary = ", ".join(f"{count} {verdict}" for count, verdict in tally(judged.loc[counted, "verdict"]))
-        checks = f"; {(~counted).sum()} checks beside" if not counted.all() else ""
-        for _, row in judged.iterrows():
-            name = row["claim"]
-            if link and row["study"] in PAGES:
-                name = f"[{name}]({link.format(page=PAGES[row['study']])})"
-            verdict = chip(row["verdict"]) if link else row["verdict"]
-            short = row["short"] + {"check": " (check)", "inference": " (our reading)"}.get(row["kind"], "")
-            effect = rule = ""
-            if row["verdict"] != NOT_TESTED:
-                effect = measured_text(row["effect"], (row["low"], row["high"]), row["threshold"])
-                rule = rule_text(row["side"], row["threshold"])
-                if row["edition"] > 1:
-                    effect, rule = f"{effect} {row['label']}", f"{row['held']} of {row['conditions']} hold"
-            rows.append((name, short, verdict, row["first"], effect, rule))
-        blocks.append(f"**{TITLES.get(paper, paper)}**: {summary}{checks}.\n\n{markdown(columns, rows)}")
-    return "\n\n".join(blocks)
 
 
 def measured_text(effect: float, interval: tuple[float, float] | None, threshold: float, digits: int = 3) -> str:

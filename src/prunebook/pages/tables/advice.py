@@ -139,10 +139,8 @@ def plain(losses: pd.DataFrame) -> list[str]:
         if len(good) == len(part):
             words = f"is {WITHIN} the best pair at every ratio: it is good enough"
         elif len(good):
-            words = (
-                f"is {WITHIN} the best pair at pruning ratio {_ratios(good['ratio'])}, and good enough there; it is "
-            )
-            words += f"worst at {worst['ratio']:g}, with {most}"
+            words = f"is {WITHIN} the best pair at pruning ratio {_ratios(good['ratio'])}, and good enough there; "
+            words += f"it is worst at {worst['ratio']:g}, with {most}"
         else:
             words = f"is at no ratio {WITHIN} the best pair: it has {part['behind'].min():.2f} to {most}"
         sentences.append(f"{net_name(net)}, after fine-tuning: {name} {words}.")
@@ -192,9 +190,8 @@ def prices(cost: pd.DataFrame) -> list[str]:
         for what in ("ranking", "compensation"):
             slowest = means[what].idxmax()
             name = ranking_name(slowest) if what == "ranking" else compensation_name(slowest, kind)
-            words.append(
-                f"{name} is the most expensive {what}: it takes as long as {means[what].max() / base:.2g} {one}"
-            )
+            much = f"{means[what].max() / base:.2g} {one}"
+            words.append(f"{name} is the most expensive {what}: it takes as long as {much}")
         sentences.append(f"{net_name(net)}: {'; '.join(words)}.")
     return sentences
 
