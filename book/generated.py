@@ -67,24 +67,35 @@ def benchmarks(path: Path = ROOT / "data" / "benchmarks.json") -> str:
     if not path.is_file():
         return "No benchmark has been run yet."
     table = json.loads(path.read_text(encoding="utf-8"))
+    notes = {note: place for place, note in enumerate(dict.fromkeys(row["note"] for row in table["rows"]), start=1)}
     lines = [
         *measured(table["runs"]),
         "",
-        "| What | Size | Seconds | Against | Seconds | Ratio | Times the floor | Peak MiB |",
-        "| :-- | :-- | --: | :-- | --: | --: | --: | --: |",
+        "| What | Size | Our seconds | Against | Its seconds | Times faster | Times the floor | Peak MiB | Note |",
+        "| :-- | :-- | --: | :-- | --: | --: | --: | --: | --: |",
     ]
     for row in table["rows"]:
-        whole = row.get("rival_extrapolated") or row["rival_seconds"]
-        guessed = whole != row["rival_seconds"] or "extrapolated" in row["note"]
-        theirs = f"{whole:.3g}" + (" *" if guessed else "")
         size = f"{row['size']:,}" if isinstance(row["size"], int) else row["size"]
         above = f"{row['seconds'] / row['floor']:.2g}" if row.get("floor") else ""
+        theirs, faster = compared(row)
         lines.append(
-            f"| {row['name']} | {size} | {row['seconds']:.3g} | {row['rival']} | {theirs} | "
-            f"{row['ratio']:.3g} | {above} | {row['peak_mib']} |"
+            f"| {row['name']} | {size} | {row['seconds']:.3g} | {row['rival']} | {theirs} | {faster} | {above} | "
+            f"{row['peak_mib']} | {notes[row['note']] if row['note'] else ''} |"
         )
-    notes = dict.fromkeys(row["note"] for row in table["rows"] if row["note"])
-    return "\n".join([*lines, "", "Notes of the benchmarks:", "", *(f"- {note}" for note in notes)])
+    listed = [f"{place}. {note}" for note, place in notes.items() if note]
+    return "\n".join([*lines, "", "Notes:", "", *listed])
+
+
+def compared(row: dict) -> tuple[str, str]:
+    """The rival's seconds and how many times faster ours is; a star for an extrapolation.
+
+    What would be extrapolated by more than a factor of ``FURTHEST`` is not: the part that was measured is a lower end.
+    """
+    part, whole = row["rival_seconds"], row.get("rival_extrapolated") or row["rival_seconds"]
+    if whole / part > FURTHEST:
+        return f"> {part:.3g}", f"> {part / row['seconds']:.3g}"
+    star = " *" if whole != part or "extrapolated" in row["note"] else ""
+    return f"{whole:.3g}{star}", f"{row['ratio']:.3g}"
 
 
 def measured(runs: dict[str, dict]) -> list[str]:
@@ -134,6 +145,7 @@ def above_floor(path: Path = ROOT / "data" / "benchmarks.json") -> str:
     return "\n".join(lines) if kinds else ""
 
 
+FURTHEST = 1000  # times what was measured
 OUTCOMES = ("wrong", "lost", "tracebacks", "hung", "unclear", "left over")
 
 

@@ -1,11 +1,16 @@
 """What keeps the table of benchmarks, and how the book says where it comes from."""
 
+import importlib
 import runpy
+import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import pytest
 
-measured = runpy.run_path(str(ROOT / "book" / "generated.py"))["measured"]
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "book"))
+generated = importlib.import_module("generated")
+measured = generated.measured
 
 
 def facts(date: str) -> dict:
@@ -36,3 +41,9 @@ def test_the_book_says_of_each_benchmark_when_it_was_run():
     ]
     lines = measured({**runs, "c": facts("2026-01-02")})
     assert [line.split(", torch 2")[1] for line in lines] == [": a thing, b.", ": c."]
+
+
+@pytest.mark.parametrize(("whole", "shown"), [(None, ("2", "4")), (200.0, ("200 *", "400")), (5000.0, ("> 2", "> 4"))])
+def test_a_rival_is_extrapolated_only_so_far(whole, shown):
+    row = {"seconds": 0.5, "rival_seconds": 2.0, "ratio": (whole or 2.0) / 0.5, "note": ""}
+    assert generated.compared(row | ({"rival_extrapolated": whole} if whole else {})) == shown
