@@ -21,7 +21,7 @@ from prunebook.errors import InputError
 from prunebook.pages.figures.embedded import figure_html
 from prunebook.pages.findings import findings_of
 from prunebook.pages.run_card import run_card_html, versions_text
-from prunebook.pages.verdicts import chip, coverage, evidence, measured_text, rule_text
+from prunebook.pages.verdicts import chip, coverage, evidence, measured_text, rule_text, tally
 from prunebook.store.collect import Collected, collect, stored
 from prunebook.studies import STUDIES
 
@@ -124,7 +124,11 @@ class Page:
             for _, row in judged.iterrows()
         )
         head = "<tr><th></th><th>Claim</th><th>Verdict</th></tr>"
-        display(HTML(_scrolling(f'<table class="pb-table">{head}{rows}</table>', "Claims of this page")))
+        table = f'<table class="pb-table">{head}{rows}</table>'
+        now = claims.latest(judged)  # what is counted everywhere: no check, and no rule that another replaced
+        counts = ", ".join(f"{count} {verdict}" for count, verdict in tally(now.loc[now["kind"] != "check", "verdict"]))
+        heading = f"<summary>The claims of this page: {counts}</summary>"
+        display(HTML(f'<details class="pb-fold">{heading}{_scrolling(table, "Claims of this page")}</details>'))
 
     def verdict(self, *names: str) -> None:
         """The verdicts on some claims, each with its rule, the numbers it rests on and what would change it.
@@ -138,10 +142,11 @@ class Page:
             box = (
                 f'<div class="pb-claim" id="claim-{name}"><p>{chip(row["verdict"])} <b>{name}</b> · {claim["claim"]} '
                 f'<span class="pb-where">({claim["where"]})</span></p><dl><dt>Rule</dt><dd>{claim["rule"]}</dd>'
-                f"<dt>Measured</dt><dd>{html.escape(evidence(row))}{coverage(row)}</dd>"
+                f"<dt>Measured</dt><dd>{html.escape(evidence(row))}{coverage(row)}</dd></dl>"
+                "<details><summary>The paper's number, caveat, every case</summary><dl>"
                 f"{_reported(printed[printed['id'] == name])}"
-                f"<dt>What would change our mind</dt><dd>{claim['change']}</dd></dl>"
-                f"{_conditions(name) if row['conditions'] > 1 else ''}</div>"
+                f"<dt>Caveat</dt><dd>{claim['change']}</dd></dl>"
+                f"{_conditions(name) if row['conditions'] > 1 else ''}</details></div>"
             )
             display(HTML(box))
 
@@ -242,7 +247,7 @@ def _reported(rows: pd.DataFrame) -> str:
 
 
 def _conditions(name: str) -> str:
-    """All conditions of a claim as a folded table."""
+    """All conditions of a claim as a table."""
     rows = ""
     for row in claims.conditions_table(name).itertuples():
         measured = measured_text(row.effect, (row.low, row.high) if row.seeds > 1 else None, row.threshold)
@@ -250,5 +255,4 @@ def _conditions(name: str) -> str:
         cells = "</td><td>".join((html.escape(row.label), measured, rule, outcome))
         rows += f"<tr><td>{cells}</td></tr>"
     head = "<tr><th>Condition</th><th>Effect, 95 % interval</th><th>Rule</th><th></th></tr>"
-    table = f'<div class="pb-scroll"><table class="pb-table">{head}{rows}</table></div>'
-    return f"<details><summary>All conditions</summary>{table}</details>"
+    return _scrolling(f'<table class="pb-table">{head}{rows}</table>', "Every case")
