@@ -58,10 +58,11 @@ def stage(notebooks: dict[str, Path], output: Path, scale: str) -> Path:
 
 
 def folded(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The page with its parameters folded: the reader may unfold what it was made with, but need not step over it."""
+    """The page with its parameters folded, and without those of the build, which its run card and command show."""
     for cell in notebook.cells:
-        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
-            cell.metadata["tags"] = sorted({*cell.metadata["tags"], "hide-input"})
+        tags = set(cell.metadata.get("tags", []))
+        if tags & {"parameters", "injected-parameters"}:
+            cell.metadata["tags"] = sorted(tags | {"hide-input" if "parameters" in tags else "remove-cell"})
     return notebook
 
 

@@ -50,8 +50,8 @@ for name, text in coreset_bounds.headline(page.tables).items():
 #
 # - To guarantee half of the correct labels, the theorems ask for {glue:text}`cb-lenet-half-units-draws` draws per hidden unit of the layer, or {glue:text}`cb-lenet-half-weights-draws` per weight.
 #   The error that is then seen is {glue:text}`cb-lenet-half-units-seen` % of the error allowed for units and {glue:text}`cb-lenet-half-weights-seen` % for weights.
-# - One bound is of use: dropping the least sensitive weights without any sampling. With three tenths of the weights gone it vouches for {glue:text}`cb-lenet-kept-difficult-0.3` % of the images on the difficult network, where {glue:text}`cb-lenet-seen-difficult-0.3` % are right.
-#   With half of them gone it vouches for {glue:text}`cb-lenet-kept-difficult-0.5` %, and {glue:text}`cb-lenet-seen-difficult-0.5` % are still right. Here the share is one of all held-out images, not of the correct labels.
+# - One bound is useful: dropping the least sensitive weights without any sampling. With three tenths of the weights removed it vouches for {glue:text}`cb-lenet-kept-difficult-0.3` % of the images on the difficult network, where {glue:text}`cb-lenet-seen-difficult-0.3` % are right.
+#   With half of them removed it vouches for {glue:text}`cb-lenet-kept-difficult-0.5` %, and {glue:text}`cb-lenet-seen-difficult-0.5` % are still right. Here the share is one of all held-out images, not of the correct labels.
 # - That promise stands on a condition: no weight's share may be larger than it was on the sample ($C = 1$). Over the three cases it is met at {glue:text}`cb-lenet-obeyed-1` % of the held-out images ([more on this](part-condition)).
 # - Fine-tuning gives back the accuracy and only a part of the logits: at {glue:text}`cb-lenet-tuned-high-ratio` % sparsity the accuracy of the difficult network goes from {glue:text}`cb-lenet-tuned-high-accuracy` % to {glue:text}`cb-lenet-tuned-high-accuracy-after` %,
 #   and the mean error of a logit from {glue:text}`cb-lenet-tuned-high-error` to {glue:text}`cb-lenet-tuned-high-error-after`. We do not find that fine-tuning makes the error larger, except where pruning had hardly caused any.
@@ -150,7 +150,7 @@ page.verdict("CB-2")
 # %% [markdown]
 # ## Set-up, and what we had to assume
 #
-# - **Words**: *units* are the hidden neurons that feed the last layer. *Sparsity* is the share of them, or of the last layer's weights, that is gone.
+# - **Words**: *units* are the hidden neurons that feed the last layer. *Sparsity* is the share of them, or of the last layer's weights, that is removed.
 # - **Network**: 784-300-100-10 with ReLU; 55,000 training images of MNIST, 5,000 held out, on which all errors and labels of this page are looked at. SGD with momentum 0.5, rate 0.1, batches of 100, ten epochs.
 # - **What is pruned**: the 1,000 weights of the last layer, or the 100 units that feed it. Biases of the last layer stay.
 # - **Easy, moderate, difficult**: the paper names the cases and we could not see what they are. Our main reading is regularisation: an L1 penalty applied by soft thresholding (3e-4, exact zeros), weight decay (3e-3), nothing.
@@ -206,7 +206,7 @@ page.verdict("CB-11", "CB-12")
 # The paper's Figures 3 (left, difficult) and 8 (moderate). Solid lines are what was seen on held-out images, dashed ones what the theorems would have promised.
 #
 # For units, the bound guarantees anything only on the easy network, and only while little more than dead units are removed. Sampled weights get one at small sparsities, for many more draws than there are weights. The deterministic bound reaches furthest. With three tenths of the weights removed it guarantees
-# {glue:text}`cb-lenet-kept-easy-0.3` %, {glue:text}`cb-lenet-kept-moderate-0.3` % and {glue:text}`cb-lenet-kept-difficult-0.3` % of the images (easy, moderate, difficult); with half of them gone
+# {glue:text}`cb-lenet-kept-easy-0.3` %, {glue:text}`cb-lenet-kept-moderate-0.3` % and {glue:text}`cb-lenet-kept-difficult-0.3` % of the images (easy, moderate, difficult); with half of them removed
 # {glue:text}`cb-lenet-kept-easy-0.5` %, {glue:text}`cb-lenet-kept-moderate-0.5` % and {glue:text}`cb-lenet-kept-difficult-0.5` %, where {glue:text}`cb-lenet-seen-easy-0.5` %, {glue:text}`cb-lenet-seen-moderate-0.5` % and {glue:text}`cb-lenet-seen-difficult-0.5` % are right.
 #
 # All this takes the largest shares over 200 training images for the largest anywhere. Of the held-out images, {glue:text}`cb-lenet-obeyed-1` % stay within them, and {glue:text}`cb-lenet-obeyed-2` % within twice as much.
@@ -348,7 +348,7 @@ page.verdict("CB-18", "CB-19", "CB-X5")
 # (part-others)=
 # ## Dropout and label noise
 #
-# Does all this hang on our reading of the cases? The same sweep on networks that were trained with dropout, the paper's Figure 7, and with wrong labels. Dropout spreads the work over all units: the largest sparsity of units in any of its networks is {glue:text}`cb-lenet-dropout-sparsity` %.
+# Does all this depend on our reading of the cases? The same sweep on networks that were trained with dropout, the paper's Figure 7, and with wrong labels. Dropout spreads the work over all units: the largest sparsity of units in any of its networks is {glue:text}`cb-lenet-dropout-sparsity` %.
 # With label noise the gaps between logits shrink, and the draws asked for grow to {glue:text}`cb-lenet-noise-units-draws` per unit.
 
 # %% tags=["hide-input"]

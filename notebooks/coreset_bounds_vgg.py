@@ -40,7 +40,7 @@ for name, text in coreset_bounds.headline(page.tables).items():
 # **In short.** Spans on this page go from the lowest to the highest of the easy, moderate and difficult case.
 #
 # - To guarantee half of the correct labels takes {glue:text}`cb-vgg-half-units-draws` draws per hidden unit, or {glue:text}`cb-vgg-half-weights-draws` per weight. The error seen is {glue:text}`cb-vgg-half-units-seen` % of the error allowed for units, {glue:text}`cb-vgg-half-weights-seen` % for weights.
-# - The larger layer has more to spare. With half of its weights gone, the deterministic bound vouches for {glue:text}`cb-vgg-kept-difficult-0.5` % of the images in the difficult case, where {glue:text}`cb-vgg-seen-difficult-0.5` % are right.
+# - The larger layer has more to spare. With half of its weights removed, the deterministic bound vouches for {glue:text}`cb-vgg-kept-difficult-0.5` % of the images in the difficult case, where {glue:text}`cb-vgg-seen-difficult-0.5` % are right.
 # - That promise stands on a condition that is met at {glue:text}`cb-vgg-obeyed-1` % of the held-out images.
 
 # %% tags=["hide-input"]
@@ -90,7 +90,7 @@ page.verdict("CB-16")
 # %% [markdown]
 # ## Prune first, then ask what is guaranteed
 #
-# With half of the weights gone, deterministic pruning guarantees {glue:text}`cb-vgg-kept-easy-0.5` %, {glue:text}`cb-vgg-kept-moderate-0.5` % and {glue:text}`cb-vgg-kept-difficult-0.5` % of the images (easy, moderate, difficult); {glue:text}`cb-vgg-seen-easy-0.5` %, {glue:text}`cb-vgg-seen-moderate-0.5` % and {glue:text}`cb-vgg-seen-difficult-0.5` % are right.
+# With half of the weights removed, deterministic pruning guarantees {glue:text}`cb-vgg-kept-easy-0.5` %, {glue:text}`cb-vgg-kept-moderate-0.5` % and {glue:text}`cb-vgg-kept-difficult-0.5` % of the images (easy, moderate, difficult); {glue:text}`cb-vgg-seen-easy-0.5` %, {glue:text}`cb-vgg-seen-moderate-0.5` % and {glue:text}`cb-vgg-seen-difficult-0.5` % are right.
 # This is where a bound comes closest to being useful. But it takes the largest shares over 200 training images for the largest anywhere. Of the held-out images, {glue:text}`cb-vgg-obeyed-1` % stay within them, and {glue:text}`cb-vgg-obeyed-2` % within twice as much.
 
 # %% tags=["hide-input"]

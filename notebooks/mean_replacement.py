@@ -50,7 +50,7 @@ page.claims()
 # checks it against independent packages. Where a convolution pads with zeros, part of its kernel sees no constant at the border, and there are three ways to fold: exactly, with a bias map; by the
 # spatial mean of the response, as in code the authors released later; or with all taps, as the formula is printed.
 #
-# Six scores choose the units; the lowest go first. With $g_u = \partial \ell/\partial a_u$ for the loss $\ell$ of one image, $\langle\cdot\rangle$ the mean over places and $\mathbb E$ the mean over images:
+# Six scores choose the units; the lowest are removed first. With $g_u = \partial \ell/\partial a_u$ for the loss $\ell$ of one image, $\langle\cdot\rangle$ the mean over places and $\mathbb E$ the mean over images:
 #
 # | name | score |
 # | :-- | :-- |

@@ -82,7 +82,7 @@ for net in nets:
 page.verdict("MR-4a", "MR-4b", "MR-5a", "MR-5b")
 
 # %% [markdown]
-# The first runs showed something that the paper does not speak of. With half of all units gone late in training, the networks that got the means start with the lower loss on average, and are overtaken within ten steps. We asked again, on seeds that had no part in the question.
+# The first runs showed something that the paper does not mention. With half of all units removed late in training, the networks that got the means start with the lower loss on average, and are overtaken within ten steps. We asked again, on seeds that had no part in the question.
 
 # %% tags=["hide-input"]
 page.verdict("MR-X6a", "MR-X6b")
@@ -100,7 +100,7 @@ for net in nets:
 # %% [markdown]
 # ## A smaller network, not only a masked one
 #
-# The units are gone from the tensors, so the network is smaller and takes less time. The table gives the weights that are left, the time for a batch of 100 images before and after, and the largest difference of any logit from the network with folded means. A time is the shortest of fifteen, on the machine of the run card; other work there makes it longer.
+# The units are taken out of the tensors, so the network is smaller and takes less time. The table gives the weights that are left, the time for a batch of 100 images before and after, and the largest difference of any logit from the network with folded means. A time is the shortest of fifteen, on the machine of the run card; other work there makes it longer.
 
 # %% tags=["hide-input"]
 for net in nets:

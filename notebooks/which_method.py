@@ -94,7 +94,7 @@ for call in choices["call"]:
 page.table(pd.DataFrame(rows), caption=f"Accuracy on the {len(images) - 1200} digits that were not trained on, one seed.")
 
 # %% [markdown]
-# ## When the plainest will do
+# ## When the plainest method is enough
 
 # %% tags=["hide-input"]
 display(HTML(advice.as_list([*advice.plain(losses), *advice.prices(cost)])))

@@ -68,7 +68,7 @@ def test_parameters_reach_the_notebook_and_their_cells_are_folded(tmp_path):
     tags = [set(cell.metadata.tags) for cell in done.cells]
     assert tags == [{"parameters"}, {"injected-parameters"}, set()]
     tags = [set(cell.metadata.tags) for cell in staging.folded(done).cells]
-    assert tags == [{"parameters", "hide-input"}, {"injected-parameters", "hide-input"}, set()]
+    assert tags == [{"parameters", "hide-input"}, {"injected-parameters", "remove-cell"}, set()]
     assert "smoke 3" in (tmp_path / "logs" / "smoke" / "page.log").read_text(encoding="utf-8")
 
 

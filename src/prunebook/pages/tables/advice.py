@@ -82,7 +82,7 @@ def choices(losses: pd.DataFrame, cost: pd.DataFrame, latency: pd.DataFrame) -> 
         one = f"On {net_name(net)} best or tied at {most} of {len(part)} ratios"
         behind = part["behind"].max() if pair == PLAIN["weights"] else np.nan
         worst = f", at worst {behind:.2f} times the test errors of the best" if np.isfinite(behind) else ""
-        rows.append(("A classifier that you train on after pruning", pair, "weights", f"{one}{worst}."))
+        rows.append(("A classifier that you fine-tune after pruning", pair, "weights", f"{one}{worst}."))
     hard = weights[
         (weights["stage"] == "pruned") | ((weights["stage"] == "fine-tuned") & (weights["measure"] == "test loss"))
     ]
@@ -92,11 +92,11 @@ def choices(losses: pd.DataFrame, cost: pd.DataFrame, latency: pd.DataFrame) -> 
         why = f"On {nets} the safest of all pairs: at worst {regrets.iloc[0]:.1f} times the lowest value measured"
         plain = regrets.get(PLAIN["weights"], np.nan)
         why += f"; plain magnitude, {plain:.0f} times." if np.isfinite(plain) else "."
-        rows.append(("No training afterwards, or a network that predicts numbers", regrets.index[0], "weights", why))
+        rows.append(("No fine-tuning, or a network that predicts numbers", regrets.index[0], "weights", why))
     for net, part in units[units["stage"] == "fine-tuned"].groupby("net", sort=False):
         (pair, *_), most = _winners(part, price)
         why = f"On {net_name(net)} best or tied at {most} of {len(part)} ratios. {_saved(latency, net)}"
-        rows.append(("A network that shall be smaller and faster", pair, "units", why))
+        rows.append(("A network that must become smaller and faster", pair, "units", why))
     table = pd.DataFrame(rows, columns=["when", "pair", "kind", "why"])
     table["call"] = [call(*pair, kind) for pair, kind in zip(table["pair"], table["kind"], strict=True)]
     return table
