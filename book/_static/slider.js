@@ -34,10 +34,10 @@
     const count = layers.reduce((sum, { weights }) => sum + weights.length * weights[0].length, 0);
     const before = images.map((image) => answer(layers, image, 0, false));
     place.innerHTML =
-      '<div class="pb-controls"><label>Weights removed <input type="range" min="0" max="98" value="0"> <output></output></label>' +
+      '<div class="pb-controls"><label>Weights removed <input type="range" min="0" max="98" value="0"> <span></span></label>' +
       '<label><input type="checkbox" checked> shift the biases</label></div><p role="status"></p><ul></ul>';
     const [range, shift] = place.querySelectorAll("input");
-    const [output, status, list] = ["output", "p", "ul"].map((tag) => place.querySelector(tag));
+    const [output, status, list] = [".pb-controls span", "p", "ul"].map((tag) => place.querySelector(tag));
     const items = images.map((image) => {
       const item = list.appendChild(document.createElement("li"));
       item.append(picture(image), document.createElement("span"));

@@ -10,8 +10,8 @@ FRONT, CLAIMS = "book/index.html", "book/claims.html"
 SLIDER = "notebooks/elimination_compensation_mnist.html"
 
 
-def opened(visit, address, **options):
-    return visit((book() / address).as_uri(), **options).page
+def opened(visit, place, **options):
+    return visit((book() / place).as_uri(), **options).page
 
 
 def test_the_first_screen_has_papers_figures_answers_and_what_to_take(visit):
@@ -47,9 +47,9 @@ def test_a_count_stays_with_its_verdict(visit, width):
         assert re.match(r"\d+ ", count.inner_text())
 
 
-@pytest.mark.parametrize("address", [FRONT, CLAIMS])
-def test_nothing_of_a_table_is_cut_on_a_phone(visit, address):
-    page = opened(visit, address, width=390)
+@pytest.mark.parametrize("place", [FRONT, CLAIMS])
+def test_nothing_of_a_table_is_cut_on_a_phone(visit, place):
+    page = opened(visit, place, width=390)
     cut = page.evaluate(
         """() => [...document.querySelectorAll('article :is(td, th)')].filter((cell) => {
              const box = cell.getBoundingClientRect();
@@ -60,9 +60,9 @@ def test_nothing_of_a_table_is_cut_on_a_phone(visit, address):
 
 
 @pytest.mark.parametrize("width", [1400, 390])
-@pytest.mark.parametrize("address", [FRONT, "book/how-to-rerun.html", SLIDER])
-def test_commands_and_code_are_not_cut(visit, address, width):
-    page = opened(visit, address, width=width)
+@pytest.mark.parametrize("place", [FRONT, "book/how-to-rerun.html", SLIDER])
+def test_commands_and_code_are_not_cut(visit, place, width):
+    page = opened(visit, place, width=width)
     cut = "() => [...document.querySelectorAll('article pre')].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
     assert page.locator("article pre").count() > 0
     assert page.evaluate(cut) == 0
@@ -114,20 +114,20 @@ def test_search_over_a_file_has_no_fault(visit):
 
 def test_the_slider_prunes_by_the_keyboard_and_says_which_digits_flip(visit):
     page = opened(visit, SLIDER)
-    place = page.locator(".pb-slider")
-    place.locator("canvas").first.wait_for(state="attached")
-    said, flipped = place.get_by_role("status"), place.locator("li.pb-flipped")
+    box = page.locator(".pb-slider")
+    box.locator("canvas").first.wait_for(state="attached")
+    said, flipped = box.get_by_role("status"), box.locator("li.pb-flipped")
     assert said.inner_text().startswith("0 of ")
     assert flipped.count() == 0
-    place.get_by_role("slider").focus()
+    box.get_by_role("slider").focus()
     page.keyboard.press("End")
     many = flipped.count()
     assert many > 10
     assert f"{many} are read as another digit" in said.inner_text()
     assert "→" in flipped.first.inner_text()
-    place.get_by_role("slider").fill("80")
+    box.get_by_role("slider").fill("80")
     with_shift = flipped.count()
-    place.get_by_role("checkbox").uncheck()
+    box.get_by_role("checkbox").uncheck()
     assert flipped.count() > with_shift, "without the shift more digits flip"
 
 
