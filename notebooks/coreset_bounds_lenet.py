@@ -121,6 +121,7 @@ page.verdict("CB-2")
 # (part-algorithms)=
 # ## The three algorithms, in words
 #
+# :::{dropdown} Sensitivity, sampling, deterministic, hybrid, neurons
 # **Sensitivity.** For one class and one sign, the share of weight $j$ at an input is $g_j(x) = w_j h_j(x) / \sum_i w_i h_i(x)$: how much of the logit comes from it. Its sensitivity $s_j$ is the
 # largest share over a sample of inputs, here 200 training images. Function: `prunebook.coresets.sensitivities`.
 #
@@ -135,6 +136,7 @@ page.verdict("CB-2")
 #
 # **Neurons** (`neuron_sensitivities`, `sample_neurons`). A hidden unit with weights $p_j$ in and $w_{kj}$ out can do at most $\max_k \lvert w_{kj}\rvert \cdot \beta\lVert p_j\rVert$ to any logit for inputs of norm up to $\beta$. Draw units in
 # proportion to that. With $t$ the sum over units and $D$ the dimension, the theorem asks for $m \ge \frac{c\,t}{\varepsilon^2}(D\ln t + \ln\frac1\delta)$ draws.
+# :::
 #
 # Draws are not weights: an item can be drawn a million times, and one of probability zero never is. We draw counts from a multinomial distribution, so any number of draws takes the same time. Where the paper stopped at a million, this page goes on.
 # What lies beyond is shaded.
@@ -150,6 +152,7 @@ page.verdict("CB-2")
 # %% [markdown]
 # ## Set-up, and what we had to assume
 #
+# :::{dropdown} Networks, training, measurement, and our choices where the paper is silent
 # - **Words**: *units* are the hidden neurons that feed the last layer. *Sparsity* is the share of them, or of the last layer's weights, that is removed.
 # - **Network**: 784-300-100-10 with ReLU; 55,000 training images of MNIST, 5,000 held out, on which all errors and labels of this page are looked at. SGD with momentum 0.5, rate 0.1, batches of 100, ten epochs.
 # - **What is pruned**: the 1,000 weights of the last layer, or the 100 units that feed it. Biases of the last layer stay.
@@ -159,6 +162,7 @@ page.verdict("CB-2")
 # - **What is guaranteed**: an error at one input with probability 0.9, as in the paper's reading; not at all inputs at once. The neuron theorem is about all inputs in the ball.
 # - **Fine-tuning**: three epochs at a tenth of the rate with the mask held; the last layer alone, and all layers.
 # - Five trainings, ten draws in each. The figure texts of the paper were at hand, its sections 3 to 5 were not, so none of its numbers stand beside ours.
+# :::
 
 # %% tags=["hide-input"]
 page.table(

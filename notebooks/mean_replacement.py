@@ -77,6 +77,7 @@ page.claims()
 # %% [markdown]
 # ## Set-up, and what we had to assume
 #
+# :::{dropdown} Networks, training, measurement, and our choices where the paper is silent
 # - **Networks**: Small (three valid convolutions of 32, 64, 128 channels and two dense layers of 512, 128) and Medium (twice as wide) on CIFAR-10 {cite:p}`krizhevsky2009`; VGG11 with padding; Medium with batch norm as a control. Glorot-uniform weights, zero biases.
 # - **Training**: 46,920 steps of 64 images, 60 epochs. The paper gives neither optimiser nor rate. We take SGD with momentum 0.9 and a constant rate of 0.01, no weight decay, no augmentation, images standardised by channel. It runs in single precision unless bfloat16 is asked for; penalties are always in single precision. Of results whose record names no precision it is not known: at that time, a machine with instructions for bfloat16 trained in it. The paper's figures end at step 35,000, and so do ours that stand beside them; rules and shares count all steps.
 # - **Measurement**: 1,000 training images, drawn once per seed, give scores, means and penalties. The paper does not say whether they stay in training; in code that the authors released later they do, and here too. 1,000 test images give a second penalty. Units are scored every 250 steps, as in the paper. Penalties, 360 variants at a time, are measured every 1,000 steps, and every 2,500 on Medium: four and ten times thinner than in the paper, to save time. A mean over training is one over these steps.
@@ -84,6 +85,7 @@ page.claims()
 # - **How many**: a fraction of each layer's units, rounded down, so 0.01 prunes nothing in a layer of fewer than 100; or one unit. "All layers" prunes in every hidden layer at once, with masks and means of the unpruned network. Of equal scores the higher index goes.
 # - A measurement works on stored snapshots. It cannot disturb the training, and the same training serves all.
 # - The smaller scales shorten all of this; the run card says how.
+# :::
 
 # %% tags=["remove-cell"]
 tables = {key: mean_replacement.longest(table) for key, table in page.tables.items()}
