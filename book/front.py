@@ -22,7 +22,7 @@ from prunebook.pages.verdicts import chip
 from prunebook.store.collect import stored
 from prunebook.studies import STUDIES
 
-SIZE = (3.6, 2.3)
+SIZE = (3.6, 1.95)
 ENDS = (0, 500)  # steps of fine-tuning
 # Inline pictures follow the theme: their colours are the page's, which the style sheet sets for light and dark.
 INKS = {"#0072b2": "var(--pb-blue)", "#d55e00": "var(--pb-red)", "#009e73": "var(--pb-green)"}

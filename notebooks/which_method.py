@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # Which method?
+# # Which method
 #
 # Three situations, three calls. What stands here is put together from the measured tables of the [head-to-head](head_to_head.ipynb), and the calls run below as they stand. A *pair* is a {term}`ranking <saliency>`, which says what is removed first, and a {term}`compensation`, which says what makes up for it.
 
