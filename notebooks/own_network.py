@@ -211,6 +211,7 @@ page.glue("units-left", 100 * parameters(small) / parameters(net), ".0f")
 #
 # `weights.prune` takes any `nn.Module` with linear layers or convolutions, chain or not; `layers=` picks some of them, here the dense ones. The default is elimination-compensation: each weight is judged by how much the outputs would move after the best shift of its bias, and those shifts are applied. Labels are not needed, except by methods that use the loss.
 
+
 # %%
 def linear(model):
     return [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)]

@@ -91,7 +91,9 @@ for call in choices["call"]:
     row = {"call": call, "right after pruning": accuracy(pruned.model)}
     train(pruned.model, 2)
     rows.append(row | {"after 2 epochs": accuracy(pruned.model)})
-page.table(pd.DataFrame(rows), caption=f"Accuracy on the {len(images) - 1200} digits that were not trained on, one seed.")
+page.table(
+    pd.DataFrame(rows), caption=f"Accuracy on the {len(images) - 1200} digits that were not trained on, one seed."
+)
 
 # %% [markdown]
 # ## When the plainest method is enough
