@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from torch import nn
 
 from prunebook import prune
-from prunebook.evidence import read, verdicts
+from prunebook.evidence import latest, read, verdicts
 from prunebook.weights import Method
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book"))
@@ -72,7 +72,7 @@ def test_the_network_of_the_slider_reads_digits_and_pruning_flips_some(data):
 
 
 def test_the_page_of_claims_has_every_claim_once_with_what_it_can_be_chosen_by():
-    soup, table = BeautifulSoup(claims_page.claims(), "html.parser"), verdicts()
+    soup, table = BeautifulSoup(claims_page.claims(), "html.parser"), latest(verdicts())
     rows = soup.select("tbody tr")
     assert [row.th.get_text() for row in rows] == [
         name for _, part in table.groupby("paper", sort=False) for name in part["claim"]
@@ -85,10 +85,21 @@ def test_the_page_of_claims_has_every_claim_once_with_what_it_can_be_chosen_by()
     assert soup.select_one(".pb-filter").has_attr("hidden"), "without a script there is nothing to choose with"
 
 
+def test_a_row_of_the_second_edition_has_its_effect_in_words_and_the_verdict_before():
+    row = {"claim": "EC-2.2", "study": "of no page", "paper": "p", "short": "a < b", "kind": "inference", "edition": 2}
+    row |= {"verdict": "supported", "first": "inconclusive", "effect": 0.83, "low": 0.75, "high": 0.92, "side": ""}
+    row |= {"label": "times the rival's loss", "threshold": np.nan, "held": 5, "conditions": 6, "seeds": 7}
+    soup = BeautifulSoup(claims_page._row(row), "html.parser")
+    cells = {cell["data-label"]: cell.get_text() for cell in soup.select("td")}
+    assert (soup.th.get_text(), soup.a, cells[""]) == ("EC-2.2", None, "a < b (our reading)")
+    assert (cells["Before"], cells["Holds in"], cells["Must be"]) == ("inconclusive", "5 of 6", "")
+    assert cells["Effect, 95 % interval"] == "0.83 (0.75 to 0.92) times the rival's loss"
+
+
 def test_without_any_result_every_claim_is_there_and_not_tested(tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNEBOOK_RESULTS", str(tmp_path))
     rows = BeautifulSoup(claims_page.claims(), "html.parser").select("tbody tr")
-    assert len(rows) == len(read())
+    assert {row.th.get_text() for row in rows} == set(read()) - {claim.get("replaces") for claim in read().values()}
     assert {row["data-verdict"] for row in rows} == {"not tested"}
 
 
