@@ -58,6 +58,9 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from prunebook import prune, prune_units  # noqa: F401 - the calls use them
+from prunebook.weights import Method  # noqa: F401
+
 torch.manual_seed(0)
 digits = load_digits()
 images, labels = torch.tensor(digits.images / 16, dtype=torch.float32), torch.tensor(digits.target)
