@@ -18,7 +18,9 @@ FOLDER = Path(__file__).resolve().parents[1] / "book" / "api"
 DIRECTIVE = re.compile(r"^\.\. (auto\w+|py:data|currentmodule):: (\S+)((?:\n   :\w+:.*)*)", re.MULTILINE)
 # Here constants are part of what a user works with; elsewhere they are the pages' own affair.
 LIBRARY = ("units", "weights", "coresets", "data.images", "data.diffusion_sorption")
-OTHERS = ("evidence", "evidence.statistics", "pages.figures")
+OTHERS = ("evidence", "evidence.statistics")
+FIGURES = Path(__file__).resolve().parents[1] / "src" / "prunebook" / "pages" / "figures"
+SERVANTS = {"card", "embedded", "layout", "speed", "style", "tables"}  # what draws the parts, or the book alone
 
 
 def documented():
@@ -51,6 +53,12 @@ def test_every_exported_name_is_on_a_page(package):
         if ours and not by_module and f"{module.__name__}.{name}" not in names:
             missing.append(name)
     assert not missing, f"add these to a page of book/api: {', '.join(missing)}"
+
+
+def test_every_module_of_figures_is_on_a_page():
+    _, whole = documented()
+    modules = {path.stem for path in FIGURES.glob("*.py")} - {"__init__"} - SERVANTS
+    assert modules == {name.split(".")[-1] for name in whole if name.startswith("prunebook.pages.figures.")}
 
 
 def test_every_name_on_a_page_is_there_and_explained():

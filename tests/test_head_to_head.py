@@ -406,7 +406,8 @@ def test_statistics_on_known_losses():
 
 
 def test_every_claim_of_the_head_to_head_can_be_judged(tables, small):
-    mine = {name: claim for name, claim in evidence.read().items() if claim["study"] == STUDY.name}
+    first = {name: claim for name, claim in evidence.read().items() if claim.get("edition", 1) == 1}
+    mine = {name: claim for name, claim in first.items() if claim["study"] == STUDY.name}
     assert len(mine) == 12
     dense_nets = {
         name: pd.concat(
