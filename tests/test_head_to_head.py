@@ -315,7 +315,7 @@ def test_the_table_of_units_is_complete(small):
     config, dataset, tables, model = small
     losses = tables["losses"]
     ranked = losses[losses["ranking"] != "dense"]
-    assert len(ranked) == len(config.scores) * 2 * len(config.ratios) * 2
+    assert len(ranked) == len(config.scores) * 2 * len(config.ratios) * 3  # pruned, fine-tuned, best
     assert (ranked.groupby("ratio")["left"].nunique() == 1).all()
     total = sum(p.numel() for p in model.parameters())
     assert (losses.loc[losses["ranking"] == "dense", "left"] == total).all()
