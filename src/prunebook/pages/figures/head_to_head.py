@@ -106,16 +106,14 @@ def pairs_by_ratio(losses: pd.DataFrame, net: str, *, column: str = "loss") -> D
     dense, pruned = rows[rows["ranking"] == "dense"], rows[rows["ranking"] != "dense"]
     pruned = pruned[(pruned["ranking"] != "narrow") | (pruned["stage"] == "fine-tuned")]
     kind, ends = rows["kind"].iloc[0], pruned["ratio"].agg(["min", "max"])
-    looks = {
-        pair: pair_look(*pair, kind)
-        for pair in dict.fromkeys([*SHOWN, *pruned[["ranking", "compensation"]].itertuples(index=False, name=None)])
-    }
+    pairs = dict.fromkeys([*SHOWN, *pruned[["ranking", "compensation"]].itertuples(index=False, name=None)])
+    looks = {"/".join(pair): pair_look(*pair, kind) for pair in pairs}
     best = (
         _best(pruned.assign(**{column: pruned["value"]}), ["stage", "seed", "ratio"], column)
         .rename("value")
         .reset_index()
     )
-    pruned = pruned.assign(curve=list(zip(pruned["ranking"], pruned["compensation"], strict=True)))
+    pruned = pruned.assign(curve=pruned["ranking"] + "/" + pruned["compensation"])
     levels = [dense.assign(curve=dense["stage"], stage="fine-tuned")]
     levels += [dense[dense["stage"] == "trained"].assign(curve="trained", stage="pruned")]
     rows = pd.concat(
@@ -124,7 +122,7 @@ def pairs_by_ratio(losses: pd.DataFrame, net: str, *, column: str = "loss") -> D
     rows = rows.sort_values("stage", ascending=False, kind="stable")
     rows = rows.drop(columns="kind").assign(panel=rows["stage"].map(STAGES), quantity=rows["stage"])
     rows = rows.assign(x=rows["ratio"], y=rows["value"])
-    shown = [*(looks if kind == "units" else SHOWN), "best", *LEVEL_LOOKS]
+    shown = [*(looks if kind == "units" else map("/".join, SHOWN)), "best", *LEVEL_LOOKS]
     axes = {}
     for stage in STAGES:
         means = rows[(rows["stage"] == stage) & rows["curve"].isin(shown)].groupby(["curve", "ratio"])["value"].mean()
