@@ -21,13 +21,6 @@ def losses():
     return table.assign(widths="4-3-1", noise=0.0, train_loss=table["loss"] / 2, clean_loss=table["loss"])
 
 
-def test_means_over_seeds_of_both_kinds():
-    table = elimination_compensation.losses_summary(losses()).set_index(["method", "stage"])
-    row = table.loc[("magnitude", "pruned")]
-    assert (row["mean"], row["geometric_mean"], row["minimum"], row["maximum"]) == (5, pytest.approx(4), 2, 8)
-    assert row["seeds"] == 2
-
-
 def test_one_point_of_a_curve_or_nan():
     assert elimination_compensation.mean_of(losses(), "magnitude", "pruned", 0.5) == 5
     assert np.isnan(elimination_compensation.mean_of(losses(), "magnitude", "pruned", 0.9))
@@ -69,18 +62,6 @@ def test_reliance_is_relative_to_the_dense_network():
     assert (row["u0"], row["x"], row["loss / blind"]) == (0.0, 0.5, 2.0)
     assert np.isnan(row["fine-tuned / blind"])  # this method was not fine-tuned here
     assert row["method"] == "Magnitude"
-
-
-def test_shares_of_layers_and_errors_by_place():
-    layers = pd.DataFrame({"kept": [1, 3], "weights": 4, "seed": [1, 2]})
-    layers = layers.assign(widths="4-3-1", noise=0.0, method="random", ratio=0.5, layer=1)
-    assert elimination_compensation.layers_summary(layers)["kept"].tolist() == [0.5]
-    shown = pd.DataFrame({"u0": [0.1, 0.2, 0.3, 0.4], "t": 50.0, "x": 0.5, "clean": 1.0, "noisy": 1.0})
-    shown = shown.assign(dense=1.0, pruned=[1, 2, 1, 4], fine_tuned=0.5)
-    (row,) = elimination_compensation.errors_by_place(shown).to_dict("records")
-    assert (row["dense"], row["pruned"], row["fine_tuned"]) == (0, pytest.approx(2.5**0.5), 0.5)
-    assert elimination_compensation.profile_rows(shown)["u0"].tolist() == [0.1, 0.3, 0.4]
-    assert elimination_compensation.profile_rows(shown, times=(60.0,)).empty
 
 
 def test_the_pages_show_order_two_and_order_one():

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from prunebook.errors import InputError
-from prunebook.evidence.statistics.mean_replacement import below_diagonal, covered, foresight, profile_areas
+from prunebook.evidence.statistics.mean_replacement import below_diagonal, foresight, profile_areas
 from prunebook.pages.tables import mean_replacement
 
 
@@ -92,18 +92,6 @@ def test_batch_norm_is_told_apart(penalties):
     assert found["medium with batch norm", "rs", "all"] == pytest.approx(-found["medium", "rs", "all"])
 
 
-def test_coverage_table():
-    grid = itertools.product(("small",), range(2), range(0, 30_000, 5000), ("rand", "norm"), range(2))
-    followed = pd.DataFrame(grid, columns=["net", "seed", "step", "score", "unit"]).assign(site="conv2", width=20)
-    moving = followed["score"] == "rand"
-    followed["unit"] += moving * followed["step"] // 2500
-    found = mean_replacement.coverage_table(followed)
-    assert list(found["score"]) == ["norm", "rand"]
-    assert list(found["from the start"]) == [0.1, 0.6]
-    assert list(found["from step 10,000"]) == [0.1, 0.4]
-    assert found["from the start"].mean() == pytest.approx(covered(followed)["share"].mean())
-
-
 def test_other_readings_are_those_of_one_layer_set(penalties):
     table = penalties.replace({"score": {"rs": "rs/literal-sign"}})
     found = mean_replacement.readings(table, layer_set="midconv").set_index(["net", "score"])
@@ -132,21 +120,6 @@ def test_batch_norm_table_tells_the_largest_difference(penalties):
     (row,) = mean_replacement.batch_norm_table(pd.DataFrame(rows, columns=columns)).itertuples()
     assert (row.net, row.score, row.largest_difference) == ("medium with batch norm", "norm", 7)
     assert row.zero == pytest.approx(0.2)
-
-
-def test_along_training_is_a_mean_over_seeds(penalties):
-    found = mean_replacement.along_training(penalties, layer_set="midconv")
-    assert list(found.columns) == [
-        "net", "score", "replacement", "step", "penalty", "half_width_80", "half_width_95", "seeds",
-    ]  # fmt: skip
-    assert len(found) == 2 * 3 * 2 * 2
-    for row in found.itertuples():
-        own = penalties[(penalties["net"] == row.net) & (penalties["score"] == row.score)]
-        own = own[(own["set"] == "midconv") & (own["amount"] == 0.1) & (own["step"] == row.step)]
-        own = own.loc[own["replacement"] == row.replacement, "penalty"]
-        assert row.penalty == pytest.approx(own.mean())
-        low, high = stats.t.interval(0.95, 2, own.mean(), stats.sem(own))
-        assert row.half_width_95 == pytest.approx((high - low) / 2)
 
 
 def test_the_network_that_figures_show():
@@ -180,18 +153,6 @@ def test_shares_of_large_differences_are_told_apart():
     row = mean_replacement.shares(table, scores=["norm"]).iloc[0]
     assert (row["below"], row["large"]) == (0.5, 3)
     assert row["below_large"] == pytest.approx(2 / 3)
-
-
-def test_gains_along_training_on_both_subsets(penalties):
-    table = penalties.assign(test_penalty=3 * penalties["penalty"])
-    found = mean_replacement.gains_along_training(table).set_index(["net", "score", "step"])
-    own = table[(table["net"] == "small") & (table["score"] == "rs") & (table["set"] == "all")]
-    own = own[(own["amount"] == 0.1) & (own["step"] == 1000)].set_index(["seed", "replacement"])["penalty"]
-    gains = own.xs("zero", level="replacement") - own.xs("mean", level="replacement")
-    row = found.loc[("small", "rs", 1000)]
-    assert row["gain"] == pytest.approx(gains.mean())
-    assert row["test_gain"] == pytest.approx(3 * gains.mean())
-    assert row["half_width_95"] == pytest.approx(stats.t.ppf(0.975, 2) * stats.sem(gains))
 
 
 def test_how_often_the_last_multiple_is_the_best():

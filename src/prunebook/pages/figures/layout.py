@@ -126,14 +126,14 @@ def ratio_axis(panels: Iterable[Axes], ratios: Iterable, label: str = "Pruning r
         axis.set_xlabel(label)
 
 
-def share_axis(panels: Iterable[Axes], which: str = "y", *, few: bool = False) -> None:
-    """A share from 0 to 1: in per cent upwards, as a decimal to the right, with ``few`` ticks in narrow panels."""
+def share_axis(panels: Iterable[Axes], which: str = "y") -> None:
+    """A share from 0 to 1: in per cent upwards, as a decimal to the right."""
     for axis in panels:
         getattr(axis, f"set_{which}lim")(-0.04, 1.04)
         if which == "y":
             axis.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
         else:
-            ticks = (0, 0.5, 1) if few else (0, 0.25, 0.5, 0.75, 1)
+            ticks = (0, 0.25, 0.5, 0.75, 1)
             axis.set_xticks(ticks, [f"{value:g}".lstrip("0") or "0" for value in ticks])
 
 

@@ -1,21 +1,10 @@
 """Small tables for the pages, made from the studies' tidy tables. Means are over seeds."""
 
-import numpy as np
 import pandas as pd
 
 from prunebook.evidence.statistics.elimination_compensation import CELL
 from prunebook.pages.vocabulary import METHODS
 from prunebook.tables import chosen
-
-
-def losses_summary(losses: pd.DataFrame, column: str = "loss") -> pd.DataFrame:
-    """Mean, geometric mean, least and greatest value over seeds of each network, noise, method, ratio and stage."""
-    keys = [*CELL, "method", "ratio", "stage"]
-    groups = losses.groupby(keys, sort=False)[column]
-    table = groups.agg(mean="mean", minimum="min", maximum="max", seeds="count")
-    logs = np.log(losses[column]).groupby([losses[key] for key in keys]).mean()
-    table.insert(1, "geometric_mean", np.exp(logs))
-    return table.reset_index()
 
 
 def mean_of(losses: pd.DataFrame, method: str, stage: str, ratio: float, column: str = "loss", **cell) -> float:
@@ -25,12 +14,6 @@ def mean_of(losses: pd.DataFrame, method: str, stage: str, ratio: float, column:
     """
     where = {"method": method, "stage": stage, "ratio": float(ratio)} | cell
     return float(chosen(losses, where)[column].mean())
-
-
-def layers_summary(layers: pd.DataFrame) -> pd.DataFrame:
-    """Mean share of weights kept over seeds, of each network, method, ratio and layer."""
-    share = layers.assign(kept=layers["kept"] / layers["weights"])
-    return share.groupby([*CELL, "method", "ratio", "layer"], sort=False)["kept"].mean().reset_index()
 
 
 def cost_summary(cost: pd.DataFrame) -> pd.DataFrame:
@@ -72,18 +55,3 @@ def blindness(reliance: pd.DataFrame, losses: pd.DataFrame, floors: pd.DataFrame
         table[name] = clean.groupby(["widths", "method"])["clean_loss"].mean() / blind
     table = table.rename_axis(columns=None).reset_index().rename(columns={"widths": "network"})
     return table.assign(method=table["method"].replace(METHODS))
-
-
-def profile_rows(predictions: pd.DataFrame, times=(50.0, 150.0, 300.0, 500.0)) -> pd.DataFrame:
-    """Predictions at some times for the lowest, the middle and the highest initial state."""
-    states = np.sort(predictions["u0"].unique())
-    shown = states[[0, len(states) // 2, -1]]
-    rows = predictions["t"].round(3).isin(times) & predictions["u0"].isin(shown)
-    return predictions.loc[rows, ["u0", "t", "x", "noisy", "clean", "dense", "pruned", "fine_tuned"]]
-
-
-def errors_by_place(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Root mean square error against the clean solution over trajectories, by time and place, for each network."""
-    networks = ["dense", "pruned", "fine_tuned"]
-    squares = predictions[networks].sub(predictions["clean"], axis=0).astype(float) ** 2
-    return (squares.groupby([predictions["t"], predictions["x"]]).mean() ** 0.5).reset_index()

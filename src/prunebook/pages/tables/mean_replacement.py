@@ -7,9 +7,9 @@ import pandas as pd
 
 from prunebook.errors import InputError
 from prunebook.evidence.intervals import half_width
-from prunebook.evidence.statistics.mean_replacement import covered, profile_areas
+from prunebook.evidence.statistics.mean_replacement import profile_areas
 from prunebook.evidence.statistics.ranks import spearman
-from prunebook.pages.figures.mr_parts import FORETOLD, PAPER_END, TIE, named, paired
+from prunebook.pages.figures.mr_parts import FORETOLD, TIE, named, paired
 from prunebook.pages.vocabulary import SCORES, SETS, network_name
 
 LARGE = 0.01  # nats: two penalties further apart than this differ by what one would notice
@@ -52,28 +52,6 @@ def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame
 def _gains(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     points = paired(named(rows)).rename_axis(columns=None).rename(columns={"gain": "difference"})
     return _over_seeds(points, keys, ["zero", "mean", "difference"], "difference")
-
-
-def gains_along_training(penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1) -> pd.DataFrame:
-    """As ``gains``, on both subsets and for each step. The half widths are those of the scoring subset."""
-    at = named(_at(penalties, amount, layer_set))
-    points = {"gain": paired(at), "test_gain": paired(at, "test_penalty")}
-    keys = ["net", "score", "step"]
-    runs = [wide.groupby([*keys, "seed"])["gain"].mean().rename(name) for name, wide in points.items()]
-    return _in_order(_over_seeds(pd.concat(runs, axis=1).reset_index(), keys, list(points), "gain"))
-
-
-def means_over(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
-    """Mean of a column for each network and each of ``keys``, with half widths and number of seeds as in ``gains``."""
-    keys = ["net", *keys]
-    return _in_order(_over_seeds(named(table), keys, [column], column))
-
-
-def along_training(
-    penalties: pd.DataFrame, *, layer_set: str = "all", amount: float | int = 0.1, column: str = "penalty"
-) -> pd.DataFrame:
-    """Penalties of one layer set and amount against step: a row for each network, score, replacement and step."""
-    return means_over(_at(penalties, amount, layer_set), ["score", "replacement", "step"], column)
 
 
 def shares(
@@ -133,17 +111,6 @@ def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataF
     first = {net: place for place, net in enumerate(dict.fromkeys(named(penalties)["net"]))}
     place = {"key": lambda values: values.map(first) if values.name == "net" else values}
     return table.sort_values(["net", "area"], ascending=[True, False], ignore_index=True, **place)
-
-
-def coverage_table(followed: pd.DataFrame, *, since: int = 10_000, until: int | None = PAPER_END) -> pd.DataFrame:
-    """Share of the followed units that each score chose at least once: from the start, and from a later step on.
-
-    Means over seeds; steps after ``until``, where the figure ends, do not count.
-    """
-    followed, columns = named(followed), {"from the start": 0, f"from step {since:,}": since}
-    found = {name: covered(followed, start, until) for name, start in columns.items()}
-    shares = {name: table.groupby(["net", "score"])["share"].mean() for name, table in found.items()}
-    return _in_order(pd.DataFrame(shares).reset_index())
 
 
 def readings(conventions: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
