@@ -196,7 +196,7 @@ page.verdict("CB-3", "CB-4", "CB-5")
 figure = figures.draws_by_share(main["epsilon_first"])
 page.figure(
     figure,
-    caption="Error allowed and seen, draws asked for and sparsity reached, against the share of correct labels to keep: units above, weights below. Beyond the million draws of the shaded part the paper stopped.",
+    caption="Error allowed and seen, draws asked for and sparsity reached, against the share of correct labels to keep: units above, weights below. Beyond the million draws of the shaded part the paper stopped; sparsities there are hollow.",
     alt="Two rows of three panels, units and weights: error allowed and seen, draws and sparsity against the share of labels kept, a curve for each training circumstance.",
     name="cb-lenet-sweep",
     interactive=widgets.explored(figure),

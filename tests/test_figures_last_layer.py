@@ -313,6 +313,10 @@ def test_draws_and_what_lies_beyond_the_cut(drawn):
         assert draws.get_ylim()[0] < size
         (zone,) = [x for x in draws.patches if isinstance(x, Rectangle)]
         assert zone.get_y() == coreset_bounds.CUT
+        hollow = [x for mark in sparsity.lines if mark.get_label() == "_beyond" for x in mark.get_xdata()]
+        assert sorted(hollow) == sorted([0.95] * 4 + ([1.0] * 4 if kind == "neurons" else [])), "not those unsampled"
+        crosses = [x for mark in sparsity.lines if mark.get_label() == "_unsampled" for x in mark.get_xdata()]
+        assert crosses == ([] if kind == "neurons" else [1.0] * 4)
         # Infinitely many draws have an arrow.
         arrows = [x for x in draws.lines if x.get_label() == "_arrow"]
         assert bool(arrows) == (kind == "weights")
@@ -363,7 +367,8 @@ def test_errors_on_other_inputs(drawn):
         expected = (table[column] / table["epsilon"]).groupby([table["case"], table["inputs"]]).agg(stats.gmean)
         assert set(expected.round(9)) <= set(marks(axis).round(9))
         assert axis.get_xscale() == "log"
-    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["easy", "moderate", "difficult", "dropout"]
+    labels = [tick.get_text() for tick in panels(drawn["inputs"])[0].get_yticklabels()]
+    assert labels == ["easy", "moderate", "difficult", "dropout"]
     with pytest.raises(InputError, match="cube"):
         coreset_bounds.other_inputs(table.assign(inputs="cube"))
 
@@ -391,10 +396,8 @@ def test_factors_of_the_waterfall(drawn):
         means = part.groupby("order")["epsilon"].agg(stats.gmean).to_numpy()
         texts = [text.get_text() for text in axis.texts if text.get_text()]
         assert texts == [f"× {means[1] / means[0]:.2g}", f"÷ {means[1] / means[2]:.2g}"]
-        keys = ["case", "seed"]
-        first = part[part["order"] == 0].set_index(keys)["epsilon"]
-        share = part.set_index(keys)["epsilon"] / first
-        expected = share.groupby([part.set_index(keys)["order"], share.index.get_level_values("case")]).agg(stats.gmean)
+        share = part["epsilon"] / part.groupby(["case", "seed"])["epsilon"].transform("first")
+        expected = share.groupby([part["order"], part["case"]]).agg(stats.gmean)
         assert set(expected.round(9)) <= set(marks(axis).round(9))
     labels = [tick.get_text() for tick in panels(drawn["waterfall"])[0].get_yticklabels()]
     assert labels[0] == "Bernstein, all images"
@@ -435,6 +438,7 @@ def test_gates_are_averaged_between_what_was_measured():
     x, y = line(axis, "Right after pruning")
     np.testing.assert_allclose(x, [0.4, 0.6])
     np.testing.assert_allclose(y, [100 * np.sqrt(0.2 * 0.1), 100 * np.sqrt(0.4 * 0.5)])
+    assert line(axis, "_measured")[0].tolist() == [0.2, 0.6, 0.4, 0.8]
     alone = panels(coreset_recovery.heuristics(table[table["seed"] == 1]))[0]
     np.testing.assert_allclose(line(alone, "Right after pruning")[0], [0.6])  # nothing is wrong at 0.2: an arrow
     assert not alone.collections

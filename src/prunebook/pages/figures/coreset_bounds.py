@@ -72,7 +72,8 @@ def label_bands(example: pd.DataFrame, margins: pd.DataFrame) -> Drawing:
     at the dotted line. The image is that of the difficult circumstance and the lowest seed. Right: share of the
     correct labels that survive any change of the logits by epsilon; bands are intervals of epsilon.
     """
-    images, (found, looks) = parts.cells(example), parts.by_case(margins[margins["unit"] == "additive"])
+    images, (found, looks) = parts.cells(example), parts.by_case(margins)
+    found = found[found["unit"] == "additive"]
     name, image = next((cell for cell in images if cell[0] == "difficult"), images[0])
     image = image[image["seed"] == image["seed"].min()].sort_values("class")
     figure, ((left, right),) = grid(1, 2, 3.0)
@@ -135,8 +136,8 @@ def layer_errors(layers: pd.DataFrame) -> Drawing:
 def draws_by_share(epsilon_first: pd.DataFrame, kinds: Sequence[str] = ("neurons", "weights")) -> Drawing:
     """From the share of the correct labels to keep: the error allowed and seen, the draws asked for, the sparsity.
 
-    A row of panels a kind, each error in its own unit. Where the draws are shaded, the paper had stopped and showed a
-    sparsity of 0; where a sparsity has no point, nothing was sampled here. The dotted line across is the number of
+    A row of panels a kind, each error in its own unit. Where draws are shaded and points of the sparsity hollow, the
+    paper had stopped and showed a sparsity of 0; a cross was not sampled here. The dotted line across is the number of
     units or weights there are.
     """
     table, looks = parts.by_case(epsilon_first)
@@ -157,15 +158,25 @@ def draws_by_share(epsilon_first: pd.DataFrame, kinds: Sequence[str] = ("neurons
     y |= {"draws": draws, "sparsity": Axis("Sparsity (%)")}
     rows = pd.concat(rows).assign(x=lambda rows: rows["share"], curve=lambda rows: rows["cell"])
     curves = Curves(rows, looks, KEEP, y, kinds={"Seen, mean": 0, "Allowed, ε": 1, "Seen, largest": 2})
-    figure = curves.draw(
-        grey("Size of the layer", linestyle=DOTS, color=INK), zone_handle("Beyond the paper's cut-off")
-    )
+    hollow = {"linestyle": "", "markerfacecolor": "white", "markeredgewidth": 1.2, "zorder": 4}
+    marks = [grey("Size of the layer", linestyle=DOTS, color=INK), zone_handle("Beyond the paper's cut-off")]
+    marks += [grey("Sparsity beyond the cut-off", marker="o", **hollow)] if table["beyond_cut"].any() else []
+    marks += [grey("Not sampled", marker="x", linestyle="")] if table["sparsity"].isna().any() else []
+    figure = curves.draw(*marks)
     for place, kind in enumerate(shown):
-        panel = figure.axes[3 * place + 1]
+        part, panel = table[table["kind"] == kind], figure.axes[3 * place + 1]
         panel.axhspan(CUT, max(panel.get_ylim()[1], 20 * CUT), **ZONE)
-        size = table.loc[table["kind"] == kind, "size"].iloc[0]
+        size = part["size"].iloc[0]
         panel.axhline(size, color=INK, linestyle=DOTS, label="_size")
         panel.set_ylim(bottom=min(size / 2, panel.get_ylim()[0]))
+        for label, cell in part.groupby("cell"):
+            look = looks[label]
+            found = over_seeds(cell.assign(x=cell["share"], y=100 * cell["sparsity"])).set_index("x")["mean"]
+            beyond = found[cell.groupby("share")["beyond_cut"].any()].dropna()
+            style = look.points | hollow | {"markeredgecolor": look.colour, "label": "_beyond"}
+            figure.axes[3 * place + 2].plot(beyond.index, beyond, **style)
+            missing = found[found.isna()].fillna(0)
+            figure.axes[3 * place + 2].plot(missing.index, missing, "x", color=look.colour, label="_unsampled")
     return figure
 
 
