@@ -165,6 +165,12 @@ page.figure(
     alt="Rows of dots, one a set of layers: the share of points at which the mean has the lower penalty, for three scores, with intervals, and lines at 0.5 and 0.9.",
     name="mr-diagonal-sets",
 )
+page.figure(
+    figures.zero_against_mean(penalties, by="set"),
+    caption="Penalty with means against penalty with zeros by set of layers, for the same three scores together.",
+    alt="Five panels, one a set of layers, of the density of penalties with means over penalties with zeros, with the diagonal.",
+    name="mr-diagonal-by-set",
+)
 page.table(
     mean_replacement.spelled(mean_replacement.shares(penalties, by="set")),
     caption=f"{name}: how many points there are, how many are ties, and the share of the others at which the mean has the lower penalty; then the same for points at which the two differ by more than {mean_replacement.LARGE:g}.",
@@ -264,6 +270,12 @@ page.figure(
     caption=f"{our_name}: rank correlation of a score with the penalty when a unit alone is pruned, at the steps measured.",
     alt="Two panels of dots, pruned to zero and to the mean: rank correlation of the scores with the penalty of single units, a dot a step, with intervals.",
     name="mr-single",
+)
+page.figure(
+    mr_choices.single_units(of("single_units", ours)),
+    caption=f"{our_name}: the same units one by one: the penalty of each over its score. ρ is the mean of the rank correlations.",
+    alt="Six panels of the penalty of single units over their scores: rs, abs_rs and norm where the unit goes to zero, mrs, abs_mrs and norm where it goes to its mean.",
+    name="mr-single-units",
 )
 page.table(
     mean_replacement.spelled(

@@ -70,6 +70,12 @@ page.figure(
     alt="Rows of dots, one a set of layers: the share of points at which the mean has the lower penalty, for three scores.",
     name="mr-pictures-diagonal",
 )
+page.figure(
+    figures.zero_against_mean(penalties, by="set"),
+    caption="Penalty with means against penalty with zeros by set of layers; below the diagonal the mean is better.",
+    alt="A panel a set of layers of the density of penalties with means over penalties with zeros, with the diagonal.",
+    name="mr-pictures-by-set",
+)
 
 # %% [markdown]
 # ## Run card

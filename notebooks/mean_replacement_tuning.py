@@ -75,6 +75,12 @@ for net in nets:
         alt=f"{name}: panels by set of layers and amount, advantage of mean replacement against fine-tuning steps with intervals, a line for each step of pruning, and a line at zero.",
         name=f"mr-tuning-{net}",
     )
+    page.figure(
+        figures.penalties_after_tuning(rows, net=net),
+        caption=f"{name}: every penalty with means over the same with zeros, after fine-tuning; below the diagonal the mean is better.",
+        alt=f"{name}: scatter plots of the penalty with means over the penalty with zeros, a panel for each number of fine-tuning steps, with the diagonal, by step of pruning.",
+        name=f"mr-tuned-penalties-{net}",
+    )
     page.table(
         mean_replacement.spelled(mean_replacement.advantage(rows, late=late).dropna(axis="columns", how="all")),
         caption=f"{name}: advantage in nats, the median over layer sets, amounts, scores and steps of pruning, with the 95 % interval over seeds where there are several; what is kept of it, as a share of the advantage before fine-tuning; and the advantage on held-out images.",

@@ -117,10 +117,13 @@ def drawn(penalties, followed):
         "by set": mean_replacement.penalties_by_set(penalties),
         "constant": mr_choices.multiples_of_mean(made_constants()),
         "signal": mr_choices.signed_signal(made_agreement()),
+        "by set, density": mean_replacement.zero_against_mean(penalties, by="set"),
         "single units": mr_choices.foretelling(made_single_units()),
+        "single units, points": mr_choices.single_units(made_single_units()),
         "by network": mean_replacement.penalties_by_network(made_penalties(3, ("small", "medium", "vgg11"))),
         "test": mean_replacement.train_against_test(penalties),
         "tuning": mean_replacement.after_tuning(made_tuning()),
+        "tuned penalties": mean_replacement.penalties_after_tuning(made_tuning()),
     }
 
 
@@ -395,6 +398,42 @@ def test_rank_correlations_of_single_units(drawn):
             rows = chosen(table, step=step)
             found = foresight({"single_units": rows}, scores=[score], replacement=kind)["value"].mean()
             assert round(found, 9) in marks(axes[kind])[:, 0].round(9)
+
+
+def test_single_units_are_points(drawn):
+    table, axes = made_single_units(), panels(drawn["single units, points"])
+    for axis, (score, kind) in zip(axes, mr_parts.FORETOLD, strict=True):
+        rows = chosen(table, replacement=kind)
+        expected = rows[[f"score_{score}", "penalty"]].to_numpy()
+        at = axis.collections[0].get_offsets()
+        np.testing.assert_allclose(at[np.lexsort(at.T)], expected[np.lexsort(expected.T)])
+        (low, high), (left, right) = axis.get_ylim(), axis.get_xlim()
+        assert ((low < at[:, 1]) & (at[:, 1] < high) & (left < at[:, 0]) & (at[:, 0] < right)).all()
+        found = foresight({"single_units": table}, scores=[score], replacement=kind)["value"].mean()
+        assert axis.texts[0].get_text() == f"ρ = {found:.2f}"
+
+
+def test_penalties_after_tuning_are_points_against_the_diagonal(drawn):
+    pairs = mr_parts.paired(made_tuning(), keys=("tuned",))
+    axes = panels(drawn["tuned penalties"])
+    for axis, steps in zip(axes, (10, 100, 500), strict=True):
+        expected = chosen(pairs, tuned=steps)[["zero", "mean"]].to_numpy()
+        at = axis.collections[0].get_offsets()
+        np.testing.assert_allclose(at[np.lexsort(at.T)], expected[np.lexsort(expected.T)])
+        x, y = line(axis, "_diagonal")
+        assert list(x) == list(y)
+        assert axis.get_xlim() == axis.get_ylim() == axes[0].get_ylim()
+
+
+def test_density_by_set_counts_all_points(drawn, penalties):
+    counts = drawn["by set, density"].numbers.groupby("set")["points"].sum()
+    pairs = mr_parts.paired(penalties[penalties["score"].isin(["norm", "abs_rs", "abs_mrs"])])
+    assert counts.to_dict() == pairs.groupby("set").size().to_dict()
+
+
+def test_some_scores_alone(penalties):
+    figure = mean_replacement.penalties_through_training(penalties, net="medium", scores=("abs_mrs", "rand"))
+    assert set(figure.numbers["panel"]) == {"abs_mrs", "rand"}
 
 
 def test_gains_on_both_subsets(drawn, penalties):

@@ -3,7 +3,7 @@
 Steps after ``until`` are left out, None takes all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from prunebook.pages.figures.curves import Axis, Curves, finish
 from prunebook.pages.figures.dots import dots
 from prunebook.pages.figures.layout import Drawing
 from prunebook.pages.figures.mr_parts import PAPER_END
+from prunebook.pages.figures.points import points
 from prunebook.pages.figures.style import GREY, INK, SHORT, SPARE, Look, grey, in_house_style
 from prunebook.pages.numbers import number
 from prunebook.pages.vocabulary import REPLACED, SETS, network_name
@@ -52,11 +53,11 @@ def penalties_through_training(
     """
     rows = parts.choose(penalties, "penalties", net=net, until=until)
     parts.choose(rows, "penalties", set=layer_set, amount=float(amount))  # says what is there instead
-    rows = rows[rows["amount"].isin([amount, *EXPLORED])]
     shown = parts.scores_in(rows, scores)
+    rows = rows[rows["amount"].isin([amount, *EXPLORED]) & rows["score"].isin(shown)]
     first = (rows["set"] == layer_set) & np.isclose(rows["amount"], amount)
-    rows = rows.assign(other=~first, mean=rows["replacement"] != "mean", place=rows["score"].map(shown.index, "ignore"))
-    rows = rows[rows["score"].isin(shown)].sort_values(["other", "mean", "place"], kind="stable")
+    rows = rows.assign(other=~first, mean=rows["replacement"] != "mean", place=rows["score"].map(shown.index))
+    rows = rows.sort_values(["other", "mean", "place"], kind="stable")
     rows = rows.assign(panel=rows["score"], curve=rows["score"], y=rows["penalty"], quantity="penalty")
     rows["choice"] = rows["set"].map(SETS) + rows["amount"].map(", {:.0%} of units".format)
     rows["kind"] = rows["replacement"].map(REPLACED)
@@ -154,34 +155,39 @@ def shares_below(penalties: pd.DataFrame, *, scores: Sequence[str] = ("norm", "a
 
 
 @in_house_style
-def zero_against_mean(penalties: pd.DataFrame, *, scores: Sequence[str] = ("norm", "abs_rs", "abs_mrs")) -> Drawing:
+def zero_against_mean(
+    penalties: pd.DataFrame, *, scores: Sequence[str] = ("norm", "abs_rs", "abs_mrs"), by: str = "score"
+) -> Drawing:
     """Density of the penalties with means over the same penalties with zeros: below the diagonal means do better.
 
     All networks, seeds, steps, amounts and layer sets of the table, in cells of equal size on axes that are logarithmic
-    on both sides of zero, so that every point has a place. Told above each panel: the share of points below the
-    diagonal, ties left out, and that of ties. The dashed square is the window of the paper's axes.
+    on both sides of zero, so that every point has a place. A panel for each score, or with ``by="set"`` for each layer
+    set. Told above each panel: the share of points below the diagonal, ties left out, and that of ties. The dashed
+    square is the window of the paper's axes.
 
     Raises InputError for penalties that are not finite.
     """
     shown = parts.scores_in(penalties, scores)
-    points = parts.paired(parts.named(penalties[penalties["score"].isin(shown)]))
-    if not np.isfinite(points[["zero", "mean"]]).all(axis=None):
+    pairs = parts.paired(parts.named(penalties[penalties["score"].isin(shown)]))
+    if not np.isfinite(pairs[["zero", "mean"]]).all(axis=None):
         raise InputError("the table penalties holds values that are not finite: no place on the axes for them")
-    values = np.append(points[["zero", "mean"]].to_numpy(), WINDOW)
+    values = np.append(pairs[["zero", "mean"]].to_numpy(), WINDOW)
     scale = AsinhTransform(LINEAR)
     ends = scale.transform(np.array([1.5 * values.min(), 1.5 * values.max()]))
     edges = scale.inverted().transform(np.linspace(*ends, CELLS + 1))
-    groups = {score: points[points["score"] == score] for score in shown}
-    counts = {score: np.histogram2d(part["zero"], part["mean"], [edges, edges])[0] for score, part in groups.items()}
+    names = {score: score for score in shown} if by == "score" else SETS
+    groups = {name: pairs[pairs[by] == name] for name in names if (pairs[by] == name).any()}
+    counts = {name: np.histogram2d(part["zero"], part["mean"], [edges, edges])[0] for name, part in groups.items()}
     colours = {"cmap": "flare", "norm": LogNorm(1, max(*(count.max() for count in counts.values()), 2))}
     figure, panels = layout.wrapped(len(groups), 2.6, sharex=True, sharey=True)
-    for place, (axis, (score, part)) in enumerate(zip(panels, groups.items(), strict=True)):
+    for place, (axis, (name, part)) in enumerate(zip(panels, groups.items(), strict=True)):
         cells = {"bins": [edges, edges], "vmin": None, "vmax": None, "rasterized": True}
         sns.histplot(part, x="zero", y="mean", ax=axis, **cells, **colours)
         apart = part[part["gain"].abs() > parts.TIE]
         share = f"{(apart['gain'] > 0).mean():.1%} below" if len(apart) else "none below"
-        layout.panel_label(axis, place, f"{score}\n{share}, {1 - len(apart) / len(part):.1%} ties")
-        axis.set(xlabel="Penalty with zeros", ylabel="" if place else "Penalty with means")
+        layout.panel_label(axis, place, f"{names[name]}\n{share}, {1 - len(apart) / len(part):.1%} ties")
+        axis.set(xlabel="Penalty with zeros" if place >= len(groups) - 3 else "")
+        axis.set(ylabel="" if place % 3 else "Penalty with means")
     side = {"width": WINDOW[1] - WINDOW[0], "height": WINDOW[1] - WINDOW[0], "fill": False, "zorder": 4}
     for axis in panels:  # only now: cells are of equal size in the scale of the axes when they were drawn
         axis.plot(edges[[0, -1]], edges[[0, -1]], color=INK, linewidth=1.0, label="_diagonal", zorder=4)
@@ -193,10 +199,10 @@ def zero_against_mean(penalties: pd.DataFrame, *, scores: Sequence[str] = ("norm
         axis.tick_params(labelsize=8.5)
         axis.set_aspect("equal")
     figure.colorbar(panels[0].collections[0], ax=panels, label="Points in a cell", shrink=0.7, pad=0.02)
-    index = pd.MultiIndex.from_product([shown, edges[:-1], edges[:-1]], names=["score", "zero_from", "mean_from"])
-    cells = pd.Series(np.concatenate([counts[score].ravel() for score in shown]), index, name="points", dtype=int)
+    index = pd.MultiIndex.from_product([groups, edges[:-1], edges[:-1]], names=[by, "zero_from", "mean_from"])
+    cells = pd.Series(np.concatenate([counts[name].ravel() for name in groups]), index, name="points", dtype=int)
     figure.numbers = cells[cells > 0].reset_index()
-    figure.note = f"{len(points):,} points from {points['seed'].nunique()} seeds."
+    figure.note = f"{len(pairs):,} points from {pairs['seed'].nunique()} seeds."
     marks = [grey("Equal penalties", color=INK, linewidth=1.0)]
     return finish(figure, [*marks, grey("Axes of the paper's figure", linestyle=SHORT, linewidth=0.9)])
 
@@ -208,15 +214,34 @@ def after_tuning(table: pd.DataFrame, *, net: str | None = None) -> Drawing:
     A panel for each layer set and amount, each with a scale of its own, since their penalties differ by orders of
     magnitude. Averaged over scores. Above the line, means are better.
     """
+    pairs, looks = _tuned(table, net)
+    pairs = pairs.assign(place=pairs["set"].map(list(SETS).index)).sort_values(["place", "amount"], kind="stable")
+    pairs = pairs.assign(panel=pairs["set"].map(SETS) + pairs["amount"].map(_amount), x=pairs["tuned"], y=pairs["gain"])
+    return Curves(pairs, looks, Axis("Steps of fine-tuning", "even"), {"": Axis(GAIN, level=0, own=True)}).draw()
+
+
+@in_house_style
+def penalties_after_tuning(table: pd.DataFrame, *, net: str | None = None) -> Drawing:
+    """Every penalty with means over the same with zeros, after each number of steps but none; at most the last three.
+
+    A point a seed, score, layer set, amount and step of pruning. Below the diagonal, means are better.
+    """
+    pairs, looks = _tuned(table, net)
+    after = sorted(steps for steps in pairs["tuned"].unique() if steps > 0)[-3:]
+    pairs = pairs[pairs["tuned"].isin(after)].sort_values("tuned", kind="stable")
+    pairs["panel"] = pairs["tuned"].map(lambda steps: f"After {steps:,} step{'s' * (steps != 1)}")
+    kept = ["panel", "curve", "score", "set", "amount", "seed", "zero", "mean"]
+    rows = pairs[kept].rename(columns={"zero": "x", "mean": "y"})
+    return points(rows, looks, ("Penalty with zeros", "Penalty with means"), diagonal=True)
+
+
+def _tuned(table: pd.DataFrame, net: str | None) -> tuple[pd.DataFrame, dict[Hashable, Look]]:
+    """Pairs of replacements after fine-tuning, and a look for each step of pruning."""
     rows = parts.choose(table, "tuning", net=net)
     parts.scores_in(rows)
-    points = parts.paired(rows, keys=("tuned",)).assign(place=lambda rows: rows["set"].map(list(SETS).index))
-    points = points.sort_values(["place", "amount"], kind="stable")
-    points["panel"] = points["set"].map(SETS) + points["amount"].map(_amount)
-    looks = dict(zip(sorted(points["step"].unique()), SPARE, strict=False))
-    looks = {step: replace(look, label=f"Pruned at step {step:,}") for step, look in looks.items()}
-    points = points.assign(curve=points["step"], x=points["tuned"], y=points["gain"])
-    return Curves(points, looks, Axis("Steps of fine-tuning", "even"), {"": Axis(GAIN, level=0, own=True)}).draw()
+    pairs = parts.paired(rows, keys=("tuned",)).assign(curve=lambda rows: rows["step"])
+    looks = zip(sorted(pairs["step"].unique()), SPARE, strict=False)
+    return pairs, {step: replace(look, label=f"Pruned at step {step:,}") for step, look in looks}
 
 
 def _amount(amount: float | int) -> str:

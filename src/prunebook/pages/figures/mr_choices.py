@@ -1,6 +1,6 @@
 """Which units a score chooses: how good the choices are, how active the units, what a score tells of one."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from prunebook.pages.figures.dots import dots
 from prunebook.pages.figures.layout import Drawing, log_axis
 from prunebook.pages.figures.mean_replacement import STEP
 from prunebook.pages.figures.mr_parts import PAPER_END
+from prunebook.pages.figures.points import points
 from prunebook.pages.figures.style import INK, Look, grey, handle, in_house_style, spare
 from prunebook.pages.vocabulary import REPLACED, SETS
 
@@ -44,8 +45,8 @@ def profile_curves(penalties: pd.DataFrame, taus: np.ndarray = TAUS) -> pd.DataF
     if place.empty:
         raise InputError("all methods are equal at every point of the table penalties: nothing to compare")
     rows = {}
-    for run, points in place.groupby(level=["net", "seed"]):
-        for method, values in points.items():
+    for run, places in place.groupby(level=["net", "seed"]):
+        for method, values in places.items():
             above = 1 - np.searchsorted(np.sort(values), taus, side="right") / len(values)
             rows[(*run, *method)] = np.where(np.equal(taus, 1), (values >= 1).mean(), above)
     index = pd.MultiIndex.from_tuples(rows, names=["net", "seed", *methods])
@@ -213,17 +214,38 @@ def foretelling(table: pd.DataFrame, *, net: str | None = None) -> Drawing:
 
     Within a seed and step, over all units; which score is held against which replacement is ``mr_parts.FORETOLD``.
     """
+    rows, looks = _single(table, net)
+    keys = ["replacement", "score", "curve", "seed"]
+    found = [(*key, spearman(part["x"], part["y"])) for key, part in rows.groupby(keys, sort=False)]
+    found = pd.DataFrame(found, columns=["panel", "row", "curve", "seed", "x"])
+    found["panel"] = "Pruned to " + found["panel"]
+    return dots(found, looks, Axis("Rank correlation of score and penalty"), levels=(0,), across=2, height=0.6)
+
+
+@in_house_style
+def single_units(table: pd.DataFrame, *, net: str | None = None) -> Drawing:
+    """The units behind ``foretelling``: the penalty of each, pruned alone, over its score. Points are unit, seed, step.
+
+    Written in each panel: the mean of the rank correlations.
+    """
+    rows, looks = _single(table, net)
+    ranks = {
+        panel: np.mean([spearman(p["x"], p["y"]) for _, p in part.groupby(["seed", "curve"])])
+        for panel, part in rows.groupby("panel")
+    }
+    words = {panel: f"ρ = {rank:.2f}" if np.isfinite(rank) else "ρ not defined" for panel, rank in ranks.items()}
+    return points(rows, looks, ("Score", "Penalty of this unit"), words=words)
+
+
+def _single(table: pd.DataFrame, net: str | None) -> tuple[pd.DataFrame, dict[Hashable, Look]]:
+    """A row for each unit, seed, step and pair of a score and a replacement, and a look for each step."""
     rows, found = parts.choose(table, "single_units", net=net), []
     for score, replacement in parts.FORETOLD:
         there = rows[rows["replacement"] == replacement]
         if there.empty:
             raise InputError(f"the table single_units has no replacement {replacement}")
-        found += [
-            {"panel": f"Pruned to {replacement}", "row": score, "curve": step, "seed": seed,
-             "x": spearman(part[f"score_{score}"], part["penalty"])}
-            for (step, seed), part in there.groupby(["step", "seed"])
-        ]  # fmt: skip
+        there = there.assign(score=score, panel=f"{score}, to {replacement}", x=there[f"score_{score}"])
+        found.append(there.assign(curve=there["step"], y=there["penalty"]))
+    kept = ["panel", "score", "replacement", "curve", "unit", "seed", "x", "y"]
     looks = spare(f"step {step:,}" for step in sorted(rows["step"].unique()))
-    looks = dict(zip(sorted(rows["step"].unique()), looks.values(), strict=True))
-    axis = Axis("Rank correlation of score and penalty")
-    return dots(pd.DataFrame(found), looks, axis, levels=(0,), across=2, height=0.6)
+    return pd.concat(found)[kept], dict(zip(sorted(rows["step"].unique()), looks.values(), strict=True))
