@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 from matplotlib.scale import AsinhTransform
+from matplotlib.ticker import NullLocator
 
 from prunebook.errors import InputError
 from prunebook.pages.figures import layout
@@ -196,6 +197,7 @@ def zero_against_mean(
             getattr(axis, f"set_{which}scale")("asinh", linear_width=LINEAR)
             getattr(axis, f"set_{which}lim")(edges[[0, -1]])
             getattr(axis, f"set_{which}ticks")([-0.1, 0, 0.1, 10], ["−.1", "0", ".1", "10"])
+            getattr(axis, f"{which}axis").set_minor_locator(NullLocator())
         axis.tick_params(labelsize=8.5)
         axis.set_aspect("equal")
     figure.colorbar(panels[0].collections[0], ax=panels, label="Points in a cell", shrink=0.7, pad=0.02)

@@ -71,7 +71,10 @@ def signed_axis(panel: Axes, which: str, values: Iterable) -> None:
     ends = np.sinh(places + 0.06 * (places[1] - places[0] or 1) * np.array([-1, 1])) * least
     getattr(panel, f"set_{which}scale")("asinh", linear_width=least)
     getattr(panel, f"set_{which}lim")(ends)
-    sizes = layout.log_ticks(2 * least, max(most, 4 * least), 2)
-    ticks = [value for value in sorted([*np.negative(sizes), 0, *sizes]) if ends[0] <= value <= ends[1]]
+    room = (0.3 if which == "x" else 0.2) * np.ptp(np.arcsinh(ends / least))  # that a label takes
+    sizes, ticks = layout.log_ticks(2 * least, max(most, 4 * least), 2), [0.0]
+    for value in [end for size in sizes[::-1] for end in (-size, size) if ends[0] <= end <= ends[1]]:
+        if np.all(np.abs(np.arcsinh(np.array(ticks) / least) - np.arcsinh(value / least)) > room):
+            ticks.append(value)
     getattr(panel, f"set_{which}ticks")(ticks, [tick(value) for value in ticks])
     getattr(panel, f"{which}axis").set_minor_locator(NullLocator())
