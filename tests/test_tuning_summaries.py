@@ -27,16 +27,12 @@ def test_advantage_by_start_and_steps():
     assert mean_replacement.advantage(tuning(seeds=(1,)))["half_width"].isna().all()
 
 
-def test_advantage_is_a_median_and_can_be_told_by_cell():
+def test_advantage_is_a_median():
     one = tuning().assign(amount=0.5)
     one["penalty"] += 1000.0 * (one["replacement"] == "mean")  # one cell in three that is far off
     both = pd.concat([tuning(), tuning().assign(amount=0.2), one])
     pooled = mean_replacement.advantage(both).set_index(["pruned", "tuned"])["advantage"]
     assert pooled["before 25,000", 0] == 6
-    cells = mean_replacement.advantage(both, by=["amount"]).set_index(["amount", "pruned", "tuned"])
-    assert cells.loc[(0.5, "before 25,000", 0), "advantage"] == 6 - 1000
-    assert cells.loc[(0.1, "before 25,000", 10), "kept"] == 0.25
-    assert cells.loc[(0.5, "before 25,000", 10), "kept"] == pytest.approx((1.5 - 1000) / (6 - 1000))
 
 
 def test_losses_beside_the_unpruned_network():

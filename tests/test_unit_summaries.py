@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from prunebook.errors import InputError
-from prunebook.evidence.statistics.mean_replacement import below_diagonal, foresight, profile_areas
+from prunebook.evidence.statistics.mean_replacement import below_diagonal, foresight
 from prunebook.pages.tables import mean_replacement
 
 
@@ -31,25 +31,14 @@ def test_a_table_for_a_page_is_in_words():
     assert list(mean_replacement.spelled(table[["lowest_tenth"]])) == ["lowest tenth"]
 
 
-def test_gains(penalties):
-    found = mean_replacement.gains(penalties)
-    assert list(found.columns) == [
-        "net",
-        "score",
-        "set",
-        "zero",
-        "mean",
-        "difference",
-        "half_width_80",
-        "half_width_95",
-        "seeds",
-    ]
-    assert list(found["score"][:5]) == ["norm", "norm", "rs", "rs", "abs_mrs"]
-    assert list(found["set"][:2]) == ["all", "midconv"]
-    assert len(found) == 12
+@pytest.mark.parametrize("layer_set", ["all", "midconv"])
+def test_penalties_with_zeros_and_means(penalties, layer_set):
+    found = mean_replacement.readings(penalties, layer_set=layer_set)
+    assert list(found)[2:] == ["zero", "mean", "difference", "half_width_80", "half_width_95", "seeds"]
+    assert len(found) == 6
     for row in found.itertuples():
         own = penalties[(penalties["net"] == row.net) & (penalties["score"] == row.score)]
-        own = own[(own["set"] == row.set) & (own["amount"] == 0.1)]
+        own = own[(own["set"] == layer_set) & (own["amount"] == 0.1)]
         seeds = own.groupby(["replacement", "seed"])["penalty"].mean().unstack("replacement")  # noqa: PD010
         assert row.zero == pytest.approx(seeds["zero"].mean())
         assert row.mean == pytest.approx(seeds["mean"].mean())
@@ -60,43 +49,29 @@ def test_gains(penalties):
         assert row.difference == pytest.approx(row.zero - row.mean)
         assert row.seeds == 3
     with pytest.raises(InputError, match=r"0.3 was not measured: choose one of 0.1, 1"):
-        mean_replacement.gains(penalties, amount=0.3)
+        mean_replacement.readings(penalties, amount=0.3)
 
 
 def test_one_seed_has_no_interval_and_a_missing_number_is_not_left_out(penalties):
     one = penalties[penalties["seed"] == 0].copy()
     one.loc[(one["step"] == 1000) & (one["score"] == "rs") & (one["replacement"] == "zero"), "penalty"] = np.nan
-    found = mean_replacement.gains(one)
+    found = mean_replacement.readings(one)
     assert found[["half_width_80", "half_width_95"]].isna().all(axis=None)
     assert list(found["difference"].isna()) == list(found["score"] == "rs")
 
 
-def test_areas(penalties):
-    found = mean_replacement.areas(penalties)
-    expected = profile_areas(penalties).groupby(["net", "score", "replacement"])["area"].mean()
-    for row in found.itertuples():
-        assert row.area == pytest.approx(expected[row.net, row.score, row.replacement])
-    assert list(found["net"].unique()) == ["small", "medium"]
-    assert found.groupby("net")["area"].is_monotonic_decreasing.all()
-    rest = mean_replacement.areas(penalties, without=("rs",))
-    assert set(rest["score"]) == {"norm", "abs_mrs"}
-    fewer = profile_areas(penalties, ["norm", "abs_mrs"])
-    assert rest["area"].mean() == pytest.approx(fewer["area"].mean())
-
-
 def test_batch_norm_is_told_apart(penalties):
     both = pd.concat([penalties, penalties.assign(batch_norm=True, penalty=-penalties["penalty"])])
-    found = mean_replacement.gains(both).set_index(["net", "score", "set"])["difference"]
+    found = mean_replacement.readings(both).set_index(["net", "score"])["difference"]
     assert mean_replacement.networks(both) == "Small, Medium, Small with batch norm, Medium with batch norm"
     assert mean_replacement.networks(both.assign(net="vgg11")) == "VGG11, VGG11 with batch norm"
-    assert found["medium with batch norm", "rs", "all"] == pytest.approx(-found["medium", "rs", "all"])
+    assert found["medium with batch norm", "rs"] == pytest.approx(-found["medium", "rs"])
 
 
 def test_other_readings_are_those_of_one_layer_set(penalties):
     table = penalties.replace({"score": {"rs": "rs/literal-sign"}})
     found = mean_replacement.readings(table, layer_set="midconv").set_index(["net", "score"])
-    gains = mean_replacement.gains(penalties).set_index(["net", "score", "set"])
-    row = gains.loc[("small", "rs", "midconv")]
+    row = mean_replacement.readings(penalties, layer_set="midconv").set_index(["net", "score"]).loc[("small", "rs")]
     for column in ("zero", "mean", "difference", "half_width_95"):
         assert found.loc[("small", "rs/literal-sign"), column] == pytest.approx(row[column])
     assert len(found) == 6
@@ -108,9 +83,9 @@ def test_borders_side_by_side(penalties):
     borders = pd.concat(means.assign(border=way, penalty=factor * means["penalty"]) for way, factor in ways.items())
     found = mean_replacement.border_table(borders)
     assert list(found.columns) == ["net", "score", *ways]
-    gains = mean_replacement.gains(penalties).set_index(["net", "score", "set"])["mean"]
+    gains = mean_replacement.readings(penalties).set_index(["net", "score"])["mean"]
     for row in found.itertuples(index=False):
-        assert row[2] == pytest.approx(gains[row.net, row.score, "all"])
+        assert row[2] == pytest.approx(gains[row.net, row.score])
         assert row[4] == pytest.approx(3 * row[2])
 
 

@@ -16,13 +16,6 @@ def middle(losses: pd.DataFrame, net: str) -> float:
     return float(min(rows["ratio"].unique(), key=lambda ratio: abs(ratio - wanted)))
 
 
-def numbers(losses: pd.DataFrame, net: str) -> pd.DataFrame:
-    """Every pair and control of a network: means over seeds of loss and accuracy by stage and ratio."""
-    groups = losses[losses["net"] == net].groupby(["ranking", "compensation", "ratio", "stage"], sort=False)
-    table = groups[["reached", "left", "loss", "accuracy", "train_loss"]].mean()
-    return table.assign(seeds=groups.size()).reset_index()
-
-
 @checked
 def cost_table(cost: pd.DataFrame) -> pd.DataFrame:
     """Seconds of one thread, means over seeds: a row a ranking or compensation, a column a network."""

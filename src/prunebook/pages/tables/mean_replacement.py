@@ -7,7 +7,6 @@ import pandas as pd
 
 from prunebook.errors import InputError
 from prunebook.evidence.intervals import half_width
-from prunebook.evidence.statistics.mean_replacement import profile_areas
 from prunebook.evidence.statistics.ranks import spearman
 from prunebook.pages.figures.mr_parts import FORETOLD, TIE, named, paired
 from prunebook.pages.vocabulary import SCORES, SETS, network_name
@@ -40,20 +39,6 @@ def longest(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["steps"] == table.groupby(["net", "batch_norm"])["steps"].transform("max")]
 
 
-def gains(penalties: pd.DataFrame, *, amount: float | int = 0.1) -> pd.DataFrame:
-    """Penalties with zeros and with means, averaged over training: a row for each network, score and layer set.
-
-    ``difference`` is zero minus mean; ``half_width_80`` and ``half_width_95`` are those of its Student-t intervals over
-    seeds, empty for one seed.
-    """
-    return _in_order(_gains(_at(penalties, amount), ["net", "score", "set"]))
-
-
-def _gains(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    points = paired(named(rows)).rename_axis(columns=None).rename(columns={"gain": "difference"})
-    return _over_seeds(points, keys, ["zero", "mean", "difference"], "difference")
-
-
 def shares(
     penalties: pd.DataFrame, *, scores: Sequence[str] = ("norm", "abs_rs", "abs_mrs"), by: str = "score"
 ) -> pd.DataFrame:
@@ -78,7 +63,7 @@ def foresight_table(
     """What a score tells of single units: a row for each network, pair of score and replacement, and step.
 
     ``correlation`` is by rank, with the penalty of the unit pruned alone; ``lowest_tenth`` and ``all_units`` are means
-    of this penalty. Half widths of the correlation as in ``gains``; steps are averaged without ``by_step``.
+    of this penalty. Half widths of the correlation as in ``readings``; steps are averaged without ``by_step``.
     """
     rows, values = [], ["correlation", "lowest_tenth", "all_units"]
     for score, replacement in pairs:
@@ -100,22 +85,15 @@ def at_the_end(constants: pd.DataFrame, *, layer_set: str, scores: Sequence[str]
     return float((least == rows["alpha"].max()).mean())
 
 
-def areas(penalties: pd.DataFrame, *, without: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Areas under the performance profiles, the largest first, with half widths as in ``gains``.
+def readings(penalties: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
+    """Penalties with zeros and with means, averaged over the steps measured: a row for each network and score.
 
-    Scores in ``without`` are left out before the best and the worst are sought.
+    ``difference`` is zero minus mean; ``half_width_80`` and ``half_width_95`` are those of its Student-t intervals over
+    seeds, empty for one seed.
     """
-    kept = [score for score in penalties["score"].unique() if score not in without]
-    runs = profile_areas(named(penalties), kept)
-    table = _over_seeds(runs, ["net", "score", "replacement"], ["area"], "area")
-    first = {net: place for place, net in enumerate(dict.fromkeys(named(penalties)["net"]))}
-    place = {"key": lambda values: values.map(first) if values.name == "net" else values}
-    return table.sort_values(["net", "area"], ascending=[True, False], ignore_index=True, **place)
-
-
-def readings(conventions: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
-    """As ``gains``, for other readings of the scores and one layer set; averaged over the steps measured."""
-    return _gains(_at(conventions, amount, layer_set), ["net", "score"])
+    points = paired(named(_at(penalties, amount, layer_set))).rename_axis(columns=None)
+    points = points.rename(columns={"gain": "difference"})
+    return _over_seeds(points, ["net", "score"], ["zero", "mean", "difference"], "difference")
 
 
 def border_table(borders: pd.DataFrame, *, amount: float | int = 0.1, layer_set: str = "all") -> pd.DataFrame:
@@ -134,22 +112,22 @@ def batch_norm_table(batch_norm: pd.DataFrame) -> pd.DataFrame:
     return _in_order(table.reset_index())
 
 
-def advantage(tuning: pd.DataFrame, *, late: float | int = 25_000, by: Sequence[str] = ()) -> pd.DataFrame:
+def advantage(tuning: pd.DataFrame, *, late: float | int = 25_000) -> pd.DataFrame:
     """Penalty with zeros minus that with means: a row for early and late pruning and each number of steps tuned.
 
-    The median over the networks pruned, as in the claims' rules; with ``by``, within each value of these columns.
-    ``kept`` is the share of the advantage before fine-tuning, ``held_out`` the advantage on test images.
+    The median over the networks pruned, as in the claims' rules. ``kept`` is the share of the advantage before
+    fine-tuning, ``held_out`` the advantage on test images.
     """
     cell = ["seed", "step", "set", "amount", "score", "pruned", "tuned"]
     values = {"penalty": "advantage", "test_penalty": "held_out"}
     wide = _halved(tuning, late).set_index([*cell, "replacement"])[list(values)]
     wide = wide.unstack("replacement")  # noqa: PD010 - two indexes at once
     gains = pd.DataFrame({name: wide[old]["zero"] - wide[old]["mean"] for old, name in values.items()})
-    keys = [*by, "pruned", "tuned"]
+    keys = ["pruned", "tuned"]
     runs = gains.groupby([*keys, "seed"]).median().reset_index()
     table = _over_seeds(runs, keys, list(values.values()), "advantage")
     table = table.rename(columns={"half_width_95": "half_width"})
-    table["kept"] = table["advantage"] / table.groupby([*by, "pruned"])["advantage"].transform("first")
+    table["kept"] = table["advantage"] / table.groupby("pruned")["advantage"].transform("first")
     return table[[*keys, "advantage", "half_width", "kept", "held_out", "seeds"]]
 
 
