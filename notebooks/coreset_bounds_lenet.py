@@ -280,7 +280,7 @@ page.verdict("CB-X1")
 # %% tags=["hide-input"]
 page.figure(
     coreset_recovery.heuristics(recovery),
-    caption="Share of wrong labels against sparsity for L0 gates (units, above) and magnitude (weights, below), right after pruning and after fine-tuning.",
+    caption="Share of wrong labels against sparsity for L0 gates (units, above) and magnitude (weights, below), right after pruning and after fine-tuning. Pale points are the gates that were measured.",
     alt="Two rows of panels of wrong labels on a log axis against sparsity, gates and magnitude, a column a case.",
     name="cb-lenet-heuristics",
 )

@@ -114,7 +114,7 @@ page.table(
 recovery = page.tables["recovery"]
 page.figure(
     coreset_recovery.heuristics(recovery),
-    caption="Share of wrong labels against sparsity for L0 gates (units, above) and magnitude (weights, below), right after pruning and after fine-tuning.",
+    caption="Share of wrong labels against sparsity for L0 gates (units, above) and magnitude (weights, below), right after pruning and after fine-tuning. Pale points are the gates that were measured.",
     alt="Two rows of panels of wrong labels on a log axis against sparsity, gates and magnitude, a column a case.",
     name="cb-vgg-heuristics",
 )
