@@ -12,16 +12,18 @@ Linear(in_features=4, out_features=6, bias=True)
 >>> pb.certify(chain, data, keep=0.9).points
 50
 
-The packages ``weights``, ``units`` and ``coresets`` hold the pieces of these three.
+The packages ``weights``, ``units`` and ``coresets`` hold the pieces of these three. ``report`` compares a network before
+and after, ``save``, ``load`` and ``verify`` keep it in a file.
 """
 
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "certify", "prune", "prune_units"]
+__all__ = ["__version__", "certify", "load", "prune", "prune_units", "report", "save", "verify"]
 
 # Looked up when asked for: whoever only reads results need not have PyTorch.
 _HOMES = {"prune": "weights", "prune_units": "units", "certify": "coresets"}
+_HOMES |= dict.fromkeys(("load", "report", "save", "verify"), "delivery")
 
 
 def __getattr__(name: str) -> object:
