@@ -12,8 +12,8 @@ Linear(in_features=4, out_features=6, bias=True)
 >>> pb.certify(chain, data, keep=0.9).points
 50
 
-The packages ``weights``, ``units`` and ``coresets`` hold the pieces of these three. ``report`` compares a network before
-and after, ``save``, ``load`` and ``verify`` keep it in a file.
+The packages ``weights``, ``units`` and ``coresets`` hold the pieces of these three. ``report`` compares a network
+before and after; ``save``, ``load`` and ``verify`` keep it in a file.
 """
 
 import importlib

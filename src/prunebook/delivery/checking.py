@@ -62,11 +62,8 @@ class Checked:
             lines += [f"   {name or '(model)'}: {c['removed']} of {c['of']}" for name, c in step["counts"].items()]
             lines += [f"   {note}" for note in step["notes"]]
         zeros = sum(int((~mask).sum()) for mask in self.weight_masks.values())
-        lines.append(
-            f"checked: {len(self.tensors)} checksums, {self.history['parameters']} parameters, the counts of all masks, "
-            f"{zeros} zeros under masks, the widths of layers without their units"
-        )
-        return "\n".join(lines)
+        checked = f"{len(self.tensors)} checksums, {self.history['parameters']} parameters, {zeros} zeros under masks"
+        return "\n".join([*lines, f"checked: {checked}, the counts of all masks, the widths of layers without units"])
 
 
 @as_written()

@@ -32,10 +32,11 @@ class Measured:
     """What one network costs.
 
     parameters: numbers in all parameters, shared ones once; zeros: of these; multiply_adds: of one pass over one sample
-    (or one batch, where batches cannot be cut), in matrix products and convolutions as `FlopCounterMode` of PyTorch
-    counts them, those with zeros included; file_bytes: of a safetensors file with all parameters and buffers;
-    milliseconds: of a pass, by the name of the batch, on ``threads`` threads of a CPU or on a GPU; points, correct: samples with a label, and those whose label has strictly the largest output; None
-    without such labels; interval: the exact one of Clopper and Pearson for the share of correct labels.
+    (or the first batch, where batches cannot be cut), in matrix products and convolutions as PyTorch's
+    `FlopCounterMode` counts them, those with zeros included; file_bytes: of a safetensors file with all parameters and
+    buffers; milliseconds: of a pass, by the name of the batch, on ``threads`` threads of a CPU or on a GPU; points,
+    correct: samples with a label, and those whose label has strictly the largest output; interval: the exact one of
+    Clopper and Pearson for the share of these. The last three are None without class labels.
     """
 
     parameters: int
