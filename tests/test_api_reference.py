@@ -17,7 +17,7 @@ from prunebook.pages import apidoc
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "api"
 DIRECTIVE = re.compile(r"^\.\. (auto\w+|py:data|currentmodule):: (\S+)((?:\n   :\w+:.*)*)", re.MULTILINE)
 # Here constants are part of what a user works with; elsewhere they are the pages' own affair.
-LIBRARY = ("units", "weights", "coresets", "data.images", "data.diffusion_sorption")
+LIBRARY = ("units", "weights", "coresets", "delivery", "data.images", "data.diffusion_sorption")
 OTHERS = ("evidence", "evidence.statistics")
 FIGURES = Path(__file__).resolve().parents[1] / "src" / "prunebook" / "pages" / "figures"
 SERVANTS = {"card", "embedded", "layout", "speed", "style", "tables"}  # what draws the parts, or the book alone

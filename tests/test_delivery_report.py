@@ -104,8 +104,7 @@ def test_accuracy_and_its_interval_are_exact(labelled):
 
 
 def test_distance_of_outputs(labelled):
-    model, x, y = labelled
-    double, x = convnet().double(), x.double()
+    double, x = convnet().double(), labelled[1].double()
     other = nn.Sequential(double, nn.Flatten())
     assert quick(double, other, x).distance == 0
     moved = convnet().double()
@@ -161,7 +160,7 @@ def test_other_forms_of_batches_go_through_forward():
 
 
 def test_a_notebook_gets_a_table_and_nothing_is_markup(labelled):
-    model, x, y = labelled
+    model, x, _ = labelled
     found = quick(model, model, x)
     assert found._repr_html_().count("<tr") == 1 + len(found.table)
     assert "<p>accuracy is left out: the data has no labels: give batches (x, y)" in found._repr_html_()

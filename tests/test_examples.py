@@ -12,7 +12,7 @@ import prunebook as pb
 SOURCE = Path(pb.__file__).parent
 FILES = [
     SOURCE / "__init__.py",
-    *(p for part in ("weights", "units", "coresets") for p in (SOURCE / part).rglob("*.py")),
+    *(p for part in ("weights", "units", "coresets", "delivery") for p in (SOURCE / part).rglob("*.py")),
 ]
 WITH_EXAMPLES = sorted(
     ".".join(("prunebook", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")

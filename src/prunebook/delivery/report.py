@@ -21,8 +21,8 @@ from prunebook.networks.evaluating import as_written, evaluating
 
 SIZES = (1, 64)
 MASKS = (
-    "zeros are stored and multiplied like any other number: masks make no network faster and no file smaller; masks "
-    "were made permanent for this, as long as they are on, each pass multiplies them in"
+    "zeros are stored and multiplied like any other number: masks make no network faster and no file smaller; they were "
+    "made permanent here, and as long as they are not, each pass multiplies them in"
 )
 
 
@@ -161,11 +161,7 @@ def report(
     where = "a GPU" if any("cuda" in place for place in places) else f"the CPU, threads: {both[0].threads}"
     notes = [
         *([MASKS] if both[1].zeros > both[0].zeros else []),
-        *(
-            [seen.without]
-            if seen.correct is None
-            else [f"accuracy: {seen.points} samples, exact {confidence:g} intervals"]
-        ),
+        seen.without or f"accuracy: {seen.points} samples, exact intervals at {confidence:g} confidence",
         f"ms: median and quartiles of a pass on {where}; multiply-adds: of {next(iter(inputs))}",
     ]
     return Report(*both, float(confidence), seen.distance, seen.largest, tuple(notes))
