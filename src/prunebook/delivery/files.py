@@ -116,8 +116,9 @@ def load(path: str | os.PathLike, model: nn.Module) -> nn.Module:
     --------
     See `save`.
 
+    >>> import torch
     >>> import prunebook as pb
-    >>> pb.load("nothing.safetensors", None)
+    >>> pb.load("nothing.safetensors", torch.nn.Linear(4, 2))
     Traceback (most recent call last):
     ...
     prunebook.errors.DataError: nothing.safetensors is no file that can be read: No such file or directory

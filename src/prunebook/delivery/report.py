@@ -21,8 +21,8 @@ from prunebook.networks.evaluating import as_written, evaluating
 
 SIZES = (1, 64)
 MASKS = (
-    "zeros are stored and multiplied like any other number: masks make no network faster and no file smaller; they were "
-    "made permanent here, and as long as they are not, each pass multiplies them in"
+    "zeros are stored and multiplied like any other number: masks make no network faster and no file smaller; they "
+    "were made permanent here, and as long as they are not, each pass multiplies them in"
 )
 
 
