@@ -56,7 +56,7 @@ def _figure(curves: Curves, rows: pd.DataFrame) -> tuple[list[dict], dict]:
     panels = list(dict.fromkeys(rows["panel"]))
     axes = [curves.y[rows.loc[rows["panel"] == panel, "quantity"].iloc[0]] for panel in panels]
     kinds = curves.styles(rows)
-    parts = dict(list(rows.groupby(["panel", "curve", "kind"])))
+    parts = dict(list(rows.groupby(["panel", "curve", "kind"], sort=False)))
     traces, listed = [], set()
     keys = [(panel, name, kind) for panel in panels for name in curves.looks for kind in kinds]
     for panel, name, kind in (key for key in keys if key in parts):

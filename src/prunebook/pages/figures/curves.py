@@ -124,8 +124,8 @@ class Curves:
     def _panel(self, panel: Axes, part: pd.DataFrame, y: Axis, kinds: Mapping[str, dict]) -> pd.DataFrame:
         if y.level is not None:
             panel.axhline(y.level, color=INK, linewidth=0.9, label="_level")
-        most = part.groupby("curve")["point"].nunique().max()
-        groups, found = dict(list(part.groupby(["curve", "kind"]))), []
+        most = part.groupby("curve", sort=False)["point"].nunique().max()
+        groups, found = dict(list(part.groupby(["curve", "kind"], sort=False))), []
         for name, kind in [(name, kind) for name in self.looks for kind in reversed(kinds) if (name, kind) in groups]:
             mine = groups[name, kind]
             other = kinds[kind] in KINDS[1:]

@@ -125,7 +125,11 @@ def pairs_by_ratio(losses: pd.DataFrame, net: str, *, column: str = "loss") -> D
     shown = [*(looks if kind == "units" else map("/".join, SHOWN)), "best", *LEVEL_LOOKS]
     axes = {}
     for stage in STAGES:
-        means = rows[(rows["stage"] == stage) & rows["curve"].isin(shown)].groupby(["curve", "ratio"])["value"].mean()
+        means = (
+            rows[(rows["stage"] == stage) & rows["curve"].isin(shown)]
+            .groupby(["curve", "ratio"], sort=False)["value"]
+            .mean()
+        )
         wide = not percent and means.max() > NARROW * dense["value"].min()
         label = "Test accuracy (%)" if percent else "Test loss"
         axes[stage] = Axis(label, "log" if wide else "linear", TOP * dense["value"].max() if wide else np.inf, own=True)
