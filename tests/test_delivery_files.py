@@ -15,6 +15,7 @@ import prunebook as pb
 from prunebook.delivery import checking
 from prunebook.errors import DataError, InputError
 from prunebook.units import MapBiasConv2d
+from prunebook.units.graph.bordered import BorderedConv2d
 
 close = torch.testing.assert_close
 
@@ -65,6 +66,31 @@ def test_removed_units_come_back_on_the_dense_architecture(made, tmp_path):
     assert all(torch.equal(value, state[name]) for name, value in dense.state_dict().items())
 
 
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.inner, self.outer = nn.Conv2d(8, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1, bias=False)
+        self.depth, self.head = nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.norm(self.stem(x))
+        x = x + self.outer(nn.functional.gelu(self.inner(x)))
+        return self.head(self.depth(x).relu().mean((2, 3)))
+
+
+def test_a_residual_network_comes_back(made, tmp_path):
+    x, dense = made[0], Residual().eval()
+    pruned = pb.prune_units(dense, x, 0.4, score="variance")
+    assert isinstance(pruned.model.outer, BorderedConv2d)
+    pb.save(pruned, tmp_path / "residual")
+    again = pb.load(tmp_path / "residual", Residual().eval())
+    assert same_state(again, pruned.model)
+    assert torch.equal(again(x), pruned.model(x))
+    report = pb.report(dense, pruned, x, seconds=0.01)
+    assert report.after.parameters == sum(p.numel() for p in pruned.model.parameters()) < report.before.parameters
+
+
 def test_masks_come_back_and_hold_while_training(made, path):
     x, _, masked = made
     again = pb.load(path, convnet())
@@ -78,11 +104,14 @@ def test_masks_come_back_and_hold_while_training(made, path):
 
 
 def test_a_bias_that_compensation_added_comes_back(tmp_path):
-    x = torch.rand(30, 3, 8, 8)
-    pruned = pb.prune(convnet(), x, 0.5)
+    def network():
+        return nn.Sequential(nn.Linear(6, 4, bias=False), nn.Tanh(), nn.Linear(4, 2))
+
+    x = 1 + torch.rand(30, 6)
+    pruned = pb.prune(network(), x, 0.5)
     assert pruned.model[0].bias is not None
     pb.save(pruned, tmp_path / "biased")
-    assert torch.equal(pb.load(tmp_path / "biased", convnet())(x), pruned.model(x))
+    assert torch.equal(pb.load(tmp_path / "biased", network())(x), pruned.model(x))
 
 
 def test_what_two_modules_share_stays_shared(tmp_path):

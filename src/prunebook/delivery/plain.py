@@ -8,11 +8,12 @@ from torch.nn.utils import prune as torch_prune
 from prunebook.errors import InputError
 from prunebook.networks.evaluating import private_copy, require_values
 from prunebook.units import MapBiasConv2d, PrunedUnits
+from prunebook.units.graph.bordered import BORDERED
 from prunebook.weights import Pruned
 
 Result = Pruned | PrunedUnits
 # Layers that folding turns into classes of the library; a file names them, and nothing else is made by name.
-OURS: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (MapBiasConv2d,)}
+OURS: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (MapBiasConv2d, *BORDERED.values())}
 
 
 def plain(model: nn.Module | Result) -> nn.Module:
