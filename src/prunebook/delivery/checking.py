@@ -142,10 +142,10 @@ def _read(path: Path) -> Checked:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dictionary
     except SafetensorError as error:
         raise DataError(f"{path} is no whole safetensors file ({error}): copy or save it again") from error
-    if not {"history", "sha256"} <= metadata.keys():
+    if "history" not in metadata:
         raise DataError(f"{path} has no history: give a file that prunebook.save wrote")
-    text = metadata["history"]
-    if hashlib.sha256(text.encode()).hexdigest() != metadata["sha256"]:
+    checksum, _, text = metadata["history"].partition(" ")
+    if hashlib.sha256(text.encode()).hexdigest() != checksum:
         raise DataError(f"{path}: the history was changed after it was written")
     history = json.loads(text)
     for name in sorted(tensors.keys() ^ history["sha256"].keys()):

@@ -86,7 +86,8 @@ def save(pruned: Any, path: str | os.PathLike) -> None:
         "sha256": {name: digest(tensor) for name, tensor in sorted(tensors.items())},
     }
     text = json.dumps(history, sort_keys=True)
-    metadata = {"history": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    # One entry, as safetensors writes several in any order.
+    metadata = {"history": f"{hashlib.sha256(text.encode()).hexdigest()} {text}"}
     with replacing(path) as file:
         file.write(as_bytes(tensors, metadata))
 
