@@ -185,10 +185,8 @@ def test_a_cut_file_is_named(path, share):
 def forged(path, change):
     """Another file with checksums that are right: `change` gets tensors and history."""
     with safe_open(path, framework="pt") as file:
-        tensors, history = (
-            {n: file.get_tensor(n) for n in file.keys()},
-            json.loads(file.metadata()["history"].partition(" ")[2]),
-        )  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        history = json.loads(file.metadata()["history"].partition(" ")[2])
     change(tensors, history)
     history["sha256"] = {name: checking.digest(tensor) for name, tensor in tensors.items()}
     text = json.dumps(history)
