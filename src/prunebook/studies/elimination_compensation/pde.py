@@ -61,7 +61,7 @@ STUDY = Study(
     config_type=OnPde,
     presets=presets(
         _grid(OnPde),
-        laptop={"ratios": SHORT_RATIOS, "extra_ratios": (0.5, 0.7), "epochs": 3, "nonlinear_samples": 200},
+        laptop={"ratios": SHORT_RATIOS, "extra_ratios": (0.5, 0.7), "epochs": 3, "limit": 40, "nonlinear_samples": 100},
         smoke={"ratios": (0.5, 0.7), "extra_ratios": (0.7,), "epochs": 1, "limit": 5, "nonlinear_samples": 20},
     ),
     seeds={"smoke": 1, "laptop": 1, "paper": 5},
