@@ -30,7 +30,7 @@ def given():
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 3)).eval()
     loader = DataLoader(TensorDataset(torch.randn(60, 1, 4, 4), torch.arange(60) % 3), batch_size=30)
     names = {"prune": prune, "prune_units": prune_units, "Method": Method}
-    return names | {"model": model, "loader": loader, "ratio": 0.5}
+    return names | {"torch": torch, "model": model, "loader": loader, "ratio": 0.5}
 
 
 def test_names_of_pairs_are_those_of_the_library():

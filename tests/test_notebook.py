@@ -197,6 +197,7 @@ def test_the_answer_stands_above_the_claims_and_is_left_out_where_there_is_none(
     page, shown = begin(), []
     monkeypatch.setattr(notebook, "display", lambda thing: shown.append(thing.data))
     table = {"claim": ["EC-1"], "study": ["ec-mnist"], "statement": ["It is so."], "where": ["Fig. 1"]}
+    table |= {"replaces": [""], "kind": ["claim"]}
     page.judged = pd.DataFrame({**table, "verdict": ["supported"]})
     for found, expected in ((["**Yes & no.**", "It <helps>."], "<b>Yes &amp; no.</b> It &lt;helps&gt;."), ([], None)):
         shown.clear()

@@ -175,10 +175,11 @@ class Measured:
         Where the claim tells networks apart, all runs of those that it names, each as a seed of its own.
         """
         name, only = claim["study"], claim.get("only", {})
+        same = [after for after in successors if after["study"] == name]
 
         def counts(record: dict) -> bool:
             judges = partial(fresh, seed=record["seed"], net=record["config"].get("net"))
-            later = any(judges(after) and fits(record["config"], after.get("only", {})) for after in successors)
+            later = any(judges(after) and fits(record["config"], after.get("only", {})) for after in same)
             return judges(claim) and not later
 
         if not isinstance(claim.get("after_seed"), Mapping):

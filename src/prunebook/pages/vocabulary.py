@@ -17,6 +17,10 @@ METHODS = {
     "joint-compensation": "EC, joint shifts",
     "ec-ranking-only": "EC ranking, no shift",
     "magnitude-compensated": "Magnitude, EC shift",
+    "ec-refit": "EC, re-fit",
+    "magnitude-refit": "Magnitude, re-fit",
+    "mean-replacement-refit": "Mean replacement, re-fit",
+    "non-linear-refit": "Non-linear (brute force), re-fit",
     "dense": "Dense",
 }
 # Rankings and compensations where they are crossed, in the order of the head-to-head's grids.

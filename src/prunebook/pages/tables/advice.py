@@ -15,6 +15,7 @@ from prunebook.pages.vocabulary import PAIRS, STAGES, compensation_name, net_nam
 ADVISED = "do not prune, or train for longer afterwards"  # where even the least pruning costs accuracy
 NEAR = 1.05  # a value within five per cent is as good
 WITHIN = f"within {percent(NEAR - 1, 0)} of"
+NEED_LOSS = ("gradient-magnitude",)  # rankings that no pass without a training loss can make
 
 
 def as_list(sentences: list[str]) -> str:
@@ -120,9 +121,11 @@ def call(ranking: str, compensation: str, kind: str) -> str:
     if kind == "units":
         replacement = "zero" if compensation == "none" else "mean"
         return f'prune_units(model, loader, ratio, score="{ranking}", replacement="{replacement}")'
-    name = PAIRS.get((ranking, compensation))
-    method = f'"{name}"' if name else f'Method("mine", "mine", "{ranking}", "{compensation}")'
-    return f"prune(model, loader, ratio, method={method})"
+    name, needs = PAIRS.get((ranking, compensation)), ranking in NEED_LOSS
+    more = ", needs_loss=True" if needs else ""
+    method = f'"{name}"' if name else f'Method("mine", "mine", "{ranking}", "{compensation}"{more})'
+    loss = ", loss=torch.nn.functional.cross_entropy" if needs else ""
+    return f"prune(model, loader, ratio, method={method}{loss})"
 
 
 def plain(losses: pd.DataFrame) -> list[str]:
