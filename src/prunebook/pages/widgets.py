@@ -21,7 +21,7 @@ from prunebook.pages.figures.style import Look
 SYMBOLS = {
     "o": "circle", "D": "diamond", "s": "square", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left",
     ">": "triangle-right", "X": "x", "P": "cross", "p": "pentagon", "*": "star", "h": "hexagon2", "H": "hexagon",
-    "d": "diamond-tall", "8": "octagon", ".": "circle-dot",
+    "d": "diamond-tall", "8": "octagon", ".": "circle-dot", (4, 1, 0): "star-diamond", (6, 1, 0): "hexagram",
 }  # fmt: skip
 LINE_STYLES = ("solid", "6px,3px", "2px,3px")  # of the kinds of one curve
 DIGITS = 4  # more cannot be seen, and each costs every reader

@@ -34,7 +34,7 @@ class Look:
     """How a method is drawn: colour, marker, on-off lengths of its line in line widths, name for the reader."""
 
     colour: str
-    marker: str
+    marker: str | tuple[int, int, int]
     dash: tuple[float | int, ...]
     label: str
 
