@@ -15,6 +15,7 @@ from prunebook.pages.vocabulary import PAIRS, STAGES, compensation_name, net_nam
 ADVISED = "do not prune, or train for longer afterwards"  # where even the least pruning costs accuracy
 NEAR = 1.05  # a value within five per cent is as good
 WITHIN = f"within {percent(NEAR - 1, 0)} of"
+CORESETS = ("sensitivity", "coreset-drawn")  # a layer's own ranking and draw, which `prune` does not know
 NEED_LOSS = ("gradient-magnitude",)  # rankings that no pass without a training loss can make
 
 
@@ -71,10 +72,13 @@ def _safest(rows: pd.DataFrame) -> str:
 
 
 def choices(losses: pd.DataFrame, cost: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
-    """What to take, a row a situation: ``when``, ``pair``, ``call`` (what to type) and ``why`` (what was measured)."""
+    """What to take, a row a situation: ``when``, ``pair``, ``call`` (what to type) and ``why`` (what was measured).
+
+    Only pairs that the library can call compete.
+    """
+    losses = losses[~losses["ranking"].isin(CORESETS)]
     found, values, price = best(losses), valued(losses), price_of(cost)
-    # A drawn coreset weighs what it keeps anew: it is no method that `prune` knows.
-    weights = values[(values["kind"] == "weights") & (values["ranking"] != "coreset-drawn")]
+    weights = values[values["kind"] == "weights"]
     units = found[found["kind"] == "units"]
     classifies = (found["kind"] == "weights") & (found["measure"] == "test errors") & (found["stage"] == "fine-tuned")
     rows = []
