@@ -13,7 +13,7 @@ from prunebook.store.probes import PROBES
 from prunebook.studies.mean_replacement import penalties
 from prunebook.studies.moments import run
 from prunebook.studies.moments.config import NETS, REPLACEMENTS, Moments
-from prunebook.studies.moments.replacing import look, recalibrated, replaced
+from prunebook.studies.moments.replacing import look, replaced
 from prunebook.training.on_images import train_on_images
 from prunebook.training.sgd import Recipe, Trainer, outputs, score
 from prunebook.training.snapshots import LAYOUT
@@ -141,8 +141,7 @@ def test_batch_norm_is_recalibrated_to_what_reaches_it():
     config = PROBES["mr-moments"]["batch norm"]
     model, data = network(config, dataset, 4), penalties.subsets(dataset, config.samples, 1)
     gone = {site.name: torch.arange(site.units) % 2 == 0 for site in units.unit_layers(model)}
-    small = replaced("zero", look(model, data, (), 1, 4), gone)[0]
-    found = recalibrated(small, data.x)
+    found = replaced("recalibrated", look(model, data, (), 1, 4), gone)[0]
     assert not found.training
     norm = next(layer for layer in found if isinstance(layer, torch.nn.BatchNorm2d))
     before = found[: list(found).index(norm)](data.x).detach()

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from prunebook import units
@@ -10,6 +9,7 @@ from prunebook.studies.mean_replacement import penalties
 from prunebook.studies.moments.config import RECALIBRATED, REPLACEMENTS
 from prunebook.training.snapshots import LAYOUT
 from prunebook.units.forward import NORMS
+from prunebook.units.graph.recalibration import recalibrate
 
 VARIANCE = "variance"  # of what a unit gives, over images and positions
 BATCH = 250  # images in one batch of the recalibration
@@ -41,20 +41,4 @@ def replaced(name: str, at: penalties.Moment, gone: Mapping[str, Tensor]) -> tup
     else:
         changed = units.fold(at.model, gone, means, shape=tuple(x.shape[1:]))
     small = units.remove(changed, gone).to(memory_format=LAYOUT).eval()
-    return (recalibrated(small, x) if name == RECALIBRATED else small), changed
-
-
-def recalibrated(model: nn.Sequential, x: Tensor) -> nn.Sequential:
-    """In place: batch norm gets the mean and variance of these images, averaged over batches."""
-    norms = [layer for layer in model if isinstance(layer, NORMS)]
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the average of all batches
-    model.train()
-    with torch.no_grad():
-        for part in x.split(BATCH):
-            model(part)
-    for norm, momentum in zip(norms, before, strict=True):
-        norm.momentum = momentum
-    return model.eval()
+    return (recalibrate(small, list(x.split(BATCH))) if name == RECALIBRATED else small), changed
