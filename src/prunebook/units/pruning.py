@@ -103,7 +103,7 @@ def prune_units(
     shared = {"score": score, "replacement": replacement, "layers": layers, "seed": seed}
     plain = scope == "layer" and round_to == 1 and loss is forward is targets is None
     if plain and (callable(score) or score in SCORES | CONVENTIONS) and _is_chain(model):
-        return removal.prune_units(model, data, ratio, border=border, **shared)
+        return removal.prune_chain(model, data, ratio, border=border, **shared)
     if border != "exact":
         raise InputError(f"border {border!r} is for chains pruned layer by layer: leave it out")
     return graph.prune_graph(

@@ -59,7 +59,7 @@ class PrunedUnits:
 
 
 @as_written()
-def prune_units(
+def prune_chain(
     model: nn.Module,
     data: Any,
     ratio: float | int | Mapping[str, float | int] = 0.4,
@@ -72,50 +72,13 @@ def prune_units(
 ) -> PrunedUnits:
     """A smaller copy of a chain without its least important units, each replaced by its mean (Evci et al., 2019).
 
-    `unit_statistics`, a score, `mask_lowest`, `fold` and `remove` in one call. The network given stays as it is.
-
-    Parameters
-    ----------
-    model : nn.Sequential
-        A chain, as `unit_layers` describes it, that gives one logit for each class.
-    data : DataLoader, TensorDataset or list of batches (x, y)
-        Inputs (samples, ...) with their classes, a thousand or so; all forms that `Batches` takes.
-    ratio : float, int or mapping of str to either
-        Share of the units of each layer, rounded down, or a whole number of them; a mapping gives it by layer, and
-        layers that it does not name are left alone.
-    score : str or callable
-        A name in `SCORES` or `CONVENTIONS`, or a function as `register` takes it.
-    replacement : {"mean", "zero"}
-        What removed units gave: their mean over the data, which goes into the next layer's bias, or nothing.
-    layers : sequence of str, optional
-        Names such as "conv2" or "dense1" (see `unit_layers`); all hidden layers by default.
-    border : {"exact", "response-mean", "all-taps"}
-        What a mean does where a convolution pads with zeros; see `fold`.
-    seed : int
-        For the score "rand".
-
-    Returns
-    -------
-    PrunedUnits
-        The smaller network, what was removed from each layer, and what was left alone; printed, a short report.
+    `unit_statistics`, a score, `mask_lowest`, `fold` and `remove` in one call; options are those of
+    `prunebook.units.prune_units`. The network given stays as it is.
 
     Raises
     ------
     InputError
         For a network that is no chain, data that do not fit it, and unknown layers, scores or replacements.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from prunebook.units import prune_units
-    >>> chain = torch.nn.Sequential(torch.nn.Linear(4, 10), torch.nn.ReLU(), torch.nn.Linear(10, 3))
-    >>> data = torch.utils.data.TensorDataset(torch.randn(50, 4), torch.arange(50) % 3)
-    >>> smaller = prune_units(chain, data, ratio=0.4)
-    >>> print(smaller)
-    dense1: 4 of 10 units removed (40.0%)
-    left alone: layer 2 (gives the outputs)
-    >>> smaller.model[0]
-    Linear(in_features=4, out_features=6, bias=True)
     """
     require_values(model)
     amounts = _amounts(model, ratio, layers)
