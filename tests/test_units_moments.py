@@ -82,17 +82,17 @@ def test_a_gain_gives_each_pre_activation_its_deviation_back_and_leaves_its_mean
 
 
 def test_a_gain_is_the_quotient_of_deviations_in_a_closed_case():
-    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1))
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1)).double()
     with torch.no_grad():
         model[0].weight.copy_(torch.eye(2))
         model[2].weight.copy_(torch.tensor([[3.0, 4.0]]))
         model[2].bias.fill_(1.0)
-    x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # variance 9/4 + 16/4; of the first alone 9/4
+    x = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]]).double()  # variance 9/4 + 16/4; of the first alone 9/4
     found = gain(model, {"dense1": [False, True]}, x)
     assert found[2].weight[0, 0].item() == pytest.approx(5.0)
-    assert found[2].bias.item() == pytest.approx(1.0 + 1.5 - 2.5, abs=1e-6)  # the mean stays 2.5
+    assert found[2].bias.item() == pytest.approx(1.0 + 1.5 - 2.5)  # the mean stays 2.5
     still = gain(model, {"dense1": [True, True]}, x)
-    assert torch.equal(still(x), torch.ones(4, 1))  # nothing varies any more, and nothing is made to
+    assert torch.equal(still(x), torch.ones(4, 1).double())  # nothing varies any more, and nothing is made to
 
 
 def lstsq(h, z):
