@@ -42,7 +42,7 @@ page.table(
 
 sizes = losses.groupby(losses["net"].map(net_name), sort=False)["left"].max()
 names = ", ".join(f"{name} ({size:,} weights)" for name, size in sizes.items())
-display(HTML(f"<p>This holds for the networks that were measured: {names}.</p>"))
+display(HTML(f'<p class="pb-scope">This holds for the networks that were measured: {names}.</p>'))
 
 # %% [markdown]
 # No residual network, no transformer and nothing of ImageNet's size is among them. If yours is different, [compare the methods on it](own_network.ipynb): that page goes from the first score to the saved file.

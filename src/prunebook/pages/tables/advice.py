@@ -95,7 +95,7 @@ def choices(losses: pd.DataFrame, cost: pd.DataFrame, latency: pd.DataFrame) -> 
     if len(regrets):
         nets = " and the ".join(map(net_name, hard["net"].unique()))
         why = f"On {nets} the safest of all pairs: at worst {regrets.iloc[0]:.1f} times the lowest value measured"
-        plain = regrets.get(PLAIN["weights"], np.nan)
+        plain = regrets.get(PLAIN["weights"], np.nan) if regrets.index[0] != PLAIN["weights"] else np.nan
         why += f"; plain magnitude, {plain:.0f} times." if np.isfinite(plain) else "."
         rows.append(("No fine-tuning, or a network that predicts numbers", regrets.index[0], "weights", why))
     for net, part in units[units["stage"] == "fine-tuned"].groupby("net", sort=False):
